@@ -1,0 +1,177 @@
+"""``load``: a named image set, or any folder of images, as three splits in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import torch
+
+from squeeze_utils.data import sources
+from squeeze_utils.data.folders import Listing, decode_files, has_split_folders, list_folder
+from squeeze_utils.data.packing import Packed, Raw, cached, pack
+from squeeze_utils.data.sources import KNOWN, Known
+from squeeze_utils.data.types import DataError, ImageSet, Split, whole_number
+
+FOLDER_SIZE = 64  # pixels, where a folder of images is loaded without a size
+MAX_SIZE = 4096
+
+
+def find_root(root: str | os.PathLike | None = None) -> Path:
+    """The folder that holds the image sets.
+
+    ``root`` where given, else the environment variable ``SQUEEZE_DATA``, else ``data/`` of the
+    repository (the one this package lies in, or the one around the current folder), else
+    ``./data``. It need not exist.
+    """
+    if root is not None:
+        return Path(root).expanduser()
+    if os.environ.get("SQUEEZE_DATA"):
+        return Path(os.environ["SQUEEZE_DATA"]).expanduser()
+    here = Path.cwd()
+    for folder in (Path(__file__).resolve().parents[2], here, *here.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "squeeze_utils").is_dir():
+            return folder / "data"
+    return here / "data"
+
+
+def load(
+    name: str | os.PathLike = "digits",
+    size: int | None = None,
+    root: str | os.PathLike | None = None,
+    *,
+    download: bool = False,
+    train_limit: int | None = None,
+    channels: int | None = None,
+) -> ImageSet:
+    """Load an image set.
+
+    ``name`` is ``digits`` (inside scikit-learn, needs no files), ``mnist``, ``fashion_mnist``,
+    ``cifar10``, a folder under ``root`` or the path of any folder of images, laid out as
+    ``{train,validation,test}/CLASS/*`` or ``CLASS/*``. Missing splits are cut from the training
+    images with a fixed seed, class by class: 10 % for validation, 20 % for test.
+
+    ``size`` is the side in pixels (default: the set's own, 32 for digits, 64 for a folder).
+    Square images are resized; others are cropped to their central square and resized, so that
+    the shorter side fills it. ``channels`` is 1 or 3; grey images may be asked for with 3,
+    coloured ones not with 1. ``train_limit`` keeps that many training images, the classes as
+    even as possible; a smaller limit is always a part of a larger one.
+
+    Nothing is downloaded unless ``download`` is true.
+    """
+    where = find_root(root)
+    known = KNOWN.get(os.fspath(name))
+    folder = None if known else _find_folder(name, where)
+    size = _check_size(size, known)
+    channels = _check_channels(channels, known, name)
+    if folder is not None:
+        packed = _packed_folder(folder, where, None, size, channels)
+        return _image_set(folder.name, packed, train_limit)
+    packed = _packed_known(str(name), where, known, size, channels, download)
+    return _image_set(str(name), packed, train_limit)
+
+
+def _check_size(size: int | None, known: Known | None) -> int:
+    if size is None:
+        return known.size if known else FOLDER_SIZE
+    return whole_number("size (pixels)", size, 1, MAX_SIZE)
+
+
+def _check_channels(channels: int | None, known: Known | None, name: str | os.PathLike) -> int:
+    if channels is None:
+        return known.channels if known else 3
+    if isinstance(channels, bool) or channels not in (1, 3):
+        raise DataError(f"channels must be 1 (grey) or 3 (colour), not {channels!r}")
+    if known and known.channels > channels:
+        raise DataError(f"{name} is coloured: channels must be 3, not {channels}")
+    return channels
+
+
+def _packed_known(
+    name: str, root: Path, known: Known, size: int, channels: int, download: bool
+) -> Packed:
+    if name == "digits":
+        return pack(known.classes, sources.digits(size, channels))
+    if has_split_folders(root / name):
+        return _packed_folder(root / name, root, known, size, channels)
+    base = sources.original_files(name, root, known)
+    if download:  # torchvision fetches nothing where the files are whole
+        base = base or root
+        sources.download(name, base, known)
+    if base is None:
+        raise DataError(
+            f"{name} is not in {root}. Call load({name!r}, download=True) to download "
+            f"{known.megabytes} MB, or {sources.placing(name, root, known)}"
+        )
+    return cached(
+        root,
+        f"{name}-{size}-{channels}",
+        sources.originals_key(base, known),
+        lambda: pack(known.classes, sources.read_originals(name, base, known, size, channels)),
+    )
+
+
+def _find_folder(name: str | os.PathLike, root: Path) -> Path:
+    for folder in (root / name, Path(name).expanduser()):
+        if str(name) not in ("", ".") and folder.is_dir():
+            return folder.resolve()
+    raise DataError(
+        f"unknown image set {str(name)!r}. Accepted: {', '.join(KNOWN)}; the name of a folder in "
+        f"{root}; or the path of a folder of images."
+    )
+
+
+def _packed_folder(
+    folder: Path, root: Path, known: Known | None, size: int, channels: int
+) -> Packed:
+    listing = list_folder(folder, lambda names: _class_order(names, known))
+    return cached(
+        root,
+        f"{folder.name}-{size}-{channels}",
+        listing.key,
+        lambda: _pack_listing(folder.name, listing, known, size, channels),
+    )
+
+
+def _class_order(names: list[str], known: Known | None) -> list[str]:
+    """Sorted, except where the folders are the classes of a known set: then in its own order."""
+    standard = {_plain(label): i for i, label in enumerate(known.classes)} if known else {}
+    if {_plain(name) for name in names} == set(standard):
+        return sorted(names, key=lambda name: standard[_plain(name)])
+    return sorted(names)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _pack_listing(
+    name: str, listing: Listing, known: Known | None, size: int, channels: int
+) -> Packed:
+    images = decode_files(listing.paths, size, channels, f"packing {name}")
+    raw = Raw(images, listing.labels, listing.spans)
+    same = known and [_plain(n) for n in listing.classes] == [_plain(n) for n in known.classes]
+    return pack(known.classes if same else listing.classes, raw)
+
+
+def _image_set(name: str, packed: Packed, train_limit: int | None) -> ImageSet:
+    train, validation, _ = packed.counts
+    keep = train if train_limit is None else train_limit
+    keep = whole_number(f"train_limit of {name}", keep, 1, train)
+    cut = train + validation
+    return ImageSet(
+        name=name,
+        classes=packed.classes,
+        train=_split(packed, 0, keep),
+        validation=_split(packed, train, cut),
+        test=_split(packed, cut, len(packed.labels)),
+        mean=packed.mean,
+        std=packed.std,
+        fingerprint=packed.fingerprint,
+    )
+
+
+def _split(packed: Packed, start: int, stop: int) -> Split:
+    images = torch.from_numpy(packed.images[start:stop]).permute(0, 3, 1, 2)
+    return Split(images, torch.from_numpy(packed.labels[start:stop]))

@@ -1,0 +1,106 @@
+"""Every network of the series, built by name: `build("squeezenet1_1", num_classes=10)`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from torch import nn
+
+from . import baselines
+from .layers import ACTIVATIONS, POOLINGS, choose
+from .squeezenet import BYPASSES, SMALL, V1_0, V1_1, Fire, SqueezeNet, SqueezeNetConfig
+
+__all__ = [
+    "ACTIVATIONS",
+    "BYPASSES",
+    "NAMES",
+    "POOLINGS",
+    "Fire",
+    "ModelSpec",
+    "SqueezeNet",
+    "SqueezeNetConfig",
+    "build",
+]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How one name is built: its maker, what it fixes, and its image size if it has no option."""
+
+    make: Callable[..., nn.Module]
+    fixed: tuple[tuple[str, Any], ...] = ()
+    image_size: int | None = None
+
+
+_CONFIGS = {"squeezenet1_0": V1_0, "squeezenet1_1": V1_1, "squeezenet_small": SMALL}
+_BASELINES = {
+    "alexnet": Entry(baselines.alexnet),
+    "vgg11": Entry(baselines.vgg, (("depth", 11),)),
+    "vgg16": Entry(baselines.vgg, (("depth", 16),)),
+    "vgg16_fire": Entry(baselines.vgg, (("depth", 16), ("fire", True))),
+    "lenet_300_100": Entry(baselines.lenet_300_100),
+    "lenet5": Entry(baselines.lenet5),
+    "lenet5_fire": Entry(baselines.lenet5, (("fire", True),)),
+}
+NAMES: tuple[str, ...] = (*_CONFIGS, *_BASELINES)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model as data: enough for `build` to make it again."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, **options: Any) -> ModelSpec:
+        """A spec with its options in canonical order."""
+        choose("model", name, NAMES)
+        return cls(name, tuple(sorted(options.items())))
+
+    def build(self) -> nn.Module:
+        """A freshly initialised model."""
+        return build(self.name, **dict(self.options))
+
+
+def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Module:
+    """Build the model called `name`; `num_classes` and the options default to the paper's.
+
+    The result carries `spec` (a ModelSpec) and `input_shape` (channels, height, width).
+    """
+    choose("model", name, NAMES)
+    if num_classes is not None:
+        options["num_classes"] = num_classes
+    if options.get("num_classes", 1) < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    if name in _CONFIGS:
+        _check_options(name, options, {field.name for field in fields(SqueezeNetConfig)})
+        model: nn.Module = SqueezeNet(replace(_CONFIGS[name], **options))
+        size = 32 if name == "squeezenet_small" else 224
+        channels = model.config.in_channels
+    else:
+        model, channels, size = _build_baseline(name, options)
+    model.spec = ModelSpec.of(name, **options)
+    model.input_shape = (channels, size, size)
+    return model
+
+
+def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, int, int]:
+    entry = _BASELINES[name]
+    parameters = inspect.signature(entry.make).parameters
+    accepted = set(parameters) - {key for key, _ in entry.fixed}
+    _check_options(name, options, accepted)
+    chosen = {key: options.get(key, parameters[key].default) for key in accepted}
+    model = entry.make(**chosen, **dict(entry.fixed))
+    return model, chosen["in_channels"], chosen["image_size"]
+
+
+def _check_options(name: str, options: dict[str, Any], accepted: set[str]) -> None:
+    unknown = sorted(set(options) - accepted)
+    if unknown:
+        raise ValueError(
+            f"{name} has no option {', '.join(unknown)}; accepted: {', '.join(sorted(accepted))}"
+        )

@@ -1,0 +1,169 @@
+"""The networks SqueezeNet is held against: AlexNet, VGG, LeNet-300-100 and LeNet-5."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .layers import choose, norm
+from .squeezenet import Fire
+
+VGG_PLANS: dict[int, tuple[tuple[int, ...], ...]] = {
+    11: ((64,), (128,), (256, 256), (512, 512), (512, 512)),
+    16: ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
+}
+IMAGE_SIZES: tuple[int, ...] = (32, 224)
+
+
+class Classifier(nn.Module):
+    """A convolutional part, flattened, then a dense part."""
+
+    def __init__(self, features: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+def _dense_head(inputs: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(inputs, hidden),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, classes),
+    )
+
+
+def _conv(inputs: int, outputs: int, kernel: int, normalisation: str, **where: int) -> list:
+    bias = normalisation == "none"
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, bias=bias, **where)]
+    if normalisation != "none":
+        layers.append(norm(normalisation, outputs))
+    return [*layers, nn.ReLU(inplace=True)]
+
+
+def alexnet(
+    num_classes: int = 1000,
+    *,
+    image_size: int = 224,
+    in_channels: int = 3,
+    normalisation: str = "none",
+    hidden: int = 4096,
+    dropout: float = 0.5,
+) -> nn.Module:
+    """AlexNet: five convolutions and three dense layers (torchvision's single-tower form at 224).
+
+    The 32-pixel form keeps the channels and the dense part and shrinks kernels and strides.
+    """
+    choose("image_size", image_size, IMAGE_SIZES)
+    n = normalisation
+    if image_size == 224:
+        first = dict(kernel=11, stride=4, padding=2)
+        second, side = dict(kernel=5, padding=2), 6
+        pool = lambda: nn.MaxPool2d(3, stride=2)  # noqa: E731
+    else:
+        first = dict(kernel=5, stride=2, padding=2)
+        second, side = dict(kernel=3, padding=1), 2
+        pool = lambda: nn.MaxPool2d(3, stride=2, ceil_mode=True)  # noqa: E731
+    layers = [
+        *_conv(in_channels, 64, normalisation=n, **first),
+        pool(),
+        *_conv(64, 192, normalisation=n, **second),
+        pool(),
+        *_conv(192, 384, 3, n, padding=1),
+        *_conv(384, 256, 3, n, padding=1),
+        *_conv(256, 256, 3, n, padding=1),
+        pool(),
+        nn.AdaptiveAvgPool2d(side),
+    ]
+    head = _dense_head(256 * side * side, hidden, num_classes, dropout)
+    return Classifier(nn.Sequential(*layers), head)
+
+
+def vgg(
+    num_classes: int = 1000,
+    *,
+    depth: int = 16,
+    image_size: int = 224,
+    in_channels: int = 3,
+    normalisation: str | None = None,
+    fire: bool = False,
+    dropout: float = 0.5,
+) -> nn.Module:
+    """VGG with `depth` 11 or 16.
+
+    At 224 pixels: the published network with its dense head (no normalisation unless asked). At
+    32 pixels: batch normalisation and one dense layer, as is usual on CIFAR. With `fire=True`
+    every convolution after the first becomes a Fire module with as many output channels.
+    """
+    choose("depth", depth, VGG_PLANS)
+    choose("image_size", image_size, IMAGE_SIZES)
+    n = normalisation or ("none" if image_size == 224 else "batch")
+    layers: list[nn.Module] = []
+    channels = in_channels
+    for stage in VGG_PLANS[depth]:
+        for width in stage:
+            if fire and layers:
+                layers.append(Fire(channels, width // 8, width // 2, width // 2, normalisation=n))
+            else:
+                layers += _conv(channels, width, 3, n, padding=1)
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    if image_size == 224:
+        layers.append(nn.AdaptiveAvgPool2d(7))
+        head: nn.Module = nn.Sequential(*_dense_head(512 * 49, 4096, num_classes, dropout))
+    else:
+        head = nn.Linear(512, num_classes)
+    return Classifier(nn.Sequential(*layers), head)
+
+
+def lenet_300_100(
+    num_classes: int = 10, *, image_size: int = 28, in_channels: int = 1
+) -> nn.Module:
+    """Two hidden dense layers of 300 and 100 units (266,610 parameters on 28x28 grey images)."""
+    head = nn.Sequential(
+        nn.Linear(in_channels * image_size**2, 300),
+        nn.ReLU(inplace=True),
+        nn.Linear(300, 100),
+        nn.ReLU(inplace=True),
+        nn.Linear(100, num_classes),
+    )
+    return Classifier(nn.Identity(), head)
+
+
+def lenet5(
+    num_classes: int = 10, *, image_size: int = 28, in_channels: int = 1, fire: bool = False
+) -> nn.Module:
+    """LeNet-5 in Caffe's form: 431,080 parameters on 28x28 grey images.
+
+    With `fire=True` the two 5x5 convolutions become a 1x1 stem with a Fire module each; the
+    spatial sizes stay as they are (padding 1 and 2x2 pooling give a larger map, so the map is
+    cropped to the original's by the pooling's stride).
+    """
+    side = ((image_size - 4) // 2 - 4) // 2
+    if side < 1:
+        raise ValueError(f"lenet5 needs images of at least 16 pixels, got {image_size}")
+    if fire:
+        layers: list[nn.Module] = [
+            *_conv(in_channels, 16, 3, "none"),
+            Fire(16, 8, 10, 10),
+            nn.MaxPool2d(2),
+            Fire(20, 8, 25, 25),
+            nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(side),
+        ]
+    else:
+        layers = [
+            nn.Conv2d(in_channels, 20, 5),
+            nn.MaxPool2d(2),
+            nn.Conv2d(20, 50, 5),
+            nn.MaxPool2d(2),
+        ]
+    head = nn.Sequential(
+        nn.Linear(50 * side * side, 500), nn.ReLU(inplace=True), nn.Linear(500, num_classes)
+    )
+    return Classifier(nn.Sequential(*layers), head)

@@ -1,0 +1,83 @@
+"""The small parts that every network of the series is made of: activations, norms, pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(0.1, inplace=True),
+    "prelu": nn.PReLU,
+    "tanh": nn.Tanh,
+    "elu": lambda: nn.ELU(inplace=True),
+    "gelu": nn.GELU,
+    "silu": lambda: nn.SiLU(inplace=True),
+    "mish": lambda: nn.Mish(inplace=True),
+    "hardswish": lambda: nn.Hardswish(inplace=True),
+}
+
+NORMS: tuple[str, ...] = ("none", "batch")
+POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
+
+
+def choose(kind: str, value: str, accepted: object) -> str:
+    """Return `value` if it is one of `accepted`; otherwise raise an error that lists them."""
+    names = list(accepted)  # type: ignore[call-overload]
+    if value not in names:
+        raise ValueError(f"unknown {kind} {value!r}; accepted: {', '.join(map(str, names))}")
+    return value
+
+
+def activation(name: str) -> nn.Module:
+    """A fresh activation module by name."""
+    return ACTIVATIONS[choose("activation", name, ACTIVATIONS)]()
+
+
+def norm(name: str, channels: int) -> nn.Module:
+    """Batch normalisation over `channels`, or the identity."""
+    choose("normalisation", name, NORMS)
+    return nn.BatchNorm2d(channels) if name == "batch" else nn.Identity()
+
+
+class BlurPool(nn.Module):
+    """Max over a dense 2x2 window, then a fixed binomial 3x3 low-pass filter with stride 2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        row = torch.tensor([1.0, 2.0, 1.0])
+        kernel = torch.outer(row, row) / 16
+        self.register_buffer("kernel", kernel.expand(channels, 1, 3, 3).clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = F.max_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
+        padded = F.pad(dense, (1, 1, 1, 1), mode="replicate")
+        return F.conv2d(padded, self.kernel.to(x.dtype), stride=2, groups=x.shape[1])
+
+
+class MixedPool(nn.Module):
+    """A learned blend of max and average pooling, one weight for the layer (Lee et al. 2016)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blend = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        share = torch.sigmoid(self.blend).to(x.dtype)
+        maximum = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
+        return share * maximum + (1 - share) * F.avg_pool2d(x, 3, stride=2, ceil_mode=True)
+
+
+def pooling(name: str, channels: int) -> nn.Module:
+    """A layer that halves height and width of a map with `channels` channels."""
+    choose("pooling", name, POOLINGS)
+    if name == "max":
+        return nn.MaxPool2d(3, stride=2, ceil_mode=True)
+    if name == "average":
+        return nn.AvgPool2d(3, stride=2, ceil_mode=True)
+    if name == "stride":
+        return nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels)
+    return BlurPool(channels) if name == "blur" else MixedPool()

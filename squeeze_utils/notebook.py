@@ -1,0 +1,89 @@
+"""``start()``: the one call of every set-up cell."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from . import __version__, plots
+
+if TYPE_CHECKING:
+    from .study import Scale
+
+__all__ = ["start"]
+
+
+def start(seed: int = 0) -> Scale:
+    """Prepare a notebook: seeds, threads, figure style; print what it runs on; return the scale.
+
+    Args:
+        seed: seeds Python's, NumPy's and torch's global generators (0 to 2**32 - 1).
+
+    Returns:
+        The scale of live experiments that ``SQUEEZE_SCALE`` names ("quick" when it is not set).
+    """
+    from .study import Scale
+
+    scale = Scale.from_environment()
+    _seed(seed)
+    _threads()
+    plots.use_house_style()
+    print(describe(scale.name, seed))
+    return scale
+
+
+def _seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed!r}: give a whole number from 0 to 4294967295")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _threads() -> None:
+    """Let torch use ``$SQUEEZE_THREADS`` threads; torch's own choice stands when it is not set."""
+    wanted = os.environ.get("SQUEEZE_THREADS", "").strip()
+    if not wanted:
+        return
+    if not wanted.isdigit() or int(wanted) < 1:
+        raise ValueError(f"SQUEEZE_THREADS is {wanted!r}: give a number of threads, 1 or more")
+    torch.set_num_threads(int(wanted))
+
+
+def describe(scale: str, seed: int) -> str:
+    """The block that a set-up cell prints: versions, device, scale, seed, and where data is."""
+    import torchvision
+
+    lines = {
+        "versions": f"Python {platform.python_version()} · torch {torch.__version__} · "
+        f"torchvision {torchvision.__version__} · squeeze_utils {__version__}",
+        "device": _device(),
+        "scale": scale,
+        "seed": str(seed),
+        "data": _data_hint(),
+    }
+    width = max(len(name) for name in lines)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _device() -> str:
+    """For example ``cpu · 2 threads · bfloat16``: where `fit` trains, and in which precision."""
+    from .train import precision
+
+    threads = torch.get_num_threads()
+    count = f"{threads} thread{'' if threads == 1 else 's'}"
+    if torch.cuda.is_available():
+        name = f"cuda ({torch.cuda.get_device_name()})"
+        return f"{name} · {count} on the CPU · trains in {precision('auto', 'cuda')}"
+    return f"cpu · {count} · trains in {precision('auto', 'cpu')}"
+
+
+def _data_hint() -> str:
+    """Where image sets are looked for, never as an absolute path: a notebook is published."""
+    place = "the folder that SQUEEZE_DATA names" if os.environ.get("SQUEEZE_DATA") else "data/"
+    return f"digits, built in; larger image sets from {place}"

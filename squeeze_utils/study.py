@@ -1,0 +1,269 @@
+"""Studies: named sets of experiments, run resumably, one record on disk for each.
+
+`python -m squeeze_utils.study list` names them; `... run NAME --scale reference [--jobs N]`
+runs what has no record yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from . import places, runtime
+from .recipe import Experiment, PrefixCache, finish
+from .recipe import run as run_experiment
+from .records import Record, path_of, read_all, write
+
+SCALES: tuple[str, ...] = ("quick", "reference")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How big live experiments are: `quick` (embedded digits) or `reference` (CIFAR-10)."""
+
+    name: str = "quick"
+
+    def __post_init__(self) -> None:
+        if self.name not in SCALES:
+            raise ValueError(
+                f"unknown scale {self.name!r}; SQUEEZE_SCALE accepts {' or '.join(SCALES)}"
+            )
+
+    @classmethod
+    def from_environment(cls) -> Scale:
+        """The scale that SQUEEZE_SCALE names; `quick` if it is not set."""
+        return cls(os.environ.get("SQUEEZE_SCALE") or "quick")
+
+    def pick(self, quick: Any, reference: Any) -> Any:
+        """The value that belongs to this scale."""
+        return quick if self.name == "quick" else reference
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One experiment of a study, with the labels that tables group it by."""
+
+    experiment: Experiment
+    labels: tuple[tuple[str, Any], ...]
+    checkpoint: str | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, checkpoint: str | None = None, **labels: Any) -> Arm:
+        """An arm with its labels as keywords."""
+        return cls(experiment, tuple(labels.items()), checkpoint)
+
+    @property
+    def slug(self) -> str:
+        """The labels and the seed as the beginning of a file name."""
+        text = "-".join(str(value) for _, value in self.labels).lower()
+        safe = "".join(c if c.isalnum() or c in ".-" else "-" for c in text)
+        return f"{safe}-s{self.experiment.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named set of arms; `title` says in one line what they answer."""
+
+    name: str
+    title: str
+    arms: tuple[Arm, ...]
+
+    def __post_init__(self) -> None:
+        keys = [arm.experiment.key for arm in self.arms]
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"study {self.name} contains the same experiment twice")
+
+    def records(self, folder: Path | None = None) -> dict[str, Record]:
+        """The records of this study's experiments that are on disk, by key."""
+        found = read_all((folder or places.shipped("runs")) / self.name)
+        keys = {arm.experiment.key for arm in self.arms}
+        return {key: record for key, record in found.items() if key in keys}
+
+    def missing(self, folder: Path | None = None) -> list[Arm]:
+        """The arms without a record."""
+        done = self.records(folder)
+        return [arm for arm in self.arms if arm.experiment.key not in done]
+
+
+def run(
+    study: Study,
+    *,
+    folder: Path | None = None,
+    cache: PrefixCache | None = None,
+    jobs: int = 1,
+    progress: bool = True,
+) -> dict[str, Record]:
+    """Run the arms that have no record under `folder`; return all records by key.
+
+    Without a folder nothing is kept: every arm runs, and the records are only returned.
+    `jobs` processes share the processor's threads; arms that begin alike stay in one process,
+    so their common prefix is trained once. A record is written as soon as its arm ends.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    done = {} if folder is None else read_all(folder / study.name, repair=True)
+    todo = [arm for arm in study.arms if arm.experiment.key not in done]
+    wanted = {arm.experiment.key for arm in study.arms}
+    records = {key: record for key, record in done.items() if key in wanted}
+    commit = runtime.commit()
+    target = None if folder is None else folder / study.name
+    with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
+        for record in _run_arms(todo, jobs, target, cache, commit):
+            records[record.key] = record
+            bar.update()
+    return records
+
+
+def _run_arms(
+    todo: Sequence[Arm],
+    jobs: int,
+    target: Path | None,
+    cache: PrefixCache | None,
+    commit: str,
+) -> Iterable[Record]:
+    if jobs == 1 or len(todo) < 2:
+        for arm in todo:
+            yield _run_arm(arm, target, cache, commit)
+        return
+    from joblib import Parallel, delayed
+
+    def beginning(arm: Arm) -> str:
+        return arm.experiment.prefix(1).key
+
+    groups = [list(group) for _, group in groupby(sorted(todo, key=beginning), key=beginning)]
+    order = {arm: position for position, arm in enumerate(todo)}
+    groups.sort(key=lambda group: min(order[arm] for arm in group))
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=threads)
+    tasks = (delayed(_run_group)(group, threads, target, cache, commit) for group in groups)
+    for finished in parallel(tasks):
+        yield from finished
+
+
+def _run_group(
+    group: Sequence[Arm], threads: int, target: Path | None, cache: PrefixCache | None, commit: str
+) -> list[Record]:
+    torch.set_num_threads(threads)
+    return [_run_arm(arm, target, cache, commit) for arm in group]
+
+
+def _run_arm(arm: Arm, target: Path | None, cache: PrefixCache | None, commit: str) -> Record:
+    device = runtime.default_device()
+    state, steps = run_experiment(arm.experiment, cache=cache, device=device)
+    record = Record.of(
+        arm.experiment,
+        finish(state, steps),
+        labels=dict(arm.labels),
+        device=runtime.device_name(device),
+        data_fingerprint=state.data.fingerprint,
+        commit=commit,
+    )
+    if target is not None:
+        write(record, path_of(target, arm.slug, record.key))
+    return record
+
+
+def table(study: Study, records: dict[str, Record]) -> pd.DataFrame:
+    """One row for each record: labels, seed, and the numbers after the last step."""
+    rows = []
+    for arm in study.arms:
+        record = records.get(arm.experiment.key)
+        if record is not None:
+            numbers = {
+                name: value
+                for name, value in record.steps[-1].items()
+                if isinstance(value, (int, float)) and not isinstance(value, bool)
+            }
+            total = {"seconds": record.seconds, "epochs": record.epochs}
+            rows.append({**dict(arm.labels), "seed": record.seed, **numbers, **total})
+    return pd.DataFrame(rows)
+
+
+def summary(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
+    """Mean, standard deviation (n - 1) and n of `values` for each group, in order of appearance."""
+    unknown = [name for name in (*by, *values) if name not in frame.columns]
+    if unknown:
+        raise ValueError(
+            f"no column {', '.join(unknown)}; the table has {', '.join(frame.columns)}"
+        )
+    grouped = frame.groupby(list(by), sort=False)
+    parts = {}
+    for name in values:
+        parts[name, "mean"] = grouped[name].mean()
+        parts[name, "sd"] = grouped[name].std(ddof=1)
+    result = pd.DataFrame(parts)
+    result["n", ""] = grouped.size()
+    return result
+
+
+def catalogue() -> dict[str, Callable[[Scale], Study]]:
+    """Every study of the series by name; each is made for a scale."""
+    package = importlib.import_module("squeeze_utils.studies")
+    found: dict[str, Callable[[Scale], Study]] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"squeeze_utils.studies.{info.name}")
+        found.update(module.STUDIES)
+    return found
+
+
+def find(name: str, scale: Scale) -> Study:
+    """The study called `name` at `scale`."""
+    known = catalogue()
+    if name not in known:
+        raise ValueError(f"unknown study {name!r}; accepted: {', '.join(sorted(known))}")
+    return known[name](scale)
+
+
+def reference(name: str) -> tuple[Study, dict[str, Record]]:
+    """A study at reference scale, and those of its records that are committed."""
+    study = find(name, Scale("reference"))
+    return study, study.records()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: `list`, or `run NAME`."""
+    parser = argparse.ArgumentParser(prog="python -m squeeze_utils.study", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name every study and how many records it lacks")
+    runner = commands.add_parser("run", help="run what has no record yet")
+    runner.add_argument("name")
+    runner.add_argument("--scale", choices=SCALES, default=Scale.from_environment().name)
+    runner.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "list":
+        for name, make in sorted(catalogue().items()):
+            study = make(Scale("reference"))
+            lacking = len(study.missing())
+            print(f"{name:24} {len(study.arms) - lacking}/{len(study.arms)} records  {study.title}")
+        return 0
+    try:
+        study = find(chosen.name, Scale(chosen.scale))
+        _run_from_command_line(study, chosen.scale, chosen.jobs)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what has a record is kept, start again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run_from_command_line(study: Study, scale: str, jobs: int) -> None:
+    base = places.shipped("runs") if scale == "reference" else places.cache() / "runs"
+    run(study, folder=base, cache=PrefixCache(places.cache() / "states"), jobs=jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

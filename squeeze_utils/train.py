@@ -1,0 +1,275 @@
+"""The one training loop of the series, and the step that runs it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from . import optim, runtime
+from .data import Augment, Batches, ImageSet, Split
+from .models.layers import choose
+from .step import State, Step
+
+AfterStep = Callable[[nn.Module, int, int], None]
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during training. The model holds its last finished epoch, `history` all of them."""
+
+    def __init__(self, history: list[dict[str, Any]]) -> None:
+        super().__init__(f"interrupted; the model is as after epoch {len(history)}")
+        self.history = history
+
+
+class DivergedError(RuntimeError):
+    """The loss became infinite or not a number."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss (mean cross-entropy, nats), accuracy (percent), confusion counts (true, predicted)."""
+
+    loss: float
+    accuracy: float
+    confusion: Tensor
+
+
+@dataclass(frozen=True)
+class Train(Step):
+    """Train for `epochs`; `lr` is the peak of the schedule, shift and cutout are in pixels."""
+
+    epochs: int
+    lr: float = 0.1
+    optimizer: str = "nesterov"
+    schedule: str = "one_cycle"
+    batch_size: int = 128
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    shift: int = 0
+    flip: bool = False
+    cutout: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.epochs, int) and self.epochs >= 1):
+            raise ValueError(f"epochs must be a whole number of at least 1, got {self.epochs!r}")
+        if not self.batch_size >= 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        if not self.lr > 0:
+            raise ValueError(f"the learning rate must be positive, got {self.lr}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+        choose("optimizer", self.optimizer, optim.OPTIMIZERS)
+        choose("schedule", self.schedule, optim.SCHEDULES)
+        choose("precision", self.precision, runtime.PRECISIONS)
+
+    @property
+    def augment(self) -> Augment:
+        """What is done to training images, and to no others."""
+        return Augment(shift=self.shift, flip=self.flip, cutout=self.cutout)
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Train `state.model`, keeping pruned weights at zero."""
+        history = fit(
+            state.model,
+            state.data,
+            self,
+            generator=state.generator,
+            device=state.device,
+            after_step=[masks_of(state)] if state.masks else (),
+            progress=state.progress,
+        )
+        return {"history": history, "precision": runtime.precision(self.precision, state.device)}
+
+
+def masks_of(state: State) -> AfterStep:
+    """Re-applies the state's masks: momentum and decay would revive pruned weights."""
+
+    @torch.no_grad()
+    def apply(model: nn.Module, step: int, steps: int) -> None:
+        parameters = dict(model.named_parameters())
+        for name, mask in state.masks.items():
+            parameters[name].mul_(mask)
+
+    return apply
+
+
+@contextmanager
+def _numerics(chosen: str, device: torch.device) -> Iterator[None]:
+    with torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bfloat16"):
+        yield
+
+
+def fit(
+    model: nn.Module,
+    data: ImageSet,
+    plan: Train,
+    *,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    after_step: Sequence[AfterStep] = (),
+    progress: bool = False,
+) -> list[dict[str, Any]]:
+    """Train `model` on `data.train` by `plan`; one dict per epoch, with validation results.
+
+    Batches are cut and augmented in memory on `device` (the model's, unless given). The same
+    generator state gives the same result on the same machine; the caller's global random
+    state is left as it was. After every optimizer step each of `after_step` is called with
+    (model, steps done, steps in all). The test split is never touched.
+    """
+    check_fits(model, data)
+    runtime.keep_freed_memory()
+    device = torch.device(device or next(model.parameters()).device)
+    model.to(device, memory_format=torch.channels_last)
+    data = data.to(device)
+    generator = generator or torch.Generator().manual_seed(0)
+    history: list[dict[str, Any]] = []
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        epochs = _Epochs(model, data, plan, generator, device, after_step)
+        finished = _copy(model)
+        bar = tqdm(range(plan.epochs), desc="epochs", disable=not progress)
+        try:
+            for epoch in bar:
+                history.append(epochs.run(epoch))
+                finished = _copy(model)
+                bar.set_postfix(validation=f"{history[-1]['validation_accuracy']:.1f} %")
+        except KeyboardInterrupt:
+            model.load_state_dict(finished)
+            raise TrainingInterrupted(history) from None
+        finally:
+            bar.close()
+    return history
+
+
+def check_fits(model: nn.Module, data: ImageSet) -> None:
+    """Raise unless the model takes images like `data`'s and has an output for each class."""
+    expected = getattr(model, "input_shape", None)
+    if expected is None:
+        return
+    if expected[0] != data.channels:
+        raise ValueError(
+            f"the model takes {expected[0]}-channel images, {data.name} has {data.channels}: "
+            f"build it with in_channels={data.channels}"
+        )
+    classes = dict(model.spec.options).get("num_classes")
+    if classes is not None and classes < data.num_classes:
+        raise ValueError(
+            f"the model has {classes} classes, {data.name} has {data.num_classes}: "
+            f"build it with num_classes={data.num_classes}"
+        )
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+class _Epochs:
+    """What stays the same from epoch to epoch of one `fit`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: ImageSet,
+        plan: Train,
+        generator: torch.Generator,
+        device: torch.device,
+        after_step: Sequence[AfterStep],
+    ) -> None:
+        self.model, self.data, self.plan, self.device = model, data, plan, device
+        self.batches = Batches(
+            data.train,
+            min(plan.batch_size, len(data.train)),
+            mean=data.mean,
+            std=data.std,
+            generator=generator,
+            augment=plan.augment,
+            drop_last=True,
+        )
+        self.steps = plan.epochs * len(self.batches)
+        self.optimizer = optim.optimizer(plan.optimizer, model, plan.lr, plan.weight_decay)
+        self.factor = optim.schedule(plan.schedule)
+        self.after_step = after_step
+        self.chosen = runtime.precision(plan.precision, device)
+
+    def run(self, epoch: int) -> dict[str, Any]:
+        """One pass over the training images, then one over the validation images."""
+        start = time.perf_counter()
+        self.model.train()
+        loss_sum = torch.zeros((), device=self.device)
+        hits = torch.zeros((), device=self.device)
+        first = epoch * len(self.batches)
+        for step, (x, y) in enumerate(self.batches, start=first):
+            lr = self.plan.lr * self.factor((step + 0.5) / self.steps)
+            optim.set_lr(self.optimizer.param_groups, lr)
+            loss, logits = self._step(x, y)
+            loss_sum += loss
+            hits += (logits.argmax(1) == y).float().mean()
+            if step % 32 == 0 or step == first + len(self.batches) - 1:
+                self._check(loss_sum, epoch, lr)
+            for call in self.after_step:
+                call(self.model, step + 1, self.steps)
+        seconds = time.perf_counter() - start
+        found = evaluate(self.model, self.data.validation, self.data, precision=self.chosen)
+        return {
+            "epoch": epoch + 1,
+            "train_loss": float(loss_sum) / len(self.batches),
+            "train_accuracy": 100 * float(hits) / len(self.batches),
+            "validation_loss": found.loss,
+            "validation_accuracy": found.accuracy,
+            "lr": lr,
+            "seconds": seconds,
+        }
+
+    def _step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        self.optimizer.zero_grad(set_to_none=True)
+        with _numerics(self.chosen, self.device):
+            logits = self.model(x)
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=self.plan.label_smoothing)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach(), logits.detach()
+
+    def _check(self, loss_sum: Tensor, epoch: int, lr: float) -> None:
+        if not math.isfinite(float(loss_sum)):
+            raise DivergedError(
+                f"the loss is not finite in epoch {epoch + 1} at learning rate {lr:.3g}; try a "
+                f"learning rate of {self.plan.lr / 10:.3g}, a model with batch normalisation, "
+                'or precision="float32"'
+            )
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, split: Split, data: ImageSet, *, precision: str = "float32"
+) -> Evaluation:
+    """Loss, accuracy and confusion of `model` on `split`, never augmented.
+
+    `data` is the image set that the split belongs to: its mean and deviation normalise.
+    """
+    device = next(model.parameters()).device
+    chosen = runtime.precision(precision, device)
+    was_training = model.training
+    model.eval()
+    loss, confusion = 0.0, torch.zeros(data.num_classes**2, dtype=torch.long)
+    for x, y in Batches(split, 500, mean=data.mean, std=data.std):
+        x, y = x.to(device), y.to(device)
+        with _numerics(chosen, device):
+            logits = model(x).float()
+        loss += float(F.cross_entropy(logits, y, reduction="sum"))
+        pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
+        confusion += torch.bincount(pairs, minlength=data.num_classes**2)
+    model.train(was_training)
+    confusion = confusion.view(data.num_classes, data.num_classes)
+    hits = int(confusion.diagonal().sum())
+    return Evaluation(loss / len(split), 100 * hits / len(split), confusion)
