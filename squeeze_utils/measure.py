@@ -84,7 +84,8 @@ def median_time(
         }
         for seconds in times.values()
     ]
-    return pd.DataFrame(rows, index=pd.Index(list(times), name="name"))
+    index = pd.Index(list(times), name="name", tupleize_cols=False)
+    return pd.DataFrame(rows, index=index)
 
 
 def matmul_probe(dtype: torch.dtype = torch.float32, size: int = 1024) -> Probe:

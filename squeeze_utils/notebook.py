@@ -73,7 +73,7 @@ def describe(scale: str, seed: int) -> str:
 
 def _device() -> str:
     """For example ``cpu · 2 threads · bfloat16``: where `fit` trains, and in which precision."""
-    from .train import precision
+    from .runtime import precision
 
     threads = torch.get_num_threads()
     count = f"{threads} thread{'' if threads == 1 else 's'}"

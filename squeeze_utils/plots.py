@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .files import write_atomically
+from .places import repository
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -142,9 +145,7 @@ def figures_folder() -> Path:
     named = os.environ.get("SQUEEZE_FIGURES")
     if named:
         return Path(named).expanduser()
-    repository = Path(__file__).resolve().parent.parent
-    inside = (repository / "pyproject.toml").is_file() and (repository / "notebooks").is_dir()
-    return (repository if inside else Path.cwd()) / "figures"
+    return (repository() or Path.cwd()) / "figures"
 
 
 def save_figure(fig: Figure, name: str) -> None:
@@ -163,9 +164,10 @@ def save_figure(fig: Figure, name: str) -> None:
             "without folder or ending, for example '04_optimizers_curves'"
         )
     folder = figures_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     for ending in ("pdf", "png"):
-        _replace(folder / f"{name}.{ending}", _render(fig, ending))
+        path, content = folder / f"{name}.{ending}", _render(fig, ending)
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomically(path, content)
 
 
 def _render(fig: Figure, ending: str) -> bytes:
@@ -176,15 +178,3 @@ def _render(fig: Figure, ending: str) -> bytes:
     with _matplotlib().rc_context(settings):
         fig.savefig(buffer, format=ending, bbox_inches="tight", metadata=_METADATA[ending])
     return buffer.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` atomically; leave a file that holds it already untouched."""
-    if path.is_file() and path.read_bytes() == content:
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -126,9 +126,10 @@ class PrefixCache:
             steps = json.loads(content["steps"])
             if content["fingerprint"] != state.data.fingerprint:
                 return None
+            masks, codebooks = content["masks"], content["codebooks"]
             _check_same_shapes(state.model.state_dict(), content["model"])
             state.model.load_state_dict(content["model"])
-            state.masks, state.codebooks = content["masks"], content["codebooks"]
+            state.masks, state.codebooks = masks, codebooks
         except Exception as error:
             moved = set_aside(path)
             warnings.warn(f"damaged cache file, moved to {moved.name}: {error}", stacklevel=2)

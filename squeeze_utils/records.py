@@ -26,6 +26,9 @@ KEYS: tuple[str, ...] = (
     "seconds",
 )
 
+# What a file that is not a whole record can raise on its way to a Record and its key.
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+
 
 @dataclass(frozen=True)
 class Record:
@@ -77,6 +80,8 @@ class Record:
         if lacking:
             raise ValueError(f"it lacks {', '.join(lacking)}")
         record = cls(**{key: values[key] for key in KEYS})
+        if not all(isinstance(step, dict) for step in record.steps):
+            raise ValueError("its steps are not objects")
         if not record.steps or len(record.steps) != len(record.experiment["recipe"]):
             raise ValueError("it does not have one entry for each step of its recipe")
         return record
@@ -120,8 +125,18 @@ def path_of(folder: Path, slug: str, key: str) -> Path:
 
 
 def write(record: Record, path: Path) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record, whole or not at all; a file there of another experiment is set aside."""
+    if path.exists() and not _is_of(path, record.key):
+        moved = set_aside(path)
+        warnings.warn(f"{path.name} held another record, moved to {moved.name}", stacklevel=2)
     write_atomically(path, record.text().encode())
+
+
+def _is_of(path: Path, key: str) -> bool:
+    try:
+        return Record.parse(path.read_text(encoding="utf-8")).key == key
+    except DAMAGE:
+        return False
 
 
 def read_all(folder: Path, *, repair: bool = False) -> dict[str, Record]:
@@ -135,7 +150,7 @@ def read_all(folder: Path, *, repair: bool = False) -> dict[str, Record]:
         try:
             record = Record.parse(path.read_text(encoding="utf-8"))
             records[record.key] = record
-        except (ValueError, KeyError, TypeError) as error:
+        except DAMAGE as error:
             fate = f"moved to {set_aside(path).name}" if repair else "left out"
             warnings.warn(f"damaged record {path.name}, {fate}: {error}", stacklevel=2)
     return records

@@ -28,7 +28,19 @@ def precision(wanted: str = "auto", device: torch.device | str = "cpu") -> str:
         return wanted
     if torch.device(device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+    return "bfloat16" if _processor_has_bfloat16() else "float32"
+
+
+def _processor_has_bfloat16() -> bool:
+    """True where bfloat16 is an instruction; oneDNN also emulates it, which gains nothing."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    known = [getattr(torch.cpu, name) for name in checks if hasattr(torch.cpu, name)]
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return not (is_x86 and known) or any(check() for check in known)
 
 
 def default_device() -> torch.device:

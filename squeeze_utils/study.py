@@ -78,9 +78,10 @@ class Study:
 
     name: str
     title: str
-    arms: tuple[Arm, ...]
+    arms: Sequence[Arm]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "arms", tuple(self.arms))
         keys = [arm.experiment.key for arm in self.arms]
         if len(set(keys)) != len(keys):
             raise ValueError(f"study {self.name} contains the same experiment twice")
@@ -143,10 +144,10 @@ def _run_arms(
         return arm.experiment.prefix(1).key
 
     groups = [list(group) for _, group in groupby(sorted(todo, key=beginning), key=beginning)]
-    order = {arm: position for position, arm in enumerate(todo)}
-    groups.sort(key=lambda group: min(order[arm] for arm in group))
+    order = {arm.experiment.key: position for position, arm in enumerate(todo)}
+    groups.sort(key=lambda group: min(order[arm.experiment.key] for arm in group))
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=threads)
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
     tasks = (delayed(_run_group)(group, threads, target, cache, commit) for group in groups)
     for finished in parallel(tasks):
         yield from finished
@@ -198,7 +199,7 @@ def summary(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd
         raise ValueError(
             f"no column {', '.join(unknown)}; the table has {', '.join(frame.columns)}"
         )
-    grouped = frame.groupby(list(by), sort=False)
+    grouped = frame.groupby(list(by), sort=False, dropna=False)
     parts = {}
     for name in values:
         parts[name, "mean"] = grouped[name].mean()
@@ -239,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="name every study and how many records it lacks")
     runner = commands.add_parser("run", help="run what has no record yet")
     runner.add_argument("name")
-    runner.add_argument("--scale", choices=SCALES, default=Scale.from_environment().name)
+    runner.add_argument("--scale", choices=SCALES, help="default: SQUEEZE_SCALE, else quick")
     runner.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
     chosen = parser.parse_args(arguments)
     if chosen.command == "list":
@@ -249,8 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name:24} {len(study.arms) - lacking}/{len(study.arms)} records  {study.title}")
         return 0
     try:
-        study = find(chosen.name, Scale(chosen.scale))
-        _run_from_command_line(study, chosen.scale, chosen.jobs)
+        scale = Scale(chosen.scale) if chosen.scale else Scale.from_environment()
+        _run_from_command_line(find(chosen.name, scale), scale, chosen.jobs)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -260,8 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run_from_command_line(study: Study, scale: str, jobs: int) -> None:
-    base = places.shipped("runs") if scale == "reference" else places.cache() / "runs"
+def _run_from_command_line(study: Study, scale: Scale, jobs: int) -> None:
+    base = scale.pick(places.cache() / "runs", places.shipped("runs"))
     run(study, folder=base, cache=PrefixCache(places.cache() / "states"), jobs=jobs)
 
 

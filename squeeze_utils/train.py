@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from . import optim, runtime
 from .data import Augment, Batches, ImageSet, Split
-from .models.layers import choose
+from .models.layers import choose, whole_number
 from .step import State, Step
 
 AfterStep = Callable[[nn.Module, int, int], None]
@@ -31,7 +31,9 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class DivergedError(RuntimeError):
-    """The loss became infinite or not a number."""
+    """The loss became infinite or not a number. The model holds its last finished epoch."""
+
+    history: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Train(Step):
-    """Train for `epochs`; `lr` is the peak of the schedule, shift and cutout are in pixels."""
+    """Train for `epochs`; `lr` is the peak of the schedule, shift and cutout are in pixels.
+
+    With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
+    where learning rates are compared.
+    """
 
     epochs: int
     lr: float = 0.1
@@ -58,16 +64,18 @@ class Train(Step):
     flip: bool = False
     cutout: int = 0
     precision: str = "auto"
+    may_diverge: bool = False
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.epochs, int) and self.epochs >= 1):
-            raise ValueError(f"epochs must be a whole number of at least 1, got {self.epochs!r}")
-        if not self.batch_size >= 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        whole_number("epochs", self.epochs, 1)
+        whole_number("batch_size", self.batch_size, 1)
         if not self.lr > 0:
             raise ValueError(f"the learning rate must be positive, got {self.lr}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
+        _ = self.augment  # refuses what is not a number of pixels
         choose("optimizer", self.optimizer, optim.OPTIMIZERS)
         choose("schedule", self.schedule, optim.SCHEDULES)
         choose("precision", self.precision, runtime.PRECISIONS)
@@ -79,16 +87,22 @@ class Train(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Train `state.model`, keeping pruned weights at zero."""
-        history = fit(
-            state.model,
-            state.data,
-            self,
-            generator=state.generator,
-            device=state.device,
-            after_step=[masks_of(state)] if state.masks else (),
-            progress=state.progress,
-        )
-        return {"history": history, "precision": runtime.precision(self.precision, state.device)}
+        measured = {"precision": runtime.precision(self.precision, state.device)}
+        try:
+            history = fit(
+                state.model,
+                state.data,
+                self,
+                generator=state.generator,
+                device=state.device,
+                after_step=[masks_of(state)] if state.masks else (),
+                progress=state.progress,
+            )
+        except DivergedError as error:
+            if not self.may_diverge:
+                raise
+            return {"history": error.history, "diverged": str(error), **measured}
+        return {"history": history, **measured}
 
 
 def masks_of(state: State) -> AfterStep:
@@ -147,13 +161,20 @@ def fit(
         except KeyboardInterrupt:
             model.load_state_dict(finished)
             raise TrainingInterrupted(history) from None
+        except DivergedError as error:
+            model.load_state_dict(finished)
+            error.history = history
+            raise
         finally:
             bar.close()
     return history
 
 
 def check_fits(model: nn.Module, data: ImageSet) -> None:
-    """Raise unless the model takes images like `data`'s and has an output for each class."""
+    """Raise unless the model takes images like `data`'s and has an output for each class.
+
+    Only what `build` made says what it takes; any other module is let through.
+    """
     expected = getattr(model, "input_shape", None)
     if expected is None:
         return
@@ -162,12 +183,31 @@ def check_fits(model: nn.Module, data: ImageSet) -> None:
             f"the model takes {expected[0]}-channel images, {data.name} has {data.channels}: "
             f"build it with in_channels={data.channels}"
         )
-    classes = dict(model.spec.options).get("num_classes")
-    if classes is not None and classes < data.num_classes:
+    if model.num_classes < data.num_classes:
         raise ValueError(
-            f"the model has {classes} classes, {data.name} has {data.num_classes}: "
+            f"the model has {model.num_classes} classes, {data.name} has {data.num_classes}: "
             f"build it with num_classes={data.num_classes}"
         )
+    if expected[1] != data.size:
+        _try_size(model, data)
+
+
+@torch.no_grad()
+def _try_size(model: nn.Module, data: ImageSet) -> None:
+    """A dense part takes one image size only; networks without one take others too."""
+    weight = next(model.parameters())
+    was_training = model.training
+    model.eval()
+    try:
+        model(weight.new_zeros(1, data.channels, data.size, data.size))
+    except RuntimeError as error:
+        side = model.input_shape[1]
+        raise ValueError(
+            f"the model takes {side}-pixel images, {data.name} has {data.size}: build it with "
+            f"image_size={data.size}, or load the images with size={side}"
+        ) from error
+    finally:
+        model.train(was_training)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
@@ -262,14 +302,16 @@ def evaluate(
     was_training = model.training
     model.eval()
     loss, confusion = 0.0, torch.zeros(data.num_classes**2, dtype=torch.long)
-    for x, y in Batches(split, 500, mean=data.mean, std=data.std):
-        x, y = x.to(device), y.to(device)
-        with _numerics(chosen, device):
-            logits = model(x).float()
-        loss += float(F.cross_entropy(logits, y, reduction="sum"))
-        pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
-        confusion += torch.bincount(pairs, minlength=data.num_classes**2)
-    model.train(was_training)
+    try:
+        for x, y in Batches(split, 500, mean=data.mean, std=data.std):
+            x, y = x.to(device), y.to(device)
+            with _numerics(chosen, device):
+                logits = model(x).float()
+            loss += float(F.cross_entropy(logits, y, reduction="sum"))
+            pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
+            confusion += torch.bincount(pairs, minlength=data.num_classes**2)
+    finally:
+        model.train(was_training)
     confusion = confusion.view(data.num_classes, data.num_classes)
     hits = int(confusion.diagonal().sum())
     return Evaluation(loss / len(split), 100 * hits / len(split), confusion)

@@ -13,6 +13,7 @@ from squeeze_utils.data.folders import Listing, decode_files, has_split_folders,
 from squeeze_utils.data.packing import Packed, Raw, cached, pack
 from squeeze_utils.data.sources import KNOWN, Known
 from squeeze_utils.data.types import DataError, ImageSet, Split, whole_number
+from squeeze_utils.places import repository
 
 FOLDER_SIZE = 64  # pixels, where a folder of images is loaded without a size
 MAX_SIZE = 4096
@@ -29,8 +30,11 @@ def find_root(root: str | os.PathLike | None = None) -> Path:
         return Path(root).expanduser()
     if os.environ.get("SQUEEZE_DATA"):
         return Path(os.environ["SQUEEZE_DATA"]).expanduser()
+    checkout = repository()
+    if checkout is not None:
+        return checkout / "data"
     here = Path.cwd()
-    for folder in (Path(__file__).resolve().parents[2], here, *here.parents):
+    for folder in (here, *here.parents):
         if (folder / "pyproject.toml").is_file() and (folder / "squeeze_utils").is_dir():
             return folder / "data"
     return here / "data"

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from . import baselines
-from .layers import ACTIVATIONS, POOLINGS, choose
+from .layers import ACTIVATIONS, POOLINGS, choose, whole_number
 from .squeezenet import BYPASSES, SMALL, V1_0, V1_1, Fire, SqueezeNet, SqueezeNetConfig
 
 __all__ = [
@@ -59,7 +59,7 @@ class ModelSpec:
     def of(cls, name: str, **options: Any) -> ModelSpec:
         """A spec with its options in canonical order."""
         choose("model", name, NAMES)
-        return cls(name, tuple(sorted(options.items())))
+        return cls(name, tuple(sorted((key, _frozen(value)) for key, value in options.items())))
 
     def build(self) -> nn.Module:
         """A freshly initialised model."""
@@ -69,33 +69,40 @@ class ModelSpec:
 def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Module:
     """Build the model called `name`; `num_classes` and the options default to the paper's.
 
-    The result carries `spec` (a ModelSpec) and `input_shape` (channels, height, width).
+    The result carries `spec` (a ModelSpec), `num_classes` and `input_shape` (channels, height,
+    width).
     """
     choose("model", name, NAMES)
     if num_classes is not None:
         options["num_classes"] = num_classes
-    if options.get("num_classes", 1) < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    for key in {"num_classes", "in_channels", "image_size"} & set(options):
+        whole_number(key, options[key], 1)
     if name in _CONFIGS:
         _check_options(name, options, {field.name for field in fields(SqueezeNetConfig)})
         model: nn.Module = SqueezeNet(replace(_CONFIGS[name], **options))
         size = 32 if name == "squeezenet_small" else 224
-        channels = model.config.in_channels
+        channels, classes = model.config.in_channels, model.config.num_classes
     else:
-        model, channels, size = _build_baseline(name, options)
+        model, chosen = _build_baseline(name, options)
+        channels, classes, size = (chosen[k] for k in ("in_channels", "num_classes", "image_size"))
     model.spec = ModelSpec.of(name, **options)
+    model.num_classes = classes
     model.input_shape = (channels, size, size)
     return model
 
 
-def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, int, int]:
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, so that a spec can be hashed."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
     entry = _BASELINES[name]
     parameters = inspect.signature(entry.make).parameters
     accepted = set(parameters) - {key for key, _ in entry.fixed}
     _check_options(name, options, accepted)
     chosen = {key: options.get(key, parameters[key].default) for key in accepted}
-    model = entry.make(**chosen, **dict(entry.fixed))
-    return model, chosen["in_channels"], chosen["image_size"]
+    return entry.make(**chosen, **dict(entry.fixed)), chosen
 
 
 def _check_options(name: str, options: dict[str, Any], accepted: set[str]) -> None:

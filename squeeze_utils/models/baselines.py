@@ -140,9 +140,9 @@ def lenet5(
 ) -> nn.Module:
     """LeNet-5 in Caffe's form: 431,080 parameters on 28x28 grey images.
 
-    With `fire=True` the two 5x5 convolutions become a 1x1 stem with a Fire module each; the
-    spatial sizes stay as they are (padding 1 and 2x2 pooling give a larger map, so the map is
-    cropped to the original's by the pooling's stride).
+    With `fire=True` the two 5x5 convolutions become a 3x3 stem and two Fire modules with as many
+    outputs (20 and 50). Their maps are larger than those of unpadded 5x5 convolutions; average
+    pooling brings the last one to the original's side, so the dense part is the same.
     """
     side = ((image_size - 4) // 2 - 4) // 2
     if side < 1:

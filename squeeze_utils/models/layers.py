@@ -32,6 +32,13 @@ def choose(kind: str, value: str, accepted: object) -> str:
     return value
 
 
+def whole_number(name: str, value: object, least: int) -> int:
+    """Return `value` if it is a whole number of at least `least`; otherwise raise an error."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return value
+
+
 def activation(name: str) -> nn.Module:
     """A fresh activation module by name."""
     return ACTIVATIONS[choose("activation", name, ACTIVATIONS)]()

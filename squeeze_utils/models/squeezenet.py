@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .layers import ACTIVATIONS, NORMS, POOLINGS, activation, choose, norm, pooling
+from .layers import ACTIVATIONS, NORMS, POOLINGS, activation, choose, norm, pooling, whole_number
 
 BYPASSES: tuple[str, ...] = ("none", "simple", "complex")
 FIRES = range(2, 10)
@@ -48,6 +48,17 @@ class SqueezeNetConfig:
         choose("pooling", self.pooling, POOLINGS)
         choose("normalisation", self.norm, NORMS)
         choose("bypass", self.bypass, BYPASSES)
+        for name in (
+            "num_classes",
+            "in_channels",
+            "first_channels",
+            "first_kernel",
+            "first_stride",
+        ):
+            whole_number(name, getattr(self, name), 1)
+        for name in ("first_padding", "step_expand"):
+            whole_number(name, getattr(self, name), 0)
+        whole_number("base_expand", self.base_expand, 2)
         for name in ("squeeze_ratio", "width"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -58,6 +69,8 @@ class SqueezeNetConfig:
         object.__setattr__(self, "pool_after", tuple(self.pool_after))
         if not set(self.pool_after) <= {1, *FIRES}:
             raise ValueError(f"pool_after accepts layers 1 to 9, got {self.pool_after}")
+        if self.scaled(self.base_expand) < 2:
+            raise ValueError(f"width {self.width} leaves a Fire module fewer than 2 expand filters")
 
     def scaled(self, channels: float) -> int:
         """`channels` times the width factor, at least 1."""
