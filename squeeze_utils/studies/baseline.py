@@ -11,7 +11,7 @@ from ..signals import ObserveOutputs
 from ..study import Arm, Scale, Study
 from ..train import Train
 
-AUGMENTED = {"shift": 3, "flip": True}
+SEEDS = (0, 1, 2)
 RATES: dict[str, dict[str, dict[str, Any]]] = {
     "SqueezeNet": {
         "nesterov": {"rates": (0.05, 0.1, 0.2, 0.4), "weight_decay": 5e-4},
@@ -39,6 +39,11 @@ def data(scale: Scale, train_limit: int | None = None) -> DataSpec:
     return DataSpec("cifar10", train_limit=train_limit) if scale.name == "reference" else DataSpec()
 
 
+def augmentation(scale: Scale) -> dict[str, Any]:
+    """Shifts for both; a mirrored digit is another sign, so only photographs are flipped."""
+    return scale.pick({"shift": 2}, {"shift": 3, "flip": True})
+
+
 def learning_rates(scale: Scale) -> Study:
     """The optimizer and learning rate of each network, chosen on the validation split."""
     arms = []
@@ -51,11 +56,43 @@ def learning_rates(scale: Scale) -> Study:
                     optimizer=optimizer,
                     weight_decay=choice["weight_decay"],
                     may_diverge=name == "AlexNet",  # it has no batch normalisation
-                    **AUGMENTED,
+                    **augmentation(scale),
                 )
                 experiment = Experiment(model(name, scale), data(scale, 20_000), (step,))
                 arms.append(Arm.of(experiment, model=name, optimizer=optimizer, lr=lr))
     return Study("baseline_lr", "which optimizer and peak learning rate suit each network?", arms)
 
 
-STUDIES: dict[str, Callable[[Scale], Study]] = {"baseline_lr": learning_rates}
+def normalisation(scale: Scale) -> Study:
+    """SqueezeNet with and without batch normalisation, with and without the last ReLU."""
+    variants = {
+        "batch norm, last ReLU": {"norm": "batch", "final_relu": True},
+        "no norm, last ReLU": {"norm": "none", "final_relu": True},
+        "no norm, no last ReLU": {"norm": "none", "final_relu": False},
+    }
+    width = scale.pick({"width": 0.5}, {})
+    arms = [
+        Arm.of(
+            Experiment(
+                model("SqueezeNet", scale, **options, **width),
+                data(scale, 10_000),
+                (
+                    Train(scale.pick(4, 5), lr=lr, may_diverge=True, **augmentation(scale)),
+                    ObserveOutputs(),
+                ),
+                seed,
+            ),
+            variant=variant,
+            lr=lr,
+        )
+        for variant, options in variants.items()
+        for lr in (0.01, 0.1)
+        for seed in SEEDS
+    ]
+    return Study("baseline_norm", "what does batch normalisation do for SqueezeNet?", arms)
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "baseline_lr": learning_rates,
+    "baseline_norm": normalisation,
+}
