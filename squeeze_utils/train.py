@@ -183,7 +183,7 @@ def check_fits(model: nn.Module, data: ImageSet) -> None:
             f"the model takes {expected[0]}-channel images, {data.name} has {data.channels}: "
             f"build it with in_channels={data.channels}"
         )
-    if model.num_classes < data.num_classes:
+    if getattr(model, "num_classes", data.num_classes) < data.num_classes:
         raise ValueError(
             f"the model has {model.num_classes} classes, {data.name} has {data.num_classes}: "
             f"build it with num_classes={data.num_classes}"

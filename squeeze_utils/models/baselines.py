@@ -52,12 +52,13 @@ def alexnet(
     image_size: int = 224,
     in_channels: int = 3,
     normalisation: str = "none",
-    hidden: int = 4096,
+    hidden: int | None = None,
     dropout: float = 0.5,
 ) -> nn.Module:
     """AlexNet: five convolutions and three dense layers (torchvision's single-tower form at 224).
 
-    The 32-pixel form keeps the channels and the dense part and shrinks kernels and strides.
+    The 32-pixel form keeps the channels and shrinks kernels and strides; its dense layers have
+    1,024 units instead of 4,096, as they see a map of 2x2 instead of 6x6. `hidden` overrides.
     """
     choose("image_size", image_size, IMAGE_SIZES)
     n = normalisation
@@ -80,7 +81,8 @@ def alexnet(
         pool(),
         nn.AdaptiveAvgPool2d(side),
     ]
-    head = _dense_head(256 * side * side, hidden, num_classes, dropout)
+    units = hidden or (4096 if image_size == 224 else 1024)
+    head = _dense_head(256 * side * side, units, num_classes, dropout)
     return Classifier(nn.Sequential(*layers), head)
 
 

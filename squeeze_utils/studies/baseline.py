@@ -18,7 +18,15 @@ RATES: dict[str, dict[str, dict[str, Any]]] = {
         "muon": {"rates": (0.002, 0.005, 0.01, 0.02), "weight_decay": 0.05},
     },
     "AlexNet": {"nesterov": {"rates": (0.01, 0.02, 0.05, 0.1), "weight_decay": 5e-4}},
+    "LeNet-5": {"nesterov": {"rates": (0.01, 0.02, 0.05, 0.1), "weight_decay": 5e-4}},
 }
+CHOSEN: dict[str, dict[str, Any]] = {  # by the study of learning rates, except VGG-11's
+    "SqueezeNet": {"optimizer": "muon", "lr": 0.02, "weight_decay": 0.05},
+    "AlexNet": {"lr": 0.05},
+    "LeNet-5": {"lr": 0.05},
+    "VGG-11": {"lr": 0.05},
+}
+EPOCHS = {"SqueezeNet": (8, 15), "AlexNet": (8, 15), "LeNet-5": (8, 15), "VGG-11": (4, 8)}
 
 
 def model(name: str, scale: Scale, **options: Any) -> ModelSpec:
@@ -55,12 +63,26 @@ def learning_rates(scale: Scale) -> Study:
                     lr=lr,
                     optimizer=optimizer,
                     weight_decay=choice["weight_decay"],
-                    may_diverge=name == "AlexNet",  # it has no batch normalisation
+                    may_diverge=name != "SqueezeNet",  # the others have no batch normalisation
                     **augmentation(scale),
                 )
                 experiment = Experiment(model(name, scale), data(scale, 20_000), (step,))
                 arms.append(Arm.of(experiment, model=name, optimizer=optimizer, lr=lr))
     return Study("baseline_lr", "which optimizer and peak learning rate suit each network?", arms)
+
+
+def networks(scale: Scale) -> Study:
+    """SqueezeNet beside AlexNet, VGG-11 and LeNet-5, each at its own learning rate."""
+    reference_seeds = {"SqueezeNet": SEEDS, "VGG-11": (0,), "LeNet-5": SEEDS, "AlexNet": SEEDS}
+    arms = []
+    for name, seeds in reference_seeds.items():
+        epochs = scale.pick(*EPOCHS[name])
+        step = Train(epochs, **CHOSEN[name], **augmentation(scale))
+        for seed in scale.pick((0,), seeds):
+            experiment = Experiment(model(name, scale), data(scale), (step,), seed)
+            checkpoint = scale.pick(None, f"{name.lower()}-cifar10" if seed == 0 else None)
+            arms.append(Arm.of(experiment, checkpoint, model=name))
+    return Study("baseline", "how good are the plain networks?", arms)
 
 
 def normalisation(scale: Scale) -> Study:
@@ -93,6 +115,7 @@ def normalisation(scale: Scale) -> Study:
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "baseline": networks,
     "baseline_lr": learning_rates,
     "baseline_norm": normalisation,
 }
