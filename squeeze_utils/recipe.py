@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from . import runtime
 from .data import ImageSet, load
+from .evaluation import evaluate
 from .files import set_aside, write_atomically
 from .models import ModelSpec
 from .step import State, Step, frozen
-from .train import Train, evaluate
+from .train import Train
 
 __all__ = ["DataSpec", "Experiment", "PrefixCache", "State", "Step", "Train", "finish", "run"]
 

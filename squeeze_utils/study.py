@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,14 @@ class Study:
         keys = [arm.experiment.key for arm in self.arms]
         if len(set(keys)) != len(keys):
             raise ValueError(f"study {self.name} contains the same experiment twice")
+
+    def only(self, text: str) -> Study:
+        """The same study with those arms alone whose slug contains `text`."""
+        arms = [arm for arm in self.arms if text.lower() in arm.slug]
+        if not arms:
+            slugs = ", ".join(arm.slug for arm in self.arms)
+            raise ValueError(f"no arm of {self.name} has {text!r} in its name; there are: {slugs}")
+        return replace(self, arms=arms)
 
     def records(self, folder: Path | None = None) -> dict[str, Record]:
         """The records of this study's experiments that are on disk, by key."""
@@ -242,6 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("name")
     runner.add_argument("--scale", choices=SCALES, help="default: SQUEEZE_SCALE, else quick")
     runner.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
+    runner.add_argument("--only", default="", metavar="TEXT", help="arms with TEXT in their name")
     chosen = parser.parse_args(arguments)
     if chosen.command == "list":
         for name, make in sorted(catalogue().items()):

@@ -36,10 +36,14 @@ _HINT = "<details><summary>Hint</summary>"
 
 def check_notebook(path: Path, order: list[Path], root: Path) -> list[str]:
     """The problems of one notebook; ``order`` lists the notebooks of the series."""
+    from nbformat.validator import ValidationError, iter_validate
+
     try:
         notebook = read(path)
-    except Exception as error:  # nbformat raises what its JSON reader and schema raise
-        return [f"not readable as a notebook: {error}"]
+        for error in iter_validate(notebook):
+            raise error
+    except (ValueError, KeyError, AttributeError, ValidationError) as error:
+        return [f"not readable as a notebook: {str(error).splitlines()[0]}"]
     problems = [
         *check_frame(notebook, path, order),
         *check_cells(notebook),

@@ -24,15 +24,13 @@ __all__ = ["AnatomyError", "Row", "Trace", "trace"]
 
 FLOAT32 = 4  # bytes
 
-# Operations that may hold parameters and multiply none of them with an activation twice: they
-# add, scale, normalise or look up. Their multiply-adds are not counted, as is usual.
-_LIGHT = frozenset(
-    "_native_batch_norm_legit_no_training _to_copy _weight_norm_interface add add_ addcmul cat "
-    "clone copy_ cudnn_batch_norm div div_ embedding exp expand mul mul_ native_batch_norm "
-    "native_group_norm native_layer_norm neg permute _prelu_kernel reshape select sigmoid slice "
-    "softplus squeeze stack sub sub_ t tanh transpose unsqueeze view _unsafe_view where "
-    "empty_like zeros_like ones_like detach alias pow rsqrt sqrt softmax _softmax sum mean".split()
-)
+# Operations on parameters that are neither views nor element-wise, and still multiply and add
+# nothing that is usually counted: normalisation, putting together, looking up.
+_LIGHT = {
+    *("_native_batch_norm_legit_no_training", "native_batch_norm", "cudnn_batch_norm"),
+    *("native_layer_norm", "native_group_norm", "_weight_norm_interface"),
+    *("cat", "stack", "clone", "copy_", "_to_copy", "_unsafe_view", "embedding"),
+}
 
 
 class AnatomyError(ValueError):
@@ -46,12 +44,12 @@ class Row:
     layer: str
     kind: str
     module: nn.Module
+    between: bool  # an operation of a module that has modules inside
     parameters: int = 0
     biases: int = 0
     multiply_adds: int = 0
     output: tuple[int, ...] = ()
-    storage: int = 0
-    in_place: bool = False
+    in_place: bool = True  # until it makes a tensor with memory of its own
     reach: Reach | None = None
 
 
@@ -103,11 +101,17 @@ class _Recorder(TorchDispatchMode):
 
     def _record(self, func: Any, args: Any, inputs: list[Tensor], output: Tensor) -> None:
         name = func.overloadpacket.__name__
-        sources = [(tensor.shape, self.reaches[id(tensor)]) for tensor in inputs if self._seen(tensor)]
+        sources = [
+            (tensor.shape, self.reaches[id(tensor)])
+            for tensor in inputs
+            if id(tensor) in self.reaches
+        ]
         is_new = _storage(output) not in self.trace.bytes and _storage(output) not in self.fixed
-        if id(output) not in self.names:
-            self.reaches[id(output)] = reach_of(name, args, sources, output.shape)
         used = [id(tensor) for tensor in inputs if id(tensor) in self.names]
+        if sources:
+            self.reaches[id(output)] = reach_of(name, args, sources, output.shape)
+        elif used:  # a parameter seen another way, such as a transposed weight
+            self.names.setdefault(id(output), self.names[used[0]])
         cost = self._multiply_adds(func, name, args, output, used)
         if is_new:
             self.trace.bytes[_storage(output)] = FLOAT32 * output.numel()
@@ -115,27 +119,21 @@ class _Recorder(TorchDispatchMode):
         if is_new or used or func._schema.is_mutable or not _has_children(self.calls[-1].module):
             self._write(name, cost, used, output, is_new)
 
-    def _seen(self, tensor: Tensor) -> bool:
-        return id(tensor) in self.reaches
-
-    def _write(
-        self, name: str, cost: int, used: list[int], output: Tensor, is_new: bool
-    ) -> None:
+    def _write(self, name: str, cost: int, used: list[int], output: Tensor, is_new: bool) -> None:
         call = self.calls[-1]
+        inside = _has_children(call.module)
         row = call.row
-        if row is None or _has_children(call.module):
-            inside = _has_children(call.module)
+        if row is None or inside:
             kind = name.strip("_") if inside else type(call.module).__name__
-            row = call.row = Row(call.layer, kind, call.module)
+            row = call.row = Row(call.layer, kind, call.module, inside)
             self.trace.rows.append(row)
-            row.in_place = True
         for key in dict.fromkeys(used):
             parameter = self.parameters.pop(key, None)  # counted where it is first used
             if parameter is not None:
                 row.parameters += parameter[1].numel()
                 row.biases += parameter[1].numel() * parameter[0].endswith("bias")
         row.multiply_adds += cost
-        row.output, row.storage = tuple(output.shape[1:]), _storage(output)
+        row.output = tuple(output.shape[1:])
         row.in_place = not is_new and row.in_place
         row.reach = self.reaches.get(id(output))
 
@@ -150,7 +148,8 @@ class _Recorder(TorchDispatchMode):
             return output.numel() * args[0].shape[-1]
         if name in ("addmm", "baddbmm"):
             return output.numel() * args[1].shape[-1]
-        if func.overloadpacket in flop_registry or (used and name not in _LIGHT):
+        light = name in _LIGHT or func.is_view or torch.Tag.pointwise in func.tags
+        if func.overloadpacket in flop_registry or (used and not light):
             what = f"parameter {self.names[used[0]]} with" if used else "the operation"
             raise AnatomyError(
                 f"layer {self.calls[-1].layer or '(the model itself)'} uses {what} aten::{name}, "
@@ -188,7 +187,9 @@ def _followed(model: nn.Module, calls: list[_Call]) -> Iterator[None]:
 
     def enter(layer: str) -> Any:
         def hook(module: nn.Module, args: Any) -> None:
-            calls.append(_Call(layer, module, [tuple(a.shape) for a in args if isinstance(a, Tensor)]))
+            calls.append(
+                _Call(layer, module, [tuple(a.shape) for a in args if isinstance(a, Tensor)])
+            )
 
         return hook
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from . import optim, runtime
-from .data import Augment, Batches, ImageSet, Split
+from .data import Augment, Batches, ImageSet
+from .evaluation import check_fits, evaluate, numerics
 from .models.layers import choose, whole_number
 from .step import State, Step
 
@@ -34,15 +34,6 @@ class DivergedError(RuntimeError):
     """The loss became infinite or not a number. The model holds its last finished epoch."""
 
     history: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Loss (mean cross-entropy, nats), accuracy (percent), confusion counts (true, predicted)."""
-
-    loss: float
-    accuracy: float
-    confusion: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,12 +108,6 @@ def masks_of(state: State) -> AfterStep:
     return apply
 
 
-@contextmanager
-def _numerics(chosen: str, device: torch.device) -> Iterator[None]:
-    with torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bfloat16"):
-        yield
-
-
 def fit(
     model: nn.Module,
     data: ImageSet,
@@ -168,46 +153,6 @@ def fit(
         finally:
             bar.close()
     return history
-
-
-def check_fits(model: nn.Module, data: ImageSet) -> None:
-    """Raise unless the model takes images like `data`'s and has an output for each class.
-
-    Only what `build` made says what it takes; any other module is let through.
-    """
-    expected = getattr(model, "input_shape", None)
-    if expected is None:
-        return
-    if expected[0] != data.channels:
-        raise ValueError(
-            f"the model takes {expected[0]}-channel images, {data.name} has {data.channels}: "
-            f"build it with in_channels={data.channels}"
-        )
-    if getattr(model, "num_classes", data.num_classes) < data.num_classes:
-        raise ValueError(
-            f"the model has {model.num_classes} classes, {data.name} has {data.num_classes}: "
-            f"build it with num_classes={data.num_classes}"
-        )
-    if expected[1] != data.size:
-        _try_size(model, data)
-
-
-@torch.no_grad()
-def _try_size(model: nn.Module, data: ImageSet) -> None:
-    """A dense part takes one image size only; networks without one take others too."""
-    weight = next(model.parameters())
-    was_training = model.training
-    model.eval()
-    try:
-        model(weight.new_zeros(1, data.channels, data.size, data.size))
-    except RuntimeError as error:
-        side = model.input_shape[1]
-        raise ValueError(
-            f"the model takes {side}-pixel images, {data.name} has {data.size}: build it with "
-            f"image_size={data.size}, or load the images with size={side}"
-        ) from error
-    finally:
-        model.train(was_training)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
@@ -273,7 +218,7 @@ class _Epochs:
 
     def _step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
-        with _numerics(self.chosen, self.device):
+        with numerics(self.chosen, self.device):
             logits = self.model(x)
         loss = F.cross_entropy(logits.float(), y, label_smoothing=self.plan.label_smoothing)
         loss.backward()
@@ -287,31 +232,3 @@ class _Epochs:
                 f"learning rate of {self.plan.lr / 10:.3g}, a model with batch normalisation, "
                 'or precision="float32"'
             )
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, split: Split, data: ImageSet, *, precision: str = "float32"
-) -> Evaluation:
-    """Loss, accuracy and confusion of `model` on `split`, never augmented.
-
-    `data` is the image set that the split belongs to: its mean and deviation normalise.
-    """
-    device = next(model.parameters()).device
-    chosen = runtime.precision(precision, device)
-    was_training = model.training
-    model.eval()
-    loss, confusion = 0.0, torch.zeros(data.num_classes**2, dtype=torch.long)
-    try:
-        for x, y in Batches(split, 500, mean=data.mean, std=data.std):
-            x, y = x.to(device), y.to(device)
-            with _numerics(chosen, device):
-                logits = model(x).float()
-            loss += float(F.cross_entropy(logits, y, reduction="sum"))
-            pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
-            confusion += torch.bincount(pairs, minlength=data.num_classes**2)
-    finally:
-        model.train(was_training)
-    confusion = confusion.view(data.num_classes, data.num_classes)
-    hits = int(confusion.diagonal().sum())
-    return Evaluation(loss / len(split), 100 * hits / len(split), confusion)

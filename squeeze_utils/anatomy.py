@@ -1,0 +1,203 @@
+"""What a model is: shapes, parameters, multiply-adds, activation bytes and receptive field.
+
+Counted on one forward pass over shapes alone, so a model built on torch's meta device
+(`with torch.device("meta"): ...`) is counted as well, without memory for its parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from math import prod
+
+import pandas as pd
+from torch import nn
+
+from .tracing import FLOAT32, AnatomyError, Row, Trace, trace
+
+__all__ = [
+    "FLOAT32",
+    "AnatomyError",
+    "by_module",
+    "fire_multiply_adds",
+    "fire_parameters",
+    "peak_activation_bytes",
+    "summary",
+    "table",
+]
+
+_FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
+_PLAIN = re.compile(r"((features|avgpool|classifier|\d+)(\.|$))*")  # a path in a chain of layers
+
+
+def fire_parameters(C: int, s: int, e1: int, e3: int) -> int:
+    """Parameters of a Fire module with biases: s(C+1) + e1(s+1) + e3(9s+1).
+
+    Args:
+        C: input channels.
+        s: squeeze filters (1x1).
+        e1: 1x1 expand filters.
+        e3: 3x3 expand filters.
+    """
+    return s * (C + 1) + e1 * (s + 1) + e3 * (9 * s + 1)
+
+
+def fire_multiply_adds(C: int, s: int, e1: int, e3: int, height: int, width: int) -> int:
+    """Multiply-adds of a Fire module on a map of height x width: H W (s C + e1 s + 9 e3 s)."""
+    return height * width * (s * C + e1 * s + 9 * e3 * s)
+
+
+def table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataFrame:
+    """One row per layer, in the order the layers run on one image.
+
+    Layers are the modules without children (convolutions, dense layers, norms, activations,
+    pooling; dropout and identity do nothing in evaluation and are left out) and the operations
+    between modules, such as concatenation and a bypass's addition. Columns:
+
+    - `name`: a readable name, as in the papers (conv1, fire2/squeeze, maxpool4, fc6) where the
+      model is a plain chain of layers and Fire modules, else the path of the module;
+    - `layer`: the path of the module inside the model; `kind`: its class, or the operation;
+    - `output`: shape without the batch, (channels, height, width) or (features,);
+    - `parameters`, and how many of these are `biases`; a parameter that several layers share
+      is counted in the first; the column adds up to the model's own number;
+    - `multiply_adds`: products added to a sum, for one image; convolutions and matrix products
+      are counted, biases, norms, activations and pooling are not;
+    - `activation_bytes`: of the output, as float32, for one image; `in_place` marks layers whose
+      output takes no memory of its own (an in-place ReLU, a flattening);
+    - `receptive_field`: input pixels along a side (the longer one) that an output pixel can
+      see, padding included; `jump`: input pixels between neighbouring outputs (0 when there is
+      one output for the whole map); `start`: the first input row that the first output sees
+      (negative: padding). Missing where they cannot be told.
+
+    Args:
+        model: a module that takes (1, channels, height, width); it is left as it was.
+        input_shape: (channels, height, width).
+
+    Raises:
+        AnatomyError: wrong input shape, or something that cannot be counted, by name.
+    """
+    return _frame(model, trace(model, input_shape))
+
+
+def _frame(model: nn.Module, record: Trace) -> pd.DataFrame:
+    names = _names(model, record.rows)
+    rows = [_cells(row, name) for row, name in zip(record.rows, names, strict=True)]
+    fields = {"receptive_field": "Int64", "jump": "Int64", "start": "Int64"}
+    return pd.DataFrame(rows).astype(fields)
+
+
+def _cells(row: Row, name: str) -> dict[str, object]:
+    height, width = row.reach or (None, None)
+    return {
+        "name": name,
+        "layer": row.layer,
+        "kind": row.kind,
+        "output": row.output,
+        "parameters": row.parameters,
+        "biases": row.biases,
+        "multiply_adds": row.multiply_adds,
+        "activation_bytes": FLOAT32 * prod(row.output),
+        "in_place": row.in_place,
+        "receptive_field": max(height.size, width.size) if height and width else None,
+        "jump": height.step if height else None,
+        "start": height.first if height else None,
+    }
+
+
+def by_module(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with one row per module: the layers of a Fire module added up.
+
+    Layers belong together when their names agree up to the first "/". Activations, norms and
+    concatenations keep no row of their own outside a Fire module. Columns: kind, output,
+    parameters, biases, multiply_adds, activation_bytes (of the module's output),
+    receptive_field.
+    """
+    group = frame["name"].str.split("/").str[0]
+    inside = frame["name"].str.contains("/", regex=False)
+    groups = frame.assign(kind=frame["kind"].where(~inside, "Fire")).groupby(group, sort=False)
+    last = ["kind", "output", "activation_bytes", "receptive_field"]
+    added = ["parameters", "biases", "multiply_adds"]
+    merged = groups.agg({**dict.fromkeys(last, "last"), **dict.fromkeys(added, "sum")})
+    own = merged["kind"].str.contains("Conv|Linear|Fire|Pool") | (merged["parameters"] > 0)
+    order = ["kind", "output", *added, "activation_bytes", "receptive_field"]
+    return merged.loc[own, order].rename_axis("module")
+
+
+def summary(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.Series:
+    """A model in six numbers, for one image and float32.
+
+    `layers` (convolutions and dense layers), `parameters`, `bytes` (of the parameters),
+    `multiply_adds`, `activation_bytes` (all outputs kept, in-place ones once) and
+    `peak_activation_bytes`.
+    """
+    record = trace(model, input_shape)
+    frame = _frame(model, record)
+    parameters = int(frame["parameters"].sum())
+    return pd.Series(
+        {
+            "layers": int((frame["multiply_adds"] > 0).sum()),
+            "parameters": parameters,
+            "bytes": FLOAT32 * parameters,
+            "multiply_adds": int(frame["multiply_adds"].sum()),
+            "activation_bytes": int(frame.loc[~frame["in_place"], "activation_bytes"].sum()),
+            "peak_activation_bytes": _peak(record),
+        }
+    )
+
+
+def peak_activation_bytes(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
+    """The most bytes of activations alive at once on one image, as float32.
+
+    The image and every output live from the operation that makes them to the last one that
+    reads them; views and in-place results share memory. Parameters and the workspace inside an
+    operation (such as unfolded patches) are not counted: it is what a careful program needs.
+    """
+    return _peak(trace(model, input_shape))
+
+
+def _peak(record: Trace) -> int:
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for time, activations in enumerate(record.touched):
+        for activation in activations:
+            first.setdefault(activation, time)
+            last[activation] = time
+    alive = [0] * len(record.touched)
+    for activation, start in first.items():
+        for time in range(start, last[activation] + 1):
+            alive[time] += record.bytes[activation]
+    return max(alive, default=0)
+
+
+def _names(model: nn.Module, rows: list[Row]) -> list[str]:
+    """Readable names: layers with weights are numbered as they run, a Fire module is one."""
+    modules = dict(model.named_modules())
+    fires = [_fire_of(modules, row.layer) for row in rows]
+    if not all(fire or _PLAIN.fullmatch(row.layer) for row, fire in zip(rows, fires, strict=True)):
+        return [f"{row.layer}.{row.kind}".lstrip(".") if row.between else row.layer for row in rows]
+    names: list[str] = []
+    number, previous = 0, None
+    for row, fire in zip(rows, fires, strict=True):
+        word = _word(row)
+        number += word in ("conv", "fc") if fire is None else fire != previous
+        previous = fire
+        part = row.kind if row.between else row.layer.rpartition(".")[2]
+        names.append(f"{word}{number}" if fire is None else f"fire{number}/{part}")
+    return names
+
+
+def _fire_of(modules: dict[str, nn.Module], layer: str) -> str | None:
+    """The path of the Fire module (this package's or torchvision's) that `layer` belongs to."""
+    for path in (layer, layer.rpartition(".")[0]):
+        if path in modules and all(hasattr(modules[path], part) for part in _FIRE_PARTS):
+            return path
+    return None
+
+
+def _word(row: Row) -> str:
+    """conv, fc, norm, maxpool, avgpool, pool, or the class or operation in lower case."""
+    module, kind = row.module, row.kind
+    if kind == "Conv2d":
+        depthwise = 1 < module.groups == module.in_channels and module.stride != (1, 1)
+        return "pool" if depthwise else "conv"
+    words = {"Linear": "fc", "MaxPool": "maxpool", "AvgPool": "avgpool", "BatchNorm": "norm"}
+    return next((word for part, word in words.items() if part in kind), kind.lower())
