@@ -26,7 +26,7 @@ CHOSEN: dict[str, dict[str, Any]] = {  # by the study of learning rates, except 
     "LeNet-5": {"lr": 0.05},
     "VGG-11": {"lr": 0.05},
 }
-EPOCHS = {"SqueezeNet": (8, 15), "AlexNet": (8, 15), "LeNet-5": (8, 15), "VGG-11": (4, 8)}
+EPOCHS = {"SqueezeNet": (8, 15), "AlexNet": (8, 15), "LeNet-5": (8, 15), "VGG-11": (4, 6)}
 
 
 def model(name: str, scale: Scale, **options: Any) -> ModelSpec:
