@@ -12,7 +12,8 @@ from math import prod
 import pandas as pd
 from torch import nn
 
-from .tracing import FLOAT32, AnatomyError, Row, Trace, trace
+from .recorder import FLOAT32, AnatomyError, Row, Trace
+from .tracing import trace
 
 __all__ = [
     "FLOAT32",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from .files import write_atomically
 from .models import ModelSpec
 from .recipe import PrefixCache, run
 from .step import frozen
-from .study import Study
+from .study import Scale, Study, find
 
 
 def _safetensors() -> Any:
@@ -77,3 +80,27 @@ def export(study: Study, cache: PrefixCache, folder: Path | None = None) -> dict
         path = folder / f"{arm.checkpoint}.safetensors"
         written[arm.checkpoint] = save(state.model, path, record=key, study=study.name)
     return written
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m squeeze_utils.checkpoints STUDY`: export what its reference run left behind."""
+    parser = argparse.ArgumentParser(
+        prog="python -m squeeze_utils.checkpoints",
+        description="Write the checkpoints that a study names, after its reference run.",
+    )
+    parser.add_argument("study")
+    try:
+        study = find(parser.parse_args(arguments).study, Scale("reference"))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    written = export(study, PrefixCache(places.cache() / "states"))
+    for name, size in written.items():
+        print(f"{name}: {size:,} bytes")
+    if not written:
+        print("nothing written: this study names no checkpoint, or has not been run here")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The notebooks together: ``python -m squeeze_utils.series run|render|badges|check``."""
+"""The notebooks together: ``python -m squeeze_utils.series run|render|readme|badges|check``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import REPOSITORY, masthead, plots
+from . import REPOSITORY, masthead, overview, plots
 from .runner import SECONDS, CellFailure, clean, execute, notebooks, read, write
 from .style import check_notebook
 
@@ -48,7 +48,7 @@ def check_series(root: Path) -> list[str]:
         for path in solutions
         if path.name not in names
     ]
-    return problems + check_address(root)
+    return [*problems, *overview.check_map(root), *check_address(root)]
 
 
 def check_address(root: Path) -> list[str]:
@@ -103,7 +103,14 @@ def _render(arguments: argparse.Namespace) -> int:
         write(notebook, path)
 
     paths = [*notebooks(ROOT), *notebooks(ROOT, solutions=True)]
-    return _report(each(_chosen(paths, arguments.only), work))
+    failures = each(_chosen(paths, arguments.only), work)
+    _readme(arguments)
+    return _report(failures)
+
+
+def _readme(arguments: argparse.Namespace) -> int:
+    print("README.md: " + ("changed" if overview.update_readme(ROOT) else "up to date"))
+    return 0
 
 
 def _badges(arguments: argparse.Namespace) -> int:
@@ -114,7 +121,7 @@ def _badges(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    problems = check_series(ROOT)
+    problems = [*check_series(ROOT), *overview.check_readme(ROOT)]
     print("\n".join(problems) or "no problems")
     return 1 if problems else 0
 
@@ -163,11 +170,12 @@ def main(arguments: list[str] | None = None) -> int:
     for command in (run, render):
         command.add_argument("only", nargs="*", help="beginnings of names, such as 03")
         command.add_argument("--seconds", type=float, default=SECONDS, help="limit per notebook")
+    commands.add_parser("readme", help="write what README.md takes from notebooks and records")
     badges = commands.add_parser("badges", help="write the address into badges and set-up cells")
     badges.add_argument("--repo", default=REPOSITORY, help="owner/name on GitHub")
     commands.add_parser("check", help="check the style of all notebooks")
     chosen = parser.parse_args(arguments)
-    work = {"run": _run, "render": _render, "badges": _badges, "check": _check}
+    work = {"run": _run, "render": _render, "readme": _readme, "badges": _badges, "check": _check}
     return work[chosen.command](chosen)
 
 

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from squeeze_utils.models import (
+    ACTIVATIONS,
+    BYPASSES,
+    NAMES,
+    POOLINGS,
+    Fire,
+    ModelSpec,
+    SqueezeNetConfig,
+    build,
+)
+from squeeze_utils.models.layers import BlurPool, MixedPool, pooling
+
+THIN = {"width": 0.125, "in_channels": 1}
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def on_meta(name: str, **options) -> nn.Module:
+    """The model without memory: enough for shapes and counts of the large ones."""
+    with torch.device("meta"):
+        return build(name, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_takes_its_input_shape_and_gives_its_classes(name):
+    model = on_meta(name, num_classes=7).eval()
+    assert model.spec == ModelSpec.of(name, num_classes=7)
+    assert model.num_classes == 7
+    assert model(torch.empty(2, *model.input_shape, device="meta")).shape == (2, 7)
+
+
+def test_a_spec_builds_its_model_again_and_can_be_hashed():
+    spec = ModelSpec.of("squeezenet_small", width=0.25, pool_after=[1, 3])
+    model = spec.build()
+    assert model.spec == spec == ModelSpec.of("squeezenet_small", pool_after=(1, 3), width=0.25)
+    assert len({spec, model.spec}) == 1
+    assert model.config.pool_after == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("squeezenet", {}, "unknown model 'squeezenet'; accepted: squeezenet1_0"),
+        ("squeezenet1_1", {"depth": 3}, "squeezenet1_1 has no option depth; accepted: activation"),
+        ("alexnet", {"bypass": "simple"}, "alexnet has no option bypass; accepted: dropout"),
+        ("vgg16", {"depth": 11}, "vgg16 has no option depth"),
+        ("lenet5_fire", {"fire": False}, "lenet5_fire has no option fire"),
+        ("alexnet", {"image_size": 64}, "unknown image_size 64; accepted: 32, 224"),
+        ("lenet5", {"num_classes": 0}, "num_classes must be a whole number of at least 1, got 0"),
+        ("lenet5", {"num_classes": "ten"}, "num_classes .* got 'ten'"),
+        ("lenet5", {"in_channels": 0}, "in_channels .* got 0"),
+        ("lenet5", {"image_size": 12}, "at least 16 pixels, got 12"),
+        ("alexnet", {"normalisation": "layer"}, "unknown normalisation 'layer'"),
+        ("squeezenet_small", {"activation": "sine"}, "unknown activation 'sine'; accepted: relu"),
+        ("squeezenet_small", {"pooling": "min"}, "unknown pooling 'min'; accepted: max"),
+        ("squeezenet_small", {"norm": "layer"}, "unknown normalisation 'layer'; accepted: none"),
+        ("squeezenet_small", {"bypass": "long"}, "unknown bypass 'long'; accepted: none, simple"),
+        ("squeezenet_small", {"pct3x3": 1.0}, "pct3x3 must lie between 0 and 1"),
+        ("squeezenet_small", {"squeeze_ratio": 0}, "squeeze_ratio must be positive"),
+        ("squeezenet_small", {"width": -1.0}, "width must be positive"),
+        ("squeezenet_small", {"width": 0.001}, "fewer than 2 expand filters"),
+        ("squeezenet_small", {"dropout": 1.0}, "dropout must lie in"),
+        ("squeezenet_small", {"pool_after": (0, 3)}, "pool_after accepts layers 1 to 9"),
+        ("squeezenet_small", {"first_kernel": 0}, "first_kernel must be a whole number"),
+        ("squeezenet_small", {"base_expand": 1.5}, "base_expand must be a whole number"),
+    ],
+)
+def test_refused(name, options, words):
+    with pytest.raises(ValueError, match=words):
+        build(name, **options)
+
+
+@pytest.mark.parametrize("version", ["1_0", "1_1"])
+def test_torchvision_weights_load_strictly_and_give_the_same_outputs(version):
+    from torchvision import models
+
+    torch.manual_seed(0)
+    theirs = getattr(models, f"squeezenet{version}")().eval()
+    ours = build(f"squeezenet{version}").eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    x = torch.randn(2, 3, 95, 95)
+    with torch.no_grad():
+        assert (theirs(x) - ours(x)).abs().max() < 1e-5
+
+
+def test_torchvision_alexnet_has_the_same_tensors():
+    from torchvision.models import alexnet
+
+    with torch.device("meta"):
+        theirs = alexnet().state_dict()
+    ours = on_meta("alexnet").state_dict()
+    assert {n: t.shape for n, t in ours.items()} == {n: t.shape for n, t in theirs.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [
+        ("squeezenet1_0", {}, 1_248_424),
+        ("squeezenet1_1", {}, 1_235_496),
+        ("squeezenet1_0", {"num_classes": 10}, 740_554),
+        ("squeezenet1_1", {"num_classes": 10}, 727_626),
+        ("squeezenet1_0", {"squeeze_ratio": 0.25}, 1_967_080),
+        ("squeezenet1_0", {"squeeze_ratio": 0.5}, 3_404_392),
+        ("squeezenet1_0", {"squeeze_ratio": 0.75}, 4_841_704),
+        ("squeezenet1_0", {"squeeze_ratio": 1.0}, 6_279_016),
+        ("squeezenet1_0", {"bypass": "simple"}, 1_248_424),
+        ("squeezenet1_0", {"bypass": "complex"}, 1_589_672),
+        ("alexnet", {}, 61_100_840),
+        ("vgg11", {}, 132_863_336),
+        ("vgg16", {}, 138_357_544),
+        ("lenet_300_100", {}, 266_610),
+        ("lenet5", {}, 431_080),
+    ],
+)
+def test_published_parameter_counts(name, options, count):
+    assert parameters(on_meta(name, **options)) == count
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {},
+        {"squeeze_ratio": 0.5, "pct3x3": 0.25},
+        {"base_expand": 64, "step_expand": 32, "squeeze_ratio": 0.25, "pct3x3": 0.75},
+    ],
+)
+def test_fire_modules_follow_section_5_1_of_the_paper(numbers):
+    config = SqueezeNetConfig(**numbers)
+    fires = on_meta("squeezenet1_0", **numbers).fires()
+    assert list(fires) == list(range(2, 10))
+    for i, fire in fires.items():
+        e = config.base_expand + config.step_expand * ((i - 2) // 2)
+        assert fire.squeeze.out_channels == config.squeeze_ratio * e
+        assert fire.expand3x3.out_channels == config.pct3x3 * e
+        assert fire.expand1x1.out_channels == e - config.pct3x3 * e == e - config.fire(i)[2]
+
+
+def test_width_multiplies_every_layer():
+    full, half = on_meta("squeezenet1_0"), on_meta("squeezenet1_0", width=0.5)
+    pairs = [
+        (a, b)
+        for a, b in zip(full.modules(), half.modules(), strict=True)
+        if isinstance(a, nn.Conv2d) and a is not full.classifier[1]
+    ]
+    assert len(pairs) == 25
+    assert all(a.out_channels == 2 * b.out_channels for a, b in pairs)
+
+
+@pytest.mark.parametrize("bypass", BYPASSES)
+def test_which_fire_modules_have_which_bypass(bypass):
+    fires = on_meta("squeezenet1_0", bypass=bypass).fires()
+    identity = {i for i, fire in fires.items() if fire.adds_input}
+    convolution = {i for i, fire in fires.items() if fire.bypass is not None}
+    assert identity == (set() if bypass == "none" else {3, 5, 7, 9})
+    assert convolution == ({2, 4, 6, 8} if bypass == "complex" else set())
+
+
+@pytest.mark.parametrize(("bypass", "inputs"), [("simple", 8), ("complex", 6)])
+def test_a_bypass_adds_exactly_what_it_should(bypass, inputs):
+    torch.manual_seed(0)
+    fire = Fire(inputs, 2, 4, 4, bypass=bypass)
+    plain = Fire(inputs, 2, 4, 4)
+    plain.load_state_dict(fire.state_dict(), strict=False)
+    x = torch.randn(2, inputs, 5, 5)
+    added = fire(x) - plain(x)
+    expected = x if fire.bypass is None else fire.bypass(x)
+    assert torch.allclose(added, expected, atol=1e-6)
+    assert added.abs().max() > 0.1
+
+
+def test_a_bypass_changes_the_outputs_of_the_whole_network():
+    torch.manual_seed(0)
+    plain = build("squeezenet_small", **THIN).eval()
+    residual = build("squeezenet_small", bypass="simple", **THIN).eval()
+    residual.load_state_dict(plain.state_dict(), strict=True)
+    x = torch.randn(2, 1, 16, 16)
+    assert not torch.allclose(plain(x), residual(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_reaches_every_fire_module(name):
+    model = build("squeezenet_small", activation=name, **THIN)
+    kind = type(ACTIVATIONS[name]())
+    for fire in model.fires().values():
+        assert type(fire.squeeze_activation) is type(fire.expand_activation) is kind
+    assert sum(type(layer) is kind for layer in model.features) == 1
+    x = torch.randn(2, 1, 16, 16, requires_grad=True)
+    model(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+def test_activations_compute_different_things():
+    x = torch.randn(2, 1, 16, 16)
+    outputs = []
+    for name in ACTIVATIONS:
+        torch.manual_seed(0)
+        outputs.append(build("squeezenet_small", activation=name, **THIN).eval()(x))
+    for i, one in enumerate(outputs):
+        assert all(not torch.equal(one, other) for other in outputs[:i])
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_every_pooling_halves(name):
+    x = torch.randn(2, 6, 32, 32)
+    layer = pooling(name, 6)
+    for side in (16, 8, 4, 2, 1):
+        x = layer(x)
+        assert x.shape == (2, 6, side, side)
+    model = build("squeezenet_small", pooling=name, pool_after=(2, 9), **THIN).eval()
+    assert model.features(torch.randn(1, 1, 16, 16)).shape[2:] == (4, 4)
+
+
+def test_poolings_compute_what_their_names_say():
+    constant = torch.full((1, 2, 8, 8), 3.0)
+    assert torch.allclose(BlurPool(2)(constant), torch.full((1, 2, 4, 4), 3.0))
+    x = torch.randn(1, 2, 8, 8)
+    both = (pooling("max", 2)(x) + pooling("average", 2)(x)) / 2
+    assert torch.allclose(MixedPool()(x), both, atol=1e-6)
+    blend = MixedPool().blend
+    assert blend.requires_grad and blend.ndim == 0
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11", "vgg16", "vgg16_fire"])
+def test_the_32_pixel_forms(name):
+    small = on_meta(name, image_size=32, num_classes=10, in_channels=1).eval()
+    assert small.input_shape == (1, 32, 32)
+    assert small(torch.empty(2, 1, 32, 32, device="meta")).shape == (2, 10)
+    large = on_meta(name, num_classes=10)
+    assert parameters(small) < parameters(large)
+    convolutions = [m.out_channels for m in small.modules() if isinstance(m, nn.Conv2d)]
+    assert convolutions == [m.out_channels for m in large.modules() if isinstance(m, nn.Conv2d)]
+
+
+def test_alexnet_has_five_convolutions_and_three_dense_layers():
+    kinds = [type(m) for m in on_meta("alexnet", image_size=32).modules()]
+    assert kinds.count(nn.Conv2d) == 5
+    assert kinds.count(nn.Linear) == 3
+
+
+def test_the_fire_forms_replace_the_convolutions():
+    vgg = on_meta("vgg16_fire", image_size=32)
+    assert [type(m) for m in vgg.features].count(Fire) == 12
+    assert [type(m) for m in vgg.features].count(nn.Conv2d) == 1
+    plain = on_meta("vgg16", image_size=32)
+    widths = [m.out_channels for m in vgg.features if isinstance(m, Fire)]
+    assert widths == [m.out_channels for m in plain.features if isinstance(m, nn.Conv2d)][1:]
+    lenet, original = build("lenet5_fire"), build("lenet5")
+    assert [m.out_channels for m in lenet.features if isinstance(m, Fire)] == [20, 50]
+    assert lenet.classifier[0].in_features == original.classifier[0].in_features
+    assert parameters(lenet.features) < parameters(original.features)
+
+
+def test_the_same_seed_builds_the_same_weights():
+    def weights(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return nn.utils.parameters_to_vector(build("squeezenet_small", **THIN).parameters())
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))

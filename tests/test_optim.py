@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from squeeze_utils import optim
+from squeeze_utils.models import build
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return build("squeezenet_small", width=0.125, in_channels=1, pooling="mixed")
+
+
+def needs_muon(name: str) -> None:
+    if name == "muon" and not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon")
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_every_optimizer_lowers_a_loss(name, model):
+    needs_muon(name)
+    x, y = torch.randn(8, 1, 16, 16), torch.arange(8)
+    optimizer = optim.optimizer(name, model, lr=0.003)
+    losses = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"])
+def test_weight_decay_reaches_weights_but_neither_biases_nor_norms(name, model):
+    groups = optim.optimizer(name, model, 0.1, weight_decay=0.01).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(decay) == len(list(model.parameters()))
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            is_weight = isinstance(module, nn.Conv2d) and parameter.ndim == 4
+            assert decay[id(parameter)] == (0.01 if is_weight else 0.0)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_without_a_gradient_only_decay_moves_a_weight(name):
+    needs_muon(name)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    nn.init.ones_(model[0].bias)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = optim.optimizer(name, model, lr=0.5, weight_decay=0.1)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for old, new in zip(before, model.parameters(), strict=True):
+        factor = 0.95 if new.ndim >= 2 else 1.0
+        assert torch.allclose(new, factor * old, atol=1e-6)
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_muon_moves_a_convolution_as_the_matrix_that_it_is(memory):
+    needs_muon("muon")
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 8, 3, bias=False).to(memory_format=memory)
+    matrix = nn.Parameter(conv.weight.detach().permute(0, 2, 3, 1).flatten(1).clone())
+    ours = optim.optimizer("muon", conv, lr=0.02, weight_decay=0.1)
+    theirs = torch.optim.Muon([matrix], 0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for step in range(3):
+        gradient = torch.randn(8, 3, 3, 3)
+        conv.weight.grad = gradient.clone(memory_format=memory)
+        matrix.grad = gradient.permute(0, 2, 3, 1).flatten(1)
+        optim.set_lr(ours.param_groups, 0.02 / (step + 1))
+        optim.set_lr(theirs.param_groups, 0.02 / (step + 1))
+        ours.step()
+        theirs.step()
+    assert torch.allclose(conv.weight.permute(0, 2, 3, 1).flatten(1), matrix, atol=1e-6)
+
+
+def test_frozen_parameters_are_left_out(model):
+    model.features[0].weight.requires_grad_(False)
+    groups = optim.optimizer("sgd", model, 0.1).param_groups
+    assert all(p is not model.features[0].weight for group in groups for p in group["params"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("sdg", 0.1), "unknown optimizer 'sdg'; accepted: sgd, momentum, nesterov"),
+        (("sgd", 0.0), "learning rate must be positive, got 0.0"),
+        (("sgd", math.nan), "learning rate must be positive, got nan"),
+        (("sgd", 0.1, -1.0), "weight_decay must not be negative, got -1.0"),
+    ],
+)
+def test_refused(arguments, words, model):
+    name, *numbers = arguments
+    with pytest.raises(ValueError, match=words):
+        optim.optimizer(name, model, *numbers)
+
+
+def test_a_model_without_trainable_parameters_is_refused(model):
+    with pytest.raises(ValueError, match="no trainable parameter"):
+        optim.optimizer("sgd", model.requires_grad_(False), 0.1)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.1, 0.2, 0.35, 0.6, 0.999])
+def test_schedules_are_their_formulas(t):
+    assert optim.schedule("constant")(t) == 1.0
+    assert optim.schedule("linear")(t) == pytest.approx(1 - t)
+    assert optim.schedule("cosine")(t) == pytest.approx(0.5 * (1 + math.cos(math.pi * t)))
+    rising, falling = t / 0.2, (1 - t) / 0.8
+    assert optim.schedule("one_cycle")(t) == pytest.approx(min(rising, falling))
+
+
+def test_unknown_schedule():
+    with pytest.raises(ValueError, match="unknown schedule 'step'; accepted: constant, linear"):
+        optim.schedule("step")

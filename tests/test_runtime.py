@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+import torch
+
+from squeeze_utils import __version__, places, runtime
+
+
+@pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
+def test_a_precision_that_is_asked_for_is_taken(wanted):
+    assert runtime.precision(wanted) == wanted
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="unknown precision 'half'; accepted: auto, float32"):
+        runtime.precision("half")
+
+
+@pytest.mark.parametrize(("has_it", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_bfloat16_where_the_processor_has_it(has_it, chosen, monkeypatch):
+    monkeypatch.setattr(runtime, "_processor_has_bfloat16", lambda: has_it)
+    assert runtime.precision("auto", "cpu") == chosen
+
+
+def test_a_torch_without_onednn_computes_in_float32(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert runtime.precision("auto") == "float32"
+
+
+def test_emulated_bfloat16_is_not_chosen(monkeypatch):
+    if not hasattr(torch.cpu, "_is_avx512_bf16_supported"):
+        pytest.skip("this torch does not say what the processor has")
+    monkeypatch.setattr(runtime.platform, "machine", lambda: "x86_64")
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    assert runtime.precision("auto") == "float32"
+
+
+def test_versions_and_device_are_named():
+    found = runtime.versions()
+    assert set(found) == {"python", "torch", "torchvision", "numpy", "squeeze_utils"}
+    assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert found["squeeze_utils"] in (__version__, "not installed")
+    assert runtime.device_name("cpu").endswith(f", {torch.get_num_threads()} threads")
+    assert isinstance(runtime.keep_freed_memory(), bool)
+
+
+def _git(folder, *arguments):
+    name = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", "-C", str(folder), *name, *arguments], check=True, capture_output=True)
+
+
+def test_the_commit_is_marked_when_package_code_differs(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "repository", lambda: tmp_path)
+    assert runtime.commit() == "unknown" or len(runtime.commit()) >= 12  # no git, or one around
+    package = tmp_path / "squeeze_utils"
+    package.mkdir()
+    (package / "a.py").write_text("a = 1\n")
+    _git(tmp_path, "init")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-m", "one")
+    clean = runtime.commit()
+    assert len(clean) == 12 and set(clean) <= set("0123456789abcdef")
+    (tmp_path / "note.txt").write_text("outside the package\n")
+    assert runtime.commit() == clean
+    (package / "a.py").write_text("a = 2\n")
+    assert runtime.commit() == f"{clean}+changes"
+
+
+def test_an_installed_package_names_its_version(monkeypatch):
+    monkeypatch.setattr(runtime, "repository", lambda: None)
+    assert runtime.commit().startswith("squeeze_utils ")
+
+
+def test_places_in_a_checkout_and_in_an_installed_package(tmp_path, monkeypatch):
+    assert places.shipped("runs") == places.repository() / "data" / "runs"
+    assert places.cache() == places.repository() / "data" / "cache"
+    monkeypatch.setattr(places, "PACKAGE", tmp_path / "squeeze_utils")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert places.repository() is None
+    assert places.shipped("runs") == tmp_path / "squeeze_utils" / "_data" / "runs"
+    assert places.cache() == tmp_path / "cache" / "squeeze_utils"
