@@ -260,7 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         scale = Scale(chosen.scale) if chosen.scale else Scale.from_environment()
-        _run_from_command_line(find(chosen.name, scale), scale, chosen.jobs)
+        study = find(chosen.name, scale).only(chosen.only)
+        _run_from_command_line(study, scale, chosen.jobs)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

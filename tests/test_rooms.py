@@ -20,6 +20,7 @@ ORDER = (
     "data",
     "models",
     "receptive",
+    "recorder",
     "tracing",
     "anatomy",
     "step",
@@ -33,6 +34,8 @@ ORDER = (
     "study",
     "studies",
     "checkpoints",
+    "captions",
+    "report",
     "measure",
     "deploy",
     "plots",
@@ -41,6 +44,7 @@ ORDER = (
     "masthead",
     "runner",
     "style",
+    "overview",
     "series",
 )
 HEAVY = ("matplotlib", "seaborn", "IPython", "ipywidgets", "psutil", "safetensors", "nbformat")

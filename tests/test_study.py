@@ -203,9 +203,21 @@ def test_the_command_runs_a_study(scale, where, command, tmp_path, capsys):
     assert f"small                    {done}/1 records  which rate?" in capsys.readouterr().out
 
 
+def test_the_command_runs_the_arms_that_are_asked_for_and_no_others(command, monkeypatch, fits):
+    monkeypatch.setattr(rooms, "catalogue", lambda: {"small": lambda scale: small(0.1, 0.2)})
+    assert command(["run", "small", "--only", "0.2-A"]) == 0
+    assert fits == [0.2]
+    assert command(["run", "small"]) == 0
+    assert fits == [0.2, 0.1]
+
+
 def test_the_command_refuses_clearly(command, monkeypatch, capsys):
     assert command(["run", "nothing"]) == 2
     assert "error: unknown study 'nothing'; accepted: small" in capsys.readouterr().err
+    assert command(["run", "small", "--only", "0.7"]) == 2
+    assert (
+        "no arm of small has '0.7' in its name; there are: 0.1-a-b-c-s0" in capsys.readouterr().err
+    )
     assert command(["run", "small", "--jobs", "0"]) == 2
     assert "jobs must be at least 1" in capsys.readouterr().err
     monkeypatch.setenv("SQUEEZE_SCALE", "huge")

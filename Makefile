@@ -1,0 +1,77 @@
+# The commands of the project. `make` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BUILD := build
+
+# Live experiments are small unless asked otherwise (make notebooks SCALE=reference).
+SCALE := quick
+
+.DEFAULT_GOAL := help
+.PHONY: help setup notebooks test check lab reference render readme badges clean distclean
+
+help:
+	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
+	@echo "make test                    lint, unit tests, and every notebook as a test"
+	@echo "make lab                     open the notebooks in JupyterLab"
+	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
+	@echo "make render                  execute the notebooks in place, for committing"
+	@echo "make readme                  write README.md's tables anew from notebooks and records"
+	@echo "make check                   only the style checks of the notebooks"
+	@echo "make badges REPO=owner/name  write the repository's address into badges and set-up cells"
+	@echo "make clean                   remove what was built; make distclean: the environment too"
+	@echo
+	@echo "PYTHON=python3.12 picks another Python, VENV=folder another place for the environment."
+
+setup: $(STAMP)
+
+# A second call finds the stamp and installs nothing.
+$(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
+	@test -x "$(BIN)/python" || { "$(PYTHON)" squeeze_utils/preflight.py "$(VENV)" \
+		&& "$(PYTHON)" -m venv "$(VENV)"; }
+	@echo "Installing into $(VENV), once: about 5 GB with the CUDA libraries of torch."
+	@"$(BIN)/python" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --no-deps \
+		--no-build-isolation --editable .
+	@touch "$@"
+
+notebooks: $(STAMP)
+	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series run --output $(BUILD)/notebooks
+
+# The notebooks run here too: their figures go to $(BUILD), so that a test changes no tracked file.
+test: $(STAMP)
+	"$(BIN)/python" -m ruff check .
+	"$(BIN)/python" -m ruff format --check .
+	SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m pytest -q
+	SQUEEZE_SCALE=$(SCALE) SQUEEZE_FIGURES="$(CURDIR)/$(BUILD)/figures" \
+		"$(BIN)/python" -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+		notebooks
+
+check: $(STAMP)
+	@"$(BIN)/python" -m squeeze_utils.series check
+
+lab: $(STAMP)
+	"$(BIN)/python" -m jupyterlab notebooks
+
+reference: $(STAMP)
+	@test -n "$(STUDY)" || { echo "Say which study: make reference STUDY=name. There are:"; \
+		"$(BIN)/python" -m squeeze_utils.study list; exit 1; }
+	"$(BIN)/python" -m squeeze_utils.study run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+
+render: $(STAMP)
+	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series render $(ONLY)
+
+readme: $(STAMP)
+	@"$(BIN)/python" -m squeeze_utils.series readme
+
+badges: $(STAMP)
+	@"$(BIN)/python" -m squeeze_utils.series badges $(if $(REPO),--repo "$(REPO)")
+
+clean:
+	rm -rf $(BUILD) dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -path "./.venv*" -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean
+	rm -rf "$(VENV)"
