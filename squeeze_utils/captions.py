@@ -21,7 +21,7 @@ def caption(records: Iterable[Record]) -> str:
     parts = [
         _each(_images(record) for record in records),
         _count("seed", {record.seed for record in records}),
-        f"{_range(record.epochs for record in records)} epochs",
+        f"{_range(_epochs(record) for record in records)} epochs",
         _each(record.device for record in records),
         _each(step["precision"] for r in records for step in r.steps if "precision" in step),
         *(_versions(records, name) for name in ("torch", "squeeze_utils")),
@@ -34,6 +34,11 @@ def caption(records: Iterable[Record]) -> str:
 def _images(record: Record) -> str:
     limit = record.data.get("train_limit")
     return record.data["name"] + (f" ({limit:,} training images)" if limit else "")
+
+
+def _epochs(record: Record) -> int:
+    """Epochs that the recipe asks for; a run that diverged has finished fewer."""
+    return sum(step.get("epochs", 0) for step in record.experiment["recipe"])
 
 
 def _each(values: Iterable[str]) -> str:

@@ -19,8 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def rewrite_all(root: Path, repository: str = REPOSITORY) -> list[Path]:
-    """Bring title cells, set-up cells and addresses up to date everywhere; list what changed."""
-    masthead.set_address(root, repository)
+    """Bring title cells, set-up cells and addresses of all notebooks up to date; list changes."""
     order = notebooks(root)
     changed = []
     for path in [*order, *notebooks(root, solutions=True)]:
@@ -114,6 +113,7 @@ def _readme(arguments: argparse.Namespace) -> int:
 
 
 def _badges(arguments: argparse.Namespace) -> int:
+    masthead.set_address(ROOT, arguments.repo)
     changed = rewrite_all(ROOT, arguments.repo)
     print(f"address {arguments.repo}, version {masthead.tag()}; changed notebooks: {len(changed)}")
     print(f"badges and set-up cells use the git tag {masthead.tag()}: push it with the release")

@@ -89,7 +89,7 @@ def check_anatomy(notebook: Any, path: Path) -> Iterator[str]:
     if tuple(headings[-len(ENDING) :]) != ENDING:
         yield f"the last sections are {headings[-3:]}, not {list(ENDING)}"
         return
-    if path.name[:2] != "00" and not any("> **Prediction.**" in text for text in markdown):
+    if not any("> **Prediction.**" in text for text in markdown):
         yield "no prediction (a line that starts with '> **Prediction.**')"
     yield from _check_summary(section(notebook, "Summary"))
     yield from _check_exercises(section(notebook, "Exercises"))

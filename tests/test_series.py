@@ -124,9 +124,8 @@ def test_clean_takes_out_what_changes_from_run_to_run():
     kept = new_output("stream", text="kept\n")
     cells = [new_markdown_cell("a"), new_code_cell("b", outputs=[bar, kept]), new_code_cell("c")]
     cells[1].metadata = {"tags": ["nbval-check-output"], "execution": {"a": "b"}, "colab": {}}
-    cells[2]["id"] = cells[0]["id"]
-    first = cells[0]["id"]
     notebook = new_notebook(cells=cells, metadata={"widgets": {"x": {}}, "colab": {}})
+    first = notebook.cells[2]["id"] = notebook.cells[0]["id"]
     runner.clean(notebook)
     assert dict(notebook.metadata) == runner.METADATA
     assert notebook.cells[1].outputs == [kept]

@@ -26,7 +26,8 @@ CHOSEN: dict[str, dict[str, Any]] = {  # by the study of learning rates, except 
     "LeNet-5": {"lr": 0.05},
     "VGG-11": {"lr": 0.05},
 }
-EPOCHS = {"SqueezeNet": (8, 15), "AlexNet": (8, 15), "LeNet-5": (8, 15), "VGG-11": (4, 6)}
+EPOCHS = {"SqueezeNet": (5, 15), "AlexNet": (5, 15), "LeNet-5": (6, 15), "VGG-11": (2, 6)}
+QUICK: dict[str, dict[str, Any]] = {"LeNet-5": {"lr": 0.01}}  # where digits want another choice
 
 
 def model(name: str, scale: Scale, **options: Any) -> ModelSpec:
@@ -77,7 +78,9 @@ def networks(scale: Scale) -> Study:
     arms = []
     for name, seeds in reference_seeds.items():
         epochs = scale.pick(*EPOCHS[name])
-        step = Train(epochs, **CHOSEN[name], **augmentation(scale))
+        chosen = CHOSEN[name] | scale.pick(QUICK.get(name, {}), {})
+        batch = scale.pick(64, 128)  # digits are few: smaller batches make more steps of them
+        step = Train(epochs, batch_size=batch, **chosen, **augmentation(scale))
         for seed in scale.pick((0,), seeds):
             experiment = Experiment(model(name, scale), data(scale), (step,), seed)
             kept = scale.name == "reference" and seed == 0 and name in ("SqueezeNet", "LeNet-5")
@@ -93,16 +96,16 @@ def normalisation(scale: Scale) -> Study:
         "no norm, last ReLU": {"norm": "none", "final_relu": True},
         "no norm, no last ReLU": {"norm": "none", "final_relu": False},
     }
+    variants |= scale.pick({"batch norm, no last ReLU": {"norm": "batch", "final_relu": False}}, {})
     width = scale.pick({"width": 0.5}, {})
+    images = scale.pick(DataSpec(size=16), data(scale, 8_000))
+    how = {"batch_size": scale.pick(32, 128), "may_diverge": True, **augmentation(scale)}
     arms = [
         Arm.of(
             Experiment(
                 model("SqueezeNet", scale, **options, **width),
-                data(scale, 10_000),
-                (
-                    Train(scale.pick(4, 5), lr=lr, may_diverge=True, **augmentation(scale)),
-                    ObserveOutputs(),
-                ),
+                images,
+                (Train(scale.pick(6, 5), lr=lr, **how), ObserveOutputs()),
                 seed,
             ),
             variant=variant,

@@ -1,0 +1,179 @@
+"""The map of the series, the generated parts of README.md, and the label of reference results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbformat")
+
+from notebook_samples import faultless
+
+from squeeze_utils import masthead, overview, runner, series
+from squeeze_utils.captions import caption
+from squeeze_utils.records import Record, path_of, write
+from squeeze_utils.study import Arm, Scale, find
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("notebooks", "results", "speed")
+ROWS = """
+
+| | notebook | question | |
+| --- | --- | --- | --- |
+| 00 | [A sample](00_a.ipynb) | Why? | here |
+| 01 | [A sample](01_b.ipynb) | How? | here |
+| 02 | Later | When? | to come |"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Two notebooks with a map, and a README whose parts are empty."""
+    for name in ("00_a.ipynb", "01_b.ipynb"):
+        faultless(tmp_path, name)
+    edit_map(tmp_path, "", ROWS)
+    marks = [f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->" for name in PARTS]
+    (tmp_path / "README.md").write_text("# Title\n\n" + "\n\ntext\n\n".join(marks) + "\n\nend\n")
+    return tmp_path
+
+
+def edit_map(root: Path, old: str, new: str) -> None:
+    path = root / "notebooks" / "00_a.ipynb"
+    notebook = runner.read(path)
+    source = notebook.cells[3].source
+    notebook.cells[3].source = source.replace(old, new) if old else source + new
+    runner.write(notebook, path)
+
+
+def text(root: Path) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def baseline_record(arm: Arm, accuracy: float) -> Record:
+    """What a finished arm might have left, without training it."""
+    values = arm.experiment.as_dict()
+    last = {
+        "test_accuracy": accuracy,
+        "parameters": 1_234_567,
+        "dense_bytes": 4_938_268,
+        "history": [{"epoch": 1}, {"epoch": 2}],
+        "precision": "bfloat16",
+    }
+    return Record(
+        experiment=values,
+        labels=dict(arm.labels),
+        steps=[last] * len(values["recipe"]),
+        seed=arm.experiment.seed,
+        device="a processor, 2 threads",
+        versions={"torch": "9.9", "squeeze_utils": "0.1.0"},
+        data={**values["data"], "fingerprint": "f"},
+        commit="abc",
+        date="2030-01-02",
+        seconds=1.0,
+    )
+
+
+def test_readme_is_up_to_date():
+    assert overview.check_readme(ROOT) == []
+    assert all(f"<!-- {name}:begin -->" in text(ROOT) for name in PARTS)
+
+
+def test_the_map_lists_every_notebook():
+    assert overview.check_map(ROOT) == []
+    assert [row[0] for row in overview.read_map(ROOT)] == [f"{i:02}" for i in range(20)]
+
+
+def test_a_notebook_that_the_map_lacks_is_named(home):
+    assert overview.check_map(home) == []
+    edit_map(home, "[A sample](01_b.ipynb)", "[Another title](01_b.ipynb)")
+    (problem,) = series.check_series(home)
+    assert "00_a.ipynb: the map lacks the row '| 01 | [A sample](01_b.ipynb) | ... |'" in problem
+    edit_map(home, "[Another title](01_b.ipynb)", "A sample")
+    assert len(overview.check_map(home)) == 1
+
+
+def test_the_table_of_notebooks_has_links_and_badges(home):
+    assert overview.check_readme(home)
+    assert overview.update_readme(home)
+    badge = masthead.badge("notebooks/01_b.ipynb")
+    assert f"| 01 | [A sample](notebooks/01_b.ipynb) | How? | {badge} |" in text(home)
+    assert "| 02 | Later | When? | to come |" in text(home)
+    assert text(home).startswith("# Title\n") and text(home).endswith("\n\nend\n")
+    assert "old" not in text(home)
+    assert overview.check_readme(home) == []
+    assert not overview.update_readme(home)
+
+
+def test_an_edited_number_is_noticed(home):
+    overview.update_readme(home)
+    path = home / "README.md"
+    path.write_text(text(home).replace("| to come |", "| soon |"))
+    assert overview.check_readme(home) == [
+        "README.md: the part 'notebooks' is missing or old: run make readme"
+    ]
+
+
+def test_a_readme_without_marks_is_refused(home):
+    (home / "README.md").write_text("# Title\n")
+    with pytest.raises(ValueError, match=r"README.md lacks <!-- notebooks:begin -->"):
+        overview.update_readme(home)
+    (home / "README.md").unlink()
+    assert not overview.update_readme(home)
+    assert overview.check_readme(home) == []
+
+
+def test_results_hold_the_rows_whose_seeds_are_all_there(home):
+    assert "No reference study is finished yet" in overview.parts(home)["results"]
+    study = find("baseline", Scale("reference"))
+    squeezenets = [arm for arm in study.arms if dict(arm.labels)["model"] == "SqueezeNet"]
+    others = [arm for arm in study.arms if dict(arm.labels)["model"] == "LeNet-5"]
+    for arm, accuracy in zip([*squeezenets, others[0]], (90.0, 91.0, 92.0, 70.0), strict=True):
+        record = baseline_record(arm, accuracy)
+        write(record, path_of(home / "data" / "runs" / "baseline", arm.slug, record.key))
+    found = overview.parts(home)["results"]
+    assert "| SqueezeNet | 91.00 ± 1.00 (3 seeds) | 1,234,567 | 4.94 | 2 |" in found
+    assert "LeNet-5" not in found  # one of its seeds only
+    assert "cifar10; seeds 0, 1, 2; " in found and "torch 9.9" in found and "2030-01-02" in found
+
+
+def test_one_seed_has_no_deviation():
+    assert overview.spread([90.0]) == "90.00 (1 seed)"
+    assert overview.spread([1.0, 3.0]) == "2.00 ± 1.41 (2 seeds)"
+
+
+def test_the_speed_comes_from_the_benchmark(home):
+    assert "Not measured yet" in overview.parts(home)["speed"]
+    about = {
+        "device": "a processor",
+        "precision": "bfloat16",
+        "images": "5000 of cifar10",
+        "batch_size": 128,
+        "rounds": 5,
+        "versions": {"torch": "9.9"},
+        "medians": {
+            "ordinary_images_per_second": 201.4,
+            "fit_images_per_second": 900.0,
+            "ratio": 4.468,
+            "input_percent": 1.234,
+            "share_of_peak": 0.4321,
+        },
+    }
+    (home / "benchmarks").mkdir()
+    (home / "benchmarks" / "results.json").write_text(json.dumps(about))
+    found = overview.parts(home)["speed"]
+    assert "| ordinary loop, float32 | 201 images/s |" in found
+    assert "**4.47**" in found and "1.23 %" in found and "| 0.43 |" in found
+    assert "5000 of cifar10, batch 128, medians of 5 interleaved rounds; torch 9.9." in found
+
+
+def test_a_caption_says_what_differs():
+    arms = find("baseline_lr", Scale("reference")).arms
+    one = baseline_record(arms[0], 50.0)
+    two = Record(**{**vars(one), "device": "a card", "date": "2030-02-03", "seed": 4})
+    assert caption([one]).startswith("cifar10 (20,000 training images); seed 0; 5 epochs; a proc")
+    assert "bfloat16; torch 9.9; squeeze_utils 0.1.0; 2030-01-02; commit abc" in caption([one])
+    both = caption([one, two])
+    assert "seeds 0, 4" in both and "a processor, 2 threads and a card" in both
+    assert "2030-01-02 to 2030-02-03" in both
+    assert caption([]) == "no records yet"
