@@ -133,20 +133,21 @@ def _results(root: Path) -> str:
 
 def _study(study: Study, records: dict[str, Record]) -> str:
     """The finished rows of a study: those with a record for every seed."""
-    from .captions import caption
+    from .report import provenance
 
-    rows, shown = [], []
+    rows, shown = [], {}
     arms = sorted(study.arms, key=lambda arm: _place(study, arm.labels))
     for labels, group in groupby(arms, key=lambda arm: arm.labels):
-        group = [records.get(arm.experiment.key) for arm in group]
-        if all(group):
-            shown += group
-            rows.append([", ".join(str(value) for _, value in labels), *_numbers(group)])
+        keys = [arm.experiment.key for arm in group]
+        if all(key in records for key in keys):
+            shown |= {key: records[key] for key in keys}
+            name = ", ".join(str(value) for _, value in labels)
+            rows.append([name, *_numbers([records[key] for key in keys])])
     if not rows:
         return ""
-    header = ["", "test accuracy (%)", "parameters", "float32 (MB)", "epochs"]
+    header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
     head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
-    return f"{head}\n\n{_table(header, rows)}\n\n{caption(shown)}."
+    return f"{head}\n\n{_table(header, rows)}\n\n{provenance(shown)}"
 
 
 def _place(study: Study, labels: Any) -> int:
@@ -154,23 +155,16 @@ def _place(study: Study, labels: Any) -> int:
 
 
 def _numbers(records: list[Record]) -> list[str]:
+    from .report import mean_sd
+
     last = records[0].final
     return [
-        spread([record.final["test_accuracy"] for record in records]),
+        mean_sd([record.final["test_accuracy"] for record in records], digits=2),
+        str(len(records)),
         f"{last['parameters']:,}",
         f"{last['dense_bytes'] / 1e6:.2f}",
         str(records[0].epochs),
     ]
-
-
-def spread(values: list[float]) -> str:
-    """Mean ± standard deviation (n - 1), and n; of one value there is no deviation."""
-    import statistics
-
-    mean = f"{statistics.fmean(values):.2f}"
-    if len(values) < 2:
-        return f"{mean} (1 seed)"
-    return f"{mean} ± {statistics.stdev(values):.2f} ({len(values)} seeds)"
 
 
 def _speed(path: Path) -> str:

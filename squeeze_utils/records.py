@@ -126,16 +126,17 @@ def path_of(folder: Path, slug: str, key: str) -> Path:
 
 def write(record: Record, path: Path) -> None:
     """Write a record, whole or not at all; a file there of another experiment is set aside."""
-    if path.exists() and not _is_of(path, record.key):
+    if path.exists() and not is_of(path, record.key):
         moved = set_aside(path)
         warnings.warn(f"{path.name} held another record, moved to {moved.name}", stacklevel=2)
     write_atomically(path, record.text().encode())
 
 
-def _is_of(path: Path, key: str) -> bool:
+def is_of(path: Path, key: str) -> bool:
+    """Whether `path` holds the record of the experiment `key`, whole."""
     try:
         return Record.parse(path.read_text(encoding="utf-8")).key == key
-    except DAMAGE:
+    except (*DAMAGE, OSError):
         return False
 
 

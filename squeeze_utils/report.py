@@ -62,7 +62,8 @@ def tidy(
 def epochs(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     """One row for each epoch of each record: labels, seed, and all that was noted of the epoch.
 
-    `epoch` counts through all training steps of a recipe.
+    `epoch` counts through all training steps of a recipe. Where a label has the name of
+    something noted, such as `lr`, the label stands.
     """
     rows: list[dict[str, Any]] = []
     for arm in study.arms:
@@ -70,7 +71,7 @@ def epochs(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
         if record is not None:
             fixed = {**dict(arm.labels), "seed": record.seed}
             rows += [
-                {**fixed, **noted, "epoch": count} for count, noted in enumerate(record.history, 1)
+                {**noted, **fixed, "epoch": count} for count, noted in enumerate(record.history, 1)
             ]
     return pd.DataFrame(rows)
 
@@ -105,7 +106,7 @@ def provenance(records: Mapping[str, Record], study: Study | None = None) -> str
     parts = [
         _any_of(_data(record) for record in found),
         _seeds(found),
-        _span({record.epochs for record in found}, "epoch"),
+        _span({_planned(record) for record in found}, "epoch"),
         _any_of(record.device for record in found),
         _any_of(_versions(record) for record in found),
         _dates({record.date for record in found}),
@@ -120,6 +121,11 @@ def _data(record: Record) -> str:
     size = f" at {record.data['size']} pixels" if record.data.get("size") else ""
     limited = f" ({limit:,} training images)" if limit else ""
     return f"{_LABEL.get(name, name)}{size}{limited}"
+
+
+def _planned(record: Record) -> int:
+    """Epochs that the recipe asks for; a run that diverged has finished fewer."""
+    return sum(step.get("epochs", 0) for step in record.experiment["recipe"])
 
 
 def _seeds(records: Sequence[Record]) -> str:

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from . import places, runtime
 from .recipe import Experiment, PrefixCache, finish
 from .recipe import run as run_experiment
-from .records import Record, path_of, read_all, write
+from .records import Record, is_of, path_of, read_all, write
 
 SCALES: tuple[str, ...] = ("quick", "reference")
 
@@ -169,6 +169,9 @@ def _run_group(
 
 
 def _run_arm(arm: Arm, target: Path | None, cache: PrefixCache | None, commit: str) -> Record:
+    path = None if target is None else path_of(target, arm.slug, arm.experiment.key)
+    if path is not None and is_of(path, arm.experiment.key):  # another process was faster
+        return Record.parse(path.read_text(encoding="utf-8"))
     device = runtime.default_device()
     state, steps = run_experiment(arm.experiment, cache=cache, device=device)
     record = Record.of(
@@ -179,8 +182,8 @@ def _run_arm(arm: Arm, target: Path | None, cache: PrefixCache | None, commit: s
         data_fingerprint=state.data.fingerprint,
         commit=commit,
     )
-    if target is not None:
-        write(record, path_of(target, arm.slug, record.key))
+    if path is not None:
+        write(record, path)
     return record
 
 

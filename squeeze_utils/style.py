@@ -53,7 +53,7 @@ def check_notebook(path: Path, order: list[Path], root: Path) -> list[str]:
         *check_figures(notebook, path, root),
     ]
     if path.parent.name != "solutions":
-        problems += check_anatomy(notebook, path)
+        problems += check_anatomy(notebook)
     if path.stat().st_size > LARGEST_FILE:
         problems.append(f"{path.stat().st_size:,} bytes, over {LARGEST_FILE:,}")
     return problems
@@ -78,7 +78,7 @@ def check_frame(notebook: Any, path: Path, order: list[Path]) -> Iterator[str]:
             yield f"wrong address {address}: run make badges"
 
 
-def check_anatomy(notebook: Any, path: Path) -> Iterator[str]:
+def check_anatomy(notebook: Any) -> Iterator[str]:
     """The parts every notebook has, in order: opening, prediction, summary, exercises."""
     markdown = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     opening = markdown[1] if len(markdown) > 1 else ""

@@ -110,6 +110,11 @@ def test_epochs_as_rows(study, records):
     assert report.epochs(study, {}).empty
 
 
+def test_a_label_stands_before_what_an_epoch_noted(records, study):
+    named = Study("tiny", "", [Arm.of(arm.experiment, train_loss=7) for arm in study.arms])
+    assert set(report.epochs(named, records)["train_loss"]) == {7}
+
+
 def test_spread_is_zero_for_a_single_run(study, records):
     found = report.spread(table(study, records), "test_accuracy", "model")
     assert found.loc["wide"].tolist() == [92.0, 2.0]

@@ -34,7 +34,6 @@ ORDER = (
     "study",
     "studies",
     "checkpoints",
-    "captions",
     "report",
     "measure",
     "deploy",

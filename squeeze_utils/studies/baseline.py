@@ -26,7 +26,7 @@ CHOSEN: dict[str, dict[str, Any]] = {  # by the study of learning rates, except 
     "LeNet-5": {"lr": 0.05},
     "VGG-11": {"lr": 0.05},
 }
-EPOCHS = {"SqueezeNet": (5, 15), "AlexNet": (5, 15), "LeNet-5": (6, 15), "VGG-11": (2, 6)}
+EPOCHS = {"SqueezeNet": (5, 15), "AlexNet": (5, 15), "LeNet-5": (6, 15), "VGG-11": (2, 5)}
 QUICK: dict[str, dict[str, Any]] = {"LeNet-5": {"lr": 0.01}}  # where digits want another choice
 
 
@@ -98,14 +98,14 @@ def normalisation(scale: Scale) -> Study:
     }
     variants |= scale.pick({"batch norm, no last ReLU": {"norm": "batch", "final_relu": False}}, {})
     width = scale.pick({"width": 0.5}, {})
-    images = scale.pick(DataSpec(size=16), data(scale, 8_000))
+    images = scale.pick(DataSpec(size=16), data(scale, 5_000))
     how = {"batch_size": scale.pick(32, 128), "may_diverge": True, **augmentation(scale)}
     arms = [
         Arm.of(
             Experiment(
                 model("SqueezeNet", scale, **options, **width),
                 images,
-                (Train(scale.pick(6, 5), lr=lr, **how), ObserveOutputs()),
+                (Train(scale.pick(4, 5), lr=lr, **how), ObserveOutputs()),
                 seed,
             ),
             variant=variant,
