@@ -13,7 +13,7 @@ import torch
 from . import __version__, plots
 
 if TYPE_CHECKING:
-    from .study import Scale
+    from .scale import Scale
 
 __all__ = ["start"]
 
@@ -27,7 +27,7 @@ def start(seed: int = 0) -> Scale:
     Returns:
         The scale of live experiments that ``SQUEEZE_SCALE`` names ("quick" when it is not set).
     """
-    from .study import Scale
+    from .scale import Scale
 
     scale = Scale.from_environment()
     _seed(seed)

@@ -25,30 +25,7 @@ from . import places, runtime
 from .recipe import Experiment, PrefixCache, finish
 from .recipe import run as run_experiment
 from .records import Record, is_of, path_of, read_all, write
-
-SCALES: tuple[str, ...] = ("quick", "reference")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How big live experiments are: `quick` (embedded digits) or `reference` (CIFAR-10)."""
-
-    name: str = "quick"
-
-    def __post_init__(self) -> None:
-        if self.name not in SCALES:
-            raise ValueError(
-                f"unknown scale {self.name!r}; SQUEEZE_SCALE accepts {' or '.join(SCALES)}"
-            )
-
-    @classmethod
-    def from_environment(cls) -> Scale:
-        """The scale that SQUEEZE_SCALE names; `quick` if it is not set."""
-        return cls(os.environ.get("SQUEEZE_SCALE") or "quick")
-
-    def pick(self, quick: Any, reference: Any) -> Any:
-        """The value that belongs to this scale."""
-        return quick if self.name == "quick" else reference
+from .scale import SCALES, Scale
 
 
 @dataclass(frozen=True)
@@ -201,23 +178,6 @@ def table(study: Study, records: dict[str, Record]) -> pd.DataFrame:
             total = {"seconds": record.seconds, "epochs": record.epochs}
             rows.append({**dict(arm.labels), "seed": record.seed, **numbers, **total})
     return pd.DataFrame(rows)
-
-
-def summary(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
-    """Mean, standard deviation (n - 1) and n of `values` for each group, in order of appearance."""
-    unknown = [name for name in (*by, *values) if name not in frame.columns]
-    if unknown:
-        raise ValueError(
-            f"no column {', '.join(unknown)}; the table has {', '.join(frame.columns)}"
-        )
-    grouped = frame.groupby(list(by), sort=False, dropna=False)
-    parts = {}
-    for name in values:
-        parts[name, "mean"] = grouped[name].mean()
-        parts[name, "sd"] = grouped[name].std(ddof=1)
-    result = pd.DataFrame(parts)
-    result["n", ""] = grouped.size()
-    return result
 
 
 def catalogue() -> dict[str, Callable[[Scale], Study]]:

@@ -16,6 +16,7 @@ PACKAGE = Path(squeeze_utils.__file__).parent
 ORDER = (
     "files",
     "places",
+    "scale",
     "runtime",
     "data",
     "models",

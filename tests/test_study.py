@@ -7,7 +7,6 @@ import time
 import warnings
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import tiny_study
 import torch
@@ -16,7 +15,7 @@ from tiny import QUICK, tiny_experiment
 from squeeze_utils import study as rooms
 from squeeze_utils import train
 from squeeze_utils.recipe import PrefixCache
-from squeeze_utils.study import Arm, Scale, Study, find, main, run, summary, table
+from squeeze_utils.study import Arm, Scale, Study, find, main, run, table
 from squeeze_utils.train import Train
 
 
@@ -132,7 +131,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_table_and_summary():
+def test_table_has_a_row_for_each_record():
     study = small(0.2, 0.1, seeds=2)
     records = run(study, progress=False)
     frame = table(study, records)
@@ -141,22 +140,8 @@ def test_table_and_summary():
     assert (frame["epochs"] == 1).all()
     key = study.arms[2].experiment.key
     assert frame["test_accuracy"][2] == records[key].final["test_accuracy"]
-    values = frame["test_accuracy"]
-    found = summary(frame, by=["lr"], values=["test_accuracy"])
-    assert found.index.tolist() == [0.2, 0.1]
-    assert found["test_accuracy", "mean"].tolist() == [values[:2].mean(), values[2:].mean()]
-    assert found["test_accuracy", "sd"][0.2] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
-    assert found["n", ""].tolist() == [2, 2]
     del records[key]
     assert len(table(study, records)) == 3
-
-
-def test_summary_keeps_groups_without_a_label_and_names_unknown_columns():
-    frame = pd.DataFrame({"norm": [None, None, "batch"], "accuracy": [1.0, 3.0, 5.0]})
-    found = summary(frame, by=["norm"], values=["accuracy"])
-    assert found["accuracy", "mean"].tolist() == [2.0, 5.0]
-    with pytest.raises(ValueError, match="no column accurcy; the table has norm, accuracy"):
-        summary(frame, by=["norm"], values=["accurcy"])
 
 
 def test_bad_studies_scales_and_jobs(monkeypatch):
