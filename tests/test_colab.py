@@ -100,7 +100,7 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_package(tmp_path):
         "import nbformat\nfrom nbclient import NotebookClient\n"
         "notebook = nbformat.read('alone.ipynb', 4)\n"
         "NotebookClient(notebook, kernel_name='python3', timeout=300).execute()\n"
-        "print(notebook.cells[1].outputs[0].text)"
+        "print(''.join(output.text for output in notebook.cells[1].outputs))"
     )
     environment["JUPYTER_PATH"] = environment["JUPYTER_DATA_DIR"] = str(tmp_path / "none")
     done = subprocess.run(

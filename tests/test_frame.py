@@ -45,10 +45,10 @@ def test_requirements_are_lower_bounds_only():
 
 
 def test_what_colab_had_satisfies_the_requirements():
-    """Versions from Colab's own list of 2025: an older bound keeps pip from touching them."""
+    """What Colab ran at the start of 2026: with bounds no newer, pip leaves it alone."""
     colab = {
-        "torch": "2.8.0",
-        "torchvision": "0.23.0",
+        "torch": "2.9.0",
+        "torchvision": "0.24.0",
         "numpy": "2.0.2",
         "pandas": "2.2.2",
         "scikit-learn": "1.6.1",
