@@ -174,7 +174,10 @@ def test_closed_forms_agree_with_the_table(squeezenet):
     inputs = (96, 128, 128, 256, 256, 384, 384, 512)
     for (name, row), channels in zip(FIRES.items(), inputs, strict=True):
         fire = squeezenet[squeezenet.index.str.startswith(f"{name}/")]
-        s, e1, e3 = (fire.loc[f"{name}/{part}", "output"][0] for part in anatomy._FIRE_PARTS)
+        s, e1, e3 = (
+            fire.loc[f"{name}/{part}", "output"][0]
+            for part in ("squeeze", "expand1x1", "expand3x3")
+        )
         assert anatomy.fire_parameters(channels, s, e1, e3) == row[-1]
         sides = fire["output"].iloc[0][1:]
         expected = fire["multiply_adds"].sum()

@@ -12,19 +12,8 @@ from math import prod
 import pandas as pd
 from torch import nn
 
-from .recorder import FLOAT32, AnatomyError, Row, Trace
+from .recorder import FLOAT32, Row, Trace
 from .tracing import trace
-
-__all__ = [
-    "FLOAT32",
-    "AnatomyError",
-    "by_module",
-    "fire_multiply_adds",
-    "fire_parameters",
-    "peak_activation_bytes",
-    "summary",
-    "table",
-]
 
 _FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
 _PLAIN = re.compile(r"((features|avgpool|classifier|\d+)(\.|$))*")  # a path in a chain of layers
