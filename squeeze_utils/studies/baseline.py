@@ -20,10 +20,13 @@ RATES: dict[str, dict[str, dict[str, Any]]] = {
     "AlexNet": {"nesterov": {"rates": (0.02, 0.05, 0.1, 0.2), "weight_decay": 5e-4}},
     "LeNet-5": {"nesterov": {"rates": (0.01, 0.02, 0.05, 0.1), "weight_decay": 5e-4}},
 }
-CHOSEN: dict[str, dict[str, Any]] = {  # by the study of learning rates, except VGG-11's
+# By the study of learning rates, with two exceptions. LeNet-5 was best at 0.05 there, which
+# diverged with one of three seeds over the full length, so it has the next lower rate; VGG-11
+# was not tuned.
+CHOSEN: dict[str, dict[str, Any]] = {
     "SqueezeNet": {"optimizer": "muon", "lr": 0.02, "weight_decay": 0.05},
     "AlexNet": {"lr": 0.05},
-    "LeNet-5": {"lr": 0.05},
+    "LeNet-5": {"lr": 0.02},
     "VGG-11": {"lr": 0.05},
 }
 EPOCHS = {"SqueezeNet": (5, 15), "AlexNet": (5, 15), "LeNet-5": (6, 15), "VGG-11": (2, 5)}
@@ -96,7 +99,6 @@ def normalisation(scale: Scale) -> Study:
         "no norm, last ReLU": {"norm": "none", "final_relu": True},
         "no norm, no last ReLU": {"norm": "none", "final_relu": False},
     }
-    variants |= scale.pick({"batch norm, no last ReLU": {"norm": "batch", "final_relu": False}}, {})
     width = scale.pick({"width": 0.5}, {})
     images = scale.pick(DataSpec(size=16), data(scale, 5_000))
     how = {"batch_size": scale.pick(32, 128), "may_diverge": True, **augmentation(scale)}
@@ -105,7 +107,7 @@ def normalisation(scale: Scale) -> Study:
             Experiment(
                 model("SqueezeNet", scale, **options, **width),
                 images,
-                (Train(scale.pick(4, 5), lr=lr, **how), ObserveOutputs()),
+                (Train(scale.pick(3, 5), lr=lr, **how), ObserveOutputs()),
                 seed,
             ),
             variant=variant,
