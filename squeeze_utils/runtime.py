@@ -71,7 +71,8 @@ def device_name(device: torch.device | str) -> str:
     """The hardware in words: a GPU's name, or the processor's with its threads."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _processor() -> str:

@@ -43,7 +43,8 @@ def test_versions_and_device_are_named():
     assert set(found) == {"python", "torch", "torchvision", "numpy", "squeeze_utils"}
     assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert found["squeeze_utils"] in (__version__, "not installed")
-    assert runtime.device_name("cpu").endswith(f", {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    assert runtime.device_name("cpu").endswith(f", {threads} thread{'' if threads == 1 else 's'}")
     assert isinstance(runtime.keep_freed_memory(), bool)
 
 
