@@ -10,13 +10,15 @@ BUILD := build
 SCALE := quick
 
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks test check lab reference render readme badges clean distclean
+.PHONY: help setup notebooks test check lab reference search costs render readme badges clean distclean
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
 	@echo "make test                    lint, unit tests, and every notebook as a test"
 	@echo "make lab                     open the notebooks in JupyterLab"
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
+	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
+	@echo "make costs STUDY=name        time a training step of a study's networks, on a quiet machine"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -59,6 +61,14 @@ reference: $(STAMP)
 	@test -n "$(STUDY)" || { echo "Say which study: make reference STUDY=name. There are:"; \
 		"$(BIN)/python" -m squeeze_utils.study list; exit 1; }
 	"$(BIN)/python" -m squeeze_utils.study run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+
+search: $(STAMP)
+	@test -n "$(NAME)" || { echo "Say which search: make search NAME=name. There are:"; \
+		"$(BIN)/python" -m squeeze_utils.search list; exit 1; }
+	"$(BIN)/python" -m squeeze_utils.search run "$(NAME)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+
+costs: $(STAMP)
+	"$(BIN)/python" -m squeeze_utils.costs $(STUDY)
 
 render: $(STAMP)
 	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series render $(ONLY)

@@ -13,9 +13,8 @@ from torch import nn
 
 from . import places
 from .files import write_atomically
-from .models import ModelSpec
+from .models import ModelSpec, frozen
 from .recipe import PrefixCache, run
-from .step import frozen
 from .study import Scale, Study, find
 
 

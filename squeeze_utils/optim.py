@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .models.layers import choose
+from .models.layers import choose, whole_number
 
 Maker = Callable[[list[dict], float], Optimizer]
 Schedule = Callable[[float], float]
@@ -62,19 +64,74 @@ def _matrix(weight: Tensor) -> Tensor:
     return view.requires_grad_()
 
 
+class PerturbedSGD(Optimizer):
+    """Gradient descent on a gradient with noise: w -= lr (g + decay w + sigma xi), xi normal.
+
+    Where the gradient vanishes but the curvature is negative somewhere (a saddle point), the
+    noise is all that moves the weights, and the curvature amplifies it (Jin et al. 2017).
+    """
+
+    def __init__(self, groups: list[dict] | Iterable[Tensor], lr: float, sigma: float = 0.003):
+        if sigma < 0:
+            raise ValueError(f"sigma must not be negative, got {sigma}")
+        super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "sigma": sigma})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """One step with fresh noise from torch's global generator."""
+        for group in self.param_groups:
+            for w in group["params"]:
+                if w.grad is not None:
+                    noise = group["sigma"] * torch.randn_like(w)
+                    w.sub_(group["lr"] * (w.grad + group["weight_decay"] * w + noise))
+
+
+class Lion(Optimizer):
+    """The sign of an average of gradients (Chen et al. 2023, Algorithm 2), decay decoupled.
+
+    Every weight moves by exactly the learning rate; one number of memory for each weight.
+    """
+
+    def __init__(
+        self,
+        groups: list[dict] | Iterable[Tensor],
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
+        super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """One step: blend by the first beta to step, by the second to remember."""
+        for group in self.param_groups:
+            lr, (now, later) = group["lr"], group["betas"]
+            for w in group["params"]:
+                if w.grad is None:
+                    continue
+                if "average" not in self.state[w]:
+                    self.state[w]["average"] = torch.zeros_like(w)
+                memory = self.state[w]["average"]
+                direction = torch.lerp(w.grad, memory, now).sign_()
+                w.mul_(1 - lr * group["weight_decay"]).sub_(direction, alpha=lr)
+                memory.lerp_(w.grad, 1 - later)
+
+
 OPTIMIZERS: dict[str, Maker] = {
     "sgd": lambda groups, lr: torch.optim.SGD(groups, lr, fused=True),
+    "perturbed": PerturbedSGD,
     "momentum": lambda groups, lr: torch.optim.SGD(groups, lr, momentum=0.9, fused=True),
     "nesterov": lambda groups, lr: torch.optim.SGD(
         groups, lr, momentum=0.9, nesterov=True, fused=True
     ),
     "rmsprop": lambda groups, lr: torch.optim.RMSprop(groups, lr),
     "adam": lambda groups, lr: torch.optim.Adam(groups, lr, fused=True),
-    "muon": ConvMuon,
     "adamw": lambda groups, lr: torch.optim.AdamW(groups, lr, fused=True),
+    "lion": Lion,
+    "muon": ConvMuon,
 }
 
 WARM_UP = 0.2
+RESTARTS = "restarts"
 
 
 def _one_cycle(t: float) -> float:
@@ -87,6 +144,7 @@ SCHEDULES: dict[str, Schedule] = {
     "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
     "one_cycle": _one_cycle,
 }
+SCHEDULE_NAMES: tuple[str, ...] = (*SCHEDULES, RESTARTS)
 
 
 def optimizer(name: str, model: nn.Module, lr: float, weight_decay: float = 0.0) -> Optimizer:
@@ -110,9 +168,38 @@ def optimizer(name: str, model: nn.Module, lr: float, weight_decay: float = 0.0)
     return OPTIMIZERS[name]([group for group in groups if group["params"]], lr)
 
 
-def schedule(name: str) -> Schedule:
-    """The factor on the learning rate as a function of t, the share of the steps that is done."""
-    return SCHEDULES[choose("schedule", name, SCHEDULES)]
+def schedule(name: str, cycles: Sequence[int] = (), epochs: int | None = None) -> Schedule:
+    """The factor on the learning rate as a function of t, the share of the steps that is done.
+
+    `"restarts"` (SGDR, arXiv 1608.03983) takes the lengths of its cosine cycles in epochs; they
+    must fill the run of `epochs` exactly. The other schedules stretch to any run.
+    """
+    choose("schedule", name, SCHEDULE_NAMES)
+    if (name == RESTARTS) != bool(cycles):
+        raise ValueError(
+            'schedule "restarts" needs cycles, their lengths in epochs, for example (1, 2, 4)'
+            if name == RESTARTS
+            else f'schedule "{name}" takes no cycles, got {tuple(cycles)}'
+        )
+    if name != RESTARTS:
+        return SCHEDULES[name]
+    for length in cycles:
+        whole_number("a cycle", length, 1)
+    if epochs is not None and sum(cycles) != epochs:
+        raise ValueError(f"the cycles {tuple(cycles)} last {sum(cycles)} epochs, the run {epochs}")
+    return _restarts(cycles)
+
+
+def _restarts(cycles: Sequence[int]) -> Schedule:
+    ends = list(itertools.accumulate(cycles))
+
+    def factor(t: float) -> float:
+        epoch = t * ends[-1]
+        cycle = min(bisect.bisect_right(ends, epoch), len(cycles) - 1)
+        done = (epoch - ends[cycle] + cycles[cycle]) / cycles[cycle]
+        return SCHEDULES["cosine"](done)
+
+    return factor
 
 
 def set_lr(groups: Iterable[dict], lr: float) -> None:

@@ -18,8 +18,8 @@ from . import runtime
 from .data import ImageSet, load
 from .evaluation import evaluate
 from .files import set_aside, write_atomically
-from .models import ModelSpec
-from .step import State, Step, frozen
+from .models import ModelSpec, frozen
+from .step import State, Step
 from .train import Train
 
 __all__ = ["DataSpec", "Experiment", "PrefixCache", "State", "Step", "Train", "finish", "run"]
@@ -111,7 +111,9 @@ class PrefixCache:
             "model": state.model.state_dict(),
             "masks": state.masks,
             "codebooks": state.codebooks,
+            "saved": state.saved,
             "steps": json.dumps(steps),
+            "spec": json.dumps([state.model.spec.name, dict(state.model.spec.options)]),
             "fingerprint": state.data.fingerprint,
         }
         torch.save(content, buffer)
@@ -127,15 +129,29 @@ class PrefixCache:
             steps = json.loads(content["steps"])
             if content["fingerprint"] != state.data.fingerprint:
                 return None
-            masks, codebooks = content["masks"], content["codebooks"]
-            _check_same_shapes(state.model.state_dict(), content["model"])
-            state.model.load_state_dict(content["model"])
-            state.masks, state.codebooks = masks, codebooks
+            kept = {name: content[name] for name in ("masks", "codebooks")}
+            kept["saved"] = content.get("saved", {})
+            model = _same_model(state.model, content.get("spec"))
+            _check_same_shapes(model.state_dict(), content["model"])
+            model.load_state_dict(content["model"])
+            vars(state).update(kept, model=model)
         except Exception as error:
             moved = set_aside(path)
             warnings.warn(f"damaged cache file, moved to {moved.name}: {error}", stacklevel=2)
             return None
         return steps
+
+
+def _same_model(model: nn.Module, spec: str | None) -> nn.Module:
+    """`model`, or a new one where a step had made another of it (files before 0.2 lack `spec`)."""
+    if spec is None:
+        return model
+    name, options = json.loads(spec)
+    kept = ModelSpec.of(name, **{key: frozen(value) for key, value in options.items()})
+    if kept == model.spec:
+        return model
+    like = next(model.parameters())
+    return kept.build().to(like.device, memory_format=torch.channels_last)
 
 
 def _check_same_shapes(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from .records import Record
 from .study import Study
 
-__all__ = ["NOTHING", "confusion", "epochs", "mean_sd", "provenance", "spread", "tidy"]
+__all__ = ["NOTHING", "confusion", "epochs", "mean_sd", "paired", "provenance", "spread", "tidy"]
 
 NOTHING = "no reference records yet"
 _LABEL = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -80,6 +81,32 @@ def spread(frame: pd.DataFrame, name: str, by: Sequence[str] | str) -> pd.DataFr
     """Mean and deviation (0 for one run) of a column for each group: what error bars show."""
     grouped = frame.groupby(by, sort=False)[name]
     return pd.DataFrame({"mean": grouped.mean(), "sd": grouped.std(ddof=1).fillna(0.0)})
+
+
+def paired(
+    frame: pd.DataFrame,
+    by: str,
+    control: Any,
+    value: str = "test_accuracy",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Differences from the control, seed by seed: mean, Student's interval (low, high), and n.
+
+    What the seeds have in common (initial weights, order of images) drops out of a paired
+    difference. With one seed there is no interval: low and high are missing.
+    """
+    table = frame.pivot_table(index="seed", columns=by, values=value, sort=False)
+    if control not in table:
+        known = ", ".join(map(str, table.columns))
+        raise ValueError(f"no {by} is called {control!r}; there are: {known}")
+    rows = {}
+    for name in table.columns:
+        if name != control:
+            gaps = (table[name] - table[control]).dropna()
+            n, mean = len(gaps), gaps.mean()
+            half = stats.t.ppf((1 + confidence) / 2, n - 1) * gaps.std() / n**0.5
+            rows[name] = {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
 def confusion(study: Study, records: Mapping[str, Record], **labels: Any) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import subprocess
 import sys
@@ -112,3 +113,8 @@ def commit() -> str:
     except OSError:
         return "unknown"
     return head.stdout.strip()[:12] + ("+changes" if changed.stdout.strip() else "")
+
+
+def threads_each(jobs: int) -> int:
+    """Threads for each of `jobs` processes that share the processor."""
+    return max(1, (os.cpu_count() or 1) // jobs)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -51,11 +50,16 @@ class Arm:
 
 @dataclass(frozen=True)
 class Study:
-    """A named set of arms; `title` says in one line what they answer."""
+    """A named set of arms; `title` says in one line what they answer.
+
+    `pilot` names a study that comes first: it chooses settings of this one's arms, and an arm
+    joins once its part of the pilot is done.
+    """
 
     name: str
     title: str
     arms: Sequence[Arm]
+    pilot: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))
@@ -131,7 +135,7 @@ def _run_arms(
     groups = [list(group) for _, group in groupby(sorted(todo, key=beginning), key=beginning)]
     order = {arm.experiment.key: position for position, arm in enumerate(todo)}
     groups.sort(key=lambda group: min(order[arm.experiment.key] for arm in group))
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = runtime.threads_each(jobs)
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
     tasks = (delayed(_run_group)(group, threads, target, cache, commit) for group in groups)
     for finished in parallel(tasks):
@@ -218,13 +222,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "list":
         for name, make in sorted(catalogue().items()):
             study = make(Scale("reference"))
-            lacking = len(study.missing())
-            print(f"{name:24} {len(study.arms) - lacking}/{len(study.arms)} records  {study.title}")
+            done = f"{len(study.arms) - len(study.missing())}/{len(study.arms)} records"
+            print(f"{name:24} {done:16} {study.title}")
         return 0
     try:
         scale = Scale(chosen.scale) if chosen.scale else Scale.from_environment()
-        study = find(chosen.name, scale).only(chosen.only)
-        _run_from_command_line(study, scale, chosen.jobs)
+        pilot = find(chosen.name, scale).pilot
+        for name in filter(None, (pilot, chosen.name)):
+            study = find(name, scale).only(chosen.only)
+            _run_from_command_line(study, scale, chosen.jobs)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

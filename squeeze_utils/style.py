@@ -210,29 +210,44 @@ def check_links(notebook: Any, path: Path) -> Iterator[str]:
 
 
 def check_figures(notebook: Any, path: Path, root: Path) -> Iterator[str]:
-    """Every figure that is saved has the notebook's number and lies in figures/ in both formats."""
+    """Every figure that is saved has the notebook's number and lies in figures/ in both formats.
+
+    One that is saved under a condition (its records may be yet to come) may be missing as long
+    as its cell shows no picture either, or has an else that shows another one.
+    """
     for place, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
         try:
-            names = list(saved_figures(cell.source))
+            saved = list(saved_figures(cell.source))
         except SyntaxError:
             yield f"cell {place} is not plain Python"
             continue
-        for name in names:
+        shows = any("image/png" in output.get("data", {}) for output in cell.get("outputs", ()))
+        for name, needed in saved:
             if not name.startswith(f"{path.name[:2]}_"):
                 yield f"the figure {name!r} does not start with {path.name[:2]}_"
             for ending in ("pdf", "png"):
-                if not (root / "figures" / f"{name}.{ending}").is_file():
+                there = (root / "figures" / f"{name}.{ending}").is_file()
+                if not there and (needed or (needed is None and shows)):
                     yield f"figures/{name}.{ending} is missing: run make notebooks"
 
 
-def saved_figures(source: str) -> Iterator[str]:
-    """The names given to ``save_figure`` in this code; "" where a name is not written out."""
-    for node in ast.walk(ast.parse(source)):
+def saved_figures(source: str) -> Iterator[tuple[str, bool | None]]:
+    """What is given to ``save_figure``: the name ("" if not written out), and whether it is needed.
+
+    None: under an if without an else, so it is needed if the cell shows something.
+    """
+    tree = ast.parse(source)
+    needed: dict[int, bool | None] = {}
+    for test in ast.walk(tree):
+        if isinstance(test, ast.If):
+            for node in ast.walk(test):
+                needed[id(node)] = False if test.orelse else needed.get(id(node))
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         if "save_figure" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
             given = [*node.args[1:2], *(key.value for key in node.keywords if key.arg == "name")]
             name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
-            yield str(name)
+            yield str(name), needed.get(id(node), True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ from . import optim, runtime
 from .data import Augment, Batches, ImageSet
 from .evaluation import check_fits, evaluate, numerics
 from .models.layers import choose, whole_number
-from .step import State, Step
+from .step import AfterStep, State, Step, Within, check_masks, masks_of, shared_weights
 
-AfterStep = Callable[[nn.Module, int, int], None]
+TRACED = 8  # learning rates noted in each epoch, as read back from the optimizer
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -40,6 +40,8 @@ class DivergedError(RuntimeError):
 class Train(Step):
     """Train for `epochs`; `lr` is the peak of the schedule, shift and cutout are in pixels.
 
+    The schedule "restarts" needs `cycles`, the lengths of its cosine cycles in epochs. `during`
+    lists what happens after every optimizer step, such as gradual pruning.
     With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
     where learning rates are compared.
     """
@@ -56,6 +58,8 @@ class Train(Step):
     cutout: int = 0
     precision: str = "auto"
     may_diverge: bool = False
+    cycles: tuple[int, ...] = ()
+    during: tuple[Within, ...] = ()
 
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs, 1)
@@ -68,7 +72,11 @@ class Train(Step):
             raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
         _ = self.augment  # refuses what is not a number of pixels
         choose("optimizer", self.optimizer, optim.OPTIMIZERS)
-        choose("schedule", self.schedule, optim.SCHEDULES)
+        object.__setattr__(self, "cycles", tuple(self.cycles))
+        object.__setattr__(self, "during", tuple(self.during))
+        if not all(isinstance(part, Within) for part in self.during):
+            raise ValueError(f"during takes things to do within training, got {self.during}")
+        optim.schedule(self.schedule, self.cycles, self.epochs)
         choose("precision", self.precision, runtime.PRECISIONS)
 
     @property
@@ -77,35 +85,25 @@ class Train(Step):
         return Augment(shift=self.shift, flip=self.flip, cutout=self.cutout)
 
     def apply(self, state: State) -> dict[str, Any]:
-        """Train `state.model`, keeping pruned weights at zero."""
+        """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": runtime.precision(self.precision, state.device)}
         try:
-            history = fit(
-                state.model,
-                state.data,
-                self,
-                generator=state.generator,
-                device=state.device,
-                after_step=[masks_of(state)] if state.masks else (),
-                progress=state.progress,
-            )
+            with shared_weights(state):
+                history = fit(
+                    state.model,
+                    state.data,
+                    self,
+                    generator=state.generator,
+                    device=state.device,
+                    after_step=[*(part.callback(state) for part in self.during), masks_of(state)],
+                    progress=state.progress,
+                )
         except DivergedError as error:
             if not self.may_diverge:
                 raise
             return {"history": error.history, "diverged": str(error), **measured}
+        check_masks(state)
         return {"history": history, **measured}
-
-
-def masks_of(state: State) -> AfterStep:
-    """Re-applies the state's masks: momentum and decay would revive pruned weights."""
-
-    @torch.no_grad()
-    def apply(model: nn.Module, step: int, steps: int) -> None:
-        parameters = dict(model.named_parameters())
-        for name, mask in state.masks.items():
-            parameters[name].mul_(mask)
-
-    return apply
 
 
 def fit(
@@ -183,7 +181,7 @@ class _Epochs:
         )
         self.steps = plan.epochs * len(self.batches)
         self.optimizer = optim.optimizer(plan.optimizer, model, plan.lr, plan.weight_decay)
-        self.factor = optim.schedule(plan.schedule)
+        self.factor = optim.schedule(plan.schedule, plan.cycles, plan.epochs)
         self.after_step = after_step
         self.chosen = runtime.precision(plan.precision, device)
 
@@ -194,10 +192,12 @@ class _Epochs:
         loss_sum = torch.zeros((), device=self.device)
         hits = torch.zeros((), device=self.device)
         first = epoch * len(self.batches)
+        rates: list[float] = []
         for step, (x, y) in enumerate(self.batches, start=first):
             lr = self.plan.lr * self.factor((step + 0.5) / self.steps)
             optim.set_lr(self.optimizer.param_groups, lr)
             loss, logits = self._step(x, y)
+            rates.append(self.optimizer.param_groups[0]["lr"])
             loss_sum += loss
             hits += (logits.argmax(1) == y).float().mean()
             if step % 32 == 0 or step == first + len(self.batches) - 1:
@@ -212,7 +212,8 @@ class _Epochs:
             "train_accuracy": 100 * float(hits) / len(self.batches),
             "validation_loss": found.loss,
             "validation_accuracy": found.accuracy,
-            "lr": lr,
+            "lr": rates[-1],
+            "lr_trace": rates[:: max(1, len(rates) // TRACED)],
             "seconds": seconds,
         }
 

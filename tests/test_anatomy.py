@@ -95,30 +95,22 @@ def test_torchvisions_squeezenet_has_the_same_anatomy(name):
     assert ours[columns].equals(anatomy.by_module(anatomy.table(theirs, IMAGE))[columns])
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "expected"),
-    [
-        ("squeezenet1_0", {}, 1_248_424),
-        ("squeezenet1_1", {}, 1_235_496),
-        ("squeezenet1_0", {"num_classes": 10}, 740_554),
-        ("squeezenet1_1", {"num_classes": 10}, 727_626),
-        ("squeezenet1_0", {"squeeze_ratio": 0.25}, 1_967_080),
-        ("squeezenet1_0", {"squeeze_ratio": 0.5}, 3_404_392),
-        ("squeezenet1_0", {"squeeze_ratio": 0.75}, 4_841_704),
-        ("squeezenet1_0", {"squeeze_ratio": 1.0}, 6_279_016),
-        ("squeezenet1_0", {"bypass": "simple"}, 1_248_424),
-        ("squeezenet1_0", {"bypass": "complex"}, 1_589_672),
-    ],
-)
-def test_published_totals(name, options, expected):
-    model = on_meta(name, **options)
-    assert anatomy.summary(model, IMAGE)["parameters"] == expected == numel(model)
+def test_fire_modules_keep_the_papers_numbers_behind_two_first_layers():
+    once, twice = (
+        anatomy.by_module(anatomy.table(on_meta("squeezenet_small", first_repeat=n), SMALL))
+        for n in (1, 2)
+    )
+    assert "conv1b" in twice.index
+    assert [name for name in twice.index if "1b" not in name] == list(once.index)
+    assert twice.loc["fire9", "parameters"] == once.loc["fire9", "parameters"]
 
 
 VARIANTS = [
     *({"pooling": kind} for kind in models.POOLINGS),
     *({"activation": kind} for kind in ("prelu", "gelu")),
+    *({"expand": kind} for kind in models.EXPANDS),
     {"bypass": "complex", "norm": "none"},
+    {"head": "dense", "first_repeat": 2},
     {"width": 0.4, "pct3x3": 0.9, "final_relu": True, "dropout": 0.5},
 ]
 
@@ -272,7 +264,7 @@ def test_receptive_field_of_squeezenet_against_gradients(name, upto):
     assert seen_rows(stage, (3, 160, 160), place) == clipped
 
 
-@pytest.mark.parametrize("module", [BlurPool(3), models.layers.MixedPool()])
+@pytest.mark.parametrize("module", [BlurPool(), models.layers.MixedPool()])
 def test_receptive_field_of_pooling_modules_contains_every_gradient(module):
     row = anatomy.table(module, (3, 32, 32)).iloc[-1]
     first, last = seen_rows(module, (3, 32, 32), 7)

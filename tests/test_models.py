@@ -220,7 +220,7 @@ def test_every_pooling_halves(name):
 
 def test_poolings_compute_what_their_names_say():
     constant = torch.full((1, 2, 8, 8), 3.0)
-    assert torch.allclose(BlurPool(2)(constant), torch.full((1, 2, 4, 4), 3.0))
+    assert torch.allclose(BlurPool()(constant), torch.full((1, 2, 4, 4), 3.0))
     x = torch.randn(1, 2, 8, 8)
     both = (pooling("max", 2)(x) + pooling("average", 2)(x)) / 2
     assert torch.allclose(MixedPool()(x), both, atol=1e-6)

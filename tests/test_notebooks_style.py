@@ -149,6 +149,13 @@ SPOILED = {
     "too large": (make_large, "over 1,000,000"),
     "magic": (put_code("%pip install x"), "not plain Python"),
     "figure missing": (put_code('save_figure(fig, "01_no")'), "figures/01_no.png is missing"),
+    "figure missing though shown": (
+        lambda nb: (
+            put_code('if records:\n    save_figure(fig, "01_no")')(nb),
+            put_output(output("aGk=", "image/png"))(nb),
+        ),
+        "figures/01_no.png is missing",
+    ),
     "figure of another": (put_code('save_figure(fig, "07_no")'), "does not start with 01_"),
     "figure not named": (put_code("plots.save_figure(fig, name)"), "figure '' does not start"),
 }
@@ -169,6 +176,11 @@ GOOD = {
     "other repositories": put_markdown("see <https://github.com/pytorch/vision>"),
     "ratio with slashes": put_markdown("and/or, 1/tmp, $a:\\text{b}$, https://a.org/home/x"),
     "figure": put_code('save_figure(draw(a, b), name="01_yes")'),
+    "other figure meanwhile": lambda nb: (
+        put_code('if records:\n    save_figure(fig, "01_no")\nelse:\n    plt.show()')(nb),
+        put_output(output("aGk=", "image/png"))(nb),
+    ),
+    "figure of records to come": put_code('if records:\n    save_figure(fig, "01_no")'),
 }
 
 

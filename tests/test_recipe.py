@@ -9,7 +9,6 @@ import pytest
 import torch
 from tiny import QUICK, tiny_experiment, tiny_set, tiny_spec
 
-from squeeze_utils import train
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.recipe import DataSpec, Experiment, PrefixCache, finish, run
 from squeeze_utils.step import State, Step
@@ -26,20 +25,6 @@ def data():
 @pytest.fixture
 def cache(tmp_path):
     return PrefixCache(tmp_path / "states")
-
-
-@pytest.fixture
-def fits(monkeypatch):
-    """The learning rate of every call of `fit`, in order."""
-    calls = []
-    real = train.fit
-
-    def counted(model, data, plan, **options):
-        calls.append(plan.lr)
-        return real(model, data, plan, **options)
-
-    monkeypatch.setattr(train, "fit", counted)
-    return calls
 
 
 @pytest.fixture
@@ -110,10 +95,14 @@ def test_the_key_changes_with_every_field():
         "precision": "float32",
         "may_diverge": True,
     }
-    assert set(changed) == {field.name for field in dataclasses.fields(Train)}
+    assert {*changed, "cycles", "during"} == {field.name for field in dataclasses.fields(Train)}
     base = Experiment(tiny_spec(), DataSpec(), (plan,))
     others = [
         replace(base, recipe=(replace(plan, **{name: value}),)) for name, value in changed.items()
+    ]
+    others += [
+        replace(base, recipe=(replace(plan, schedule="restarts", cycles=cycles),))
+        for cycles in ((2,), (1, 1))
     ]
     others += [
         replace(base, seed=1),

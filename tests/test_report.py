@@ -148,3 +148,34 @@ def test_provenance_names_every_device(study):
         for arm in study.arms[:2]
     }
     assert "machine 0 or machine 1" in report.provenance(mixed)
+
+
+def seeds_of(**values) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"kind": kind, "seed": seed, "test_accuracy": value}
+            for kind, found in values.items()
+            for seed, value in enumerate(found)
+        ]
+    )
+
+
+def test_paired_differences_take_out_what_seeds_have_in_common():
+    frame = seeds_of(plain=[50.0, 60.0, 70.0], better=[51.0, 61.0, 71.0], odd=[53.0, 60.0, 70.0])
+    gaps = report.paired(frame, "kind", "plain")
+    assert list(gaps.index) == ["better", "odd"]
+    assert gaps.loc["better", ["mean", "low", "high", "n"]].tolist() == [1.0, 1.0, 1.0, 3]
+    # differences 3, 0, 0: mean 1, sd sqrt(3), so half = 4.3027 (Student, 2 degrees) * 1
+    assert gaps.loc["odd", "high"] - 1 == pytest.approx(4.3027, abs=1e-3)
+    assert 1 - gaps.loc["odd", "low"] == pytest.approx(4.3027, abs=1e-3)
+
+
+def test_one_seed_gives_no_interval_and_missing_seeds_are_left_out():
+    gaps = report.paired(seeds_of(plain=[50.0, 60.0], other=[52.0]), "kind", "plain")
+    assert gaps.loc["other", "mean"] == 2.0 and gaps.loc["other", "n"] == 1
+    assert np.isnan(gaps.loc["other", "low"])
+
+
+def test_an_unknown_control_is_refused():
+    with pytest.raises(ValueError, match="no kind is called 'dense'; there are: plain, other"):
+        report.paired(seeds_of(plain=[1.0], other=[2.0]), "kind", "dense")

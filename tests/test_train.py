@@ -61,6 +61,7 @@ def test_it_learns_and_says_what_happened(data):
         "validation_loss",
         "validation_accuracy",
         "lr",
+        "lr_trace",
         "seconds",
     }
     assert history[-1]["train_loss"] < history[0]["train_loss"]

@@ -159,19 +159,27 @@ def _peak(record: Trace) -> int:
 
 
 def _names(model: nn.Module, rows: list[Row]) -> list[str]:
-    """Readable names: layers with weights are numbered as they run, a Fire module is one."""
+    """Readable names: layers with weights are numbered as they run, a Fire module is one.
+
+    Fire modules begin at 2, as in the paper: a second layer before them is conv1b.
+    """
     modules = dict(model.named_modules())
     fires = [_fire_of(modules, row.layer) for row in rows]
     if not all(fire or _PLAIN.fullmatch(row.layer) for row, fire in zip(rows, fires, strict=True)):
         return [f"{row.layer}.{row.kind}".lstrip(".") if row.between else row.layer for row in rows]
     names: list[str] = []
-    number, previous = 0, None
+    number, again, previous, ahead = 0, "", None, any(fires)
     for row, fire in zip(rows, fires, strict=True):
         word = _word(row)
-        number += word in ("conv", "fc") if fire is None else fire != previous
+        ahead = ahead and fire is None
+        if ahead and number and word == "conv":
+            again = chr(ord(again or "a") + 1)
+        else:
+            number += word in ("conv", "fc") if fire is None else fire != previous
+            again = again if ahead and "pool" not in word else ""
         previous = fire
         part = row.kind if row.between else row.layer.rpartition(".")[2]
-        names.append(f"{word}{number}" if fire is None else f"fire{number}/{part}")
+        names.append(f"{word}{number}{again}" if fire is None else f"fire{number}/{part}")
     return names
 
 

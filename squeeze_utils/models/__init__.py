@@ -10,19 +10,23 @@ from typing import Any
 from torch import nn
 
 from . import baselines
+from .fire import BYPASSES, EXPANDS, Fire
 from .layers import ACTIVATIONS, POOLINGS, choose, whole_number
-from .squeezenet import BYPASSES, SMALL, V1_0, V1_1, Fire, SqueezeNet, SqueezeNetConfig
+from .squeezenet import SMALL, V1_0, V1_1, SqueezeNet, SqueezeNetConfig
 
 __all__ = [
     "ACTIVATIONS",
     "BYPASSES",
+    "EXPANDS",
     "NAMES",
     "POOLINGS",
+    "SMALL",
     "Fire",
     "ModelSpec",
     "SqueezeNet",
     "SqueezeNetConfig",
     "build",
+    "frozen",
 ]
 
 
@@ -59,7 +63,7 @@ class ModelSpec:
     def of(cls, name: str, **options: Any) -> ModelSpec:
         """A spec with its options in canonical order."""
         choose("model", name, NAMES)
-        return cls(name, tuple(sorted((key, _frozen(value)) for key, value in options.items())))
+        return cls(name, tuple(sorted((key, frozen(value)) for key, value in options.items())))
 
     def build(self) -> nn.Module:
         """A freshly initialised model."""
@@ -91,9 +95,9 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     return model
 
 
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that a spec can be hashed."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def frozen(value: Any) -> Any:
+    """Lists as tuples: JSON turns tuples into lists, and a list cannot be hashed."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:

@@ -20,6 +20,19 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "hardswish": lambda: nn.Hardswish(inplace=True),
 }
 
+# The same functions without memory, for what is computed about them.
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
+    "prelu": lambda x: F.leaky_relu(x, 0.25),  # the slope that nn.PReLU starts from
+    "tanh": torch.tanh,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "mish": F.mish,
+    "hardswish": F.hardswish,
+}
+
 NORMS: tuple[str, ...] = ("none", "batch")
 POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
 
@@ -44,6 +57,17 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[choose("activation", name, ACTIVATIONS)]()
 
 
+def gain(name: str) -> float:
+    """The factor g that keeps the mean square of a signal: g^2 E[f(z)^2] = 1 for normal z.
+
+    The expectation is an integral, here a sum over the density; sqrt(2) for ReLU.
+    """
+    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2) / (2 * torch.pi) ** 0.5
+    f = FUNCTIONS[choose("activation", name, FUNCTIONS)](z)
+    return float(torch.trapezoid(f.square() * density, z)) ** -0.5
+
+
 def norm(name: str, channels: int) -> nn.Module:
     """Batch normalisation over `channels`, or the identity."""
     choose("normalisation", name, NORMS)
@@ -51,18 +75,15 @@ def norm(name: str, channels: int) -> nn.Module:
 
 
 class BlurPool(nn.Module):
-    """Max over a dense 2x2 window, then a fixed binomial 3x3 low-pass filter with stride 2."""
+    """Max over a dense 2x2 window, then the binomial 3x3 low-pass filter with stride 2.
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        row = torch.tensor([1.0, 2.0, 1.0])
-        kernel = torch.outer(row, row) / 16
-        self.register_buffer("kernel", kernel.expand(channels, 1, 3, 3).clone(), persistent=False)
+    The filter (1, 2, 1) x (1, 2, 1) / 16 is the 2x2 average taken twice: nothing is learned.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         dense = F.max_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
         padded = F.pad(dense, (1, 1, 1, 1), mode="replicate")
-        return F.conv2d(padded, self.kernel.to(x.dtype), stride=2, groups=x.shape[1])
+        return F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=2)
 
 
 class MixedPool(nn.Module):
@@ -87,4 +108,4 @@ def pooling(name: str, channels: int) -> nn.Module:
         return nn.AvgPool2d(3, stride=2, ceil_mode=True)
     if name == "stride":
         return nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels)
-    return BlurPool(channels) if name == "blur" else MixedPool()
+    return BlurPool() if name == "blur" else MixedPool()

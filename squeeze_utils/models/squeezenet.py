@@ -1,15 +1,29 @@
-"""SqueezeNet (arXiv 1602.07360): the Fire module, and every variation as one frozen config."""
+"""SqueezeNet (arXiv 1602.07360), and every variation of it as one frozen config."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from .layers import ACTIVATIONS, NORMS, POOLINGS, activation, choose, norm, pooling, whole_number
+from .fire import BYPASSES, EXPANDS, Fire
+from .layers import (
+    ACTIVATIONS,
+    NORMS,
+    POOLINGS,
+    activation,
+    choose,
+    gain,
+    norm,
+    pooling,
+    whole_number,
+)
+from .rounding import FakeQuant, check_bits, quantized
 
-BYPASSES: tuple[str, ...] = ("none", "simple", "complex")
+HEADS: tuple[str, ...] = ("average", "dense")
+INITS: tuple[str, ...] = ("kaiming", "matched")
+GRID = 4  # a dense head sees the last map at GRID x GRID positions
 FIRES = range(2, 10)
 
 
@@ -21,7 +35,12 @@ class SqueezeNetConfig:
     e_i = `base_expand` + `step_expand` * floor((i - 2) / 2) expand filters, a share `pct3x3` of
     them 3x3, and s_i = `squeeze_ratio` * e_i squeeze filters; `width` multiplies every layer.
     `pool_after` lists the layers that a pooling layer follows: 1 is the first convolution,
-    2..9 the Fire modules.
+    2..9 the Fire modules. `first_repeat` stacks that many first convolutions (the others with
+    stride 1). `head` is the paper's conv10 and global average, or a dense layer on the last
+    map. `init` is Kaiming's for ReLU, or the same with the gain of the activation at hand.
+    `fires` gives (s, e1, e3) of all eight Fire modules outright, as filter pruning leaves them.
+    `last_padding` is 1 in the networks that the authors released, 0 in torchvision's.
+    `activation_bits` puts a FakeQuant behind the input and every activation (0: none).
     """
 
     num_classes: int = 1000
@@ -30,6 +49,7 @@ class SqueezeNetConfig:
     first_kernel: int = 7
     first_stride: int = 2
     first_padding: int = 0
+    first_repeat: int = 1
     base_expand: int = 128
     step_expand: int = 128
     squeeze_ratio: float = 0.125
@@ -40,6 +60,12 @@ class SqueezeNetConfig:
     pool_after: tuple[int, ...] = (1, 4, 8)
     norm: str = "none"
     bypass: str = "none"
+    expand: str = "plain"
+    head: str = "average"
+    init: str = "kaiming"
+    fires: tuple[tuple[int, int, int], ...] = ()
+    activation_bits: int = 0
+    last_padding: int = 0
     dropout: float = 0.5
     final_relu: bool = True
 
@@ -48,17 +74,23 @@ class SqueezeNetConfig:
         choose("pooling", self.pooling, POOLINGS)
         choose("normalisation", self.norm, NORMS)
         choose("bypass", self.bypass, BYPASSES)
+        choose("expand", self.expand, EXPANDS)
+        choose("head", self.head, HEADS)
+        choose("init", self.init, INITS)
         for name in (
             "num_classes",
             "in_channels",
             "first_channels",
             "first_kernel",
             "first_stride",
+            "first_repeat",
         ):
             whole_number(name, getattr(self, name), 1)
-        for name in ("first_padding", "step_expand"):
+        for name in ("first_padding", "step_expand", "last_padding"):
             whole_number(name, getattr(self, name), 0)
         whole_number("base_expand", self.base_expand, 2)
+        if self.activation_bits:
+            check_bits("activation_bits", self.activation_bits, 2)
         for name in ("squeeze_ratio", "width"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -67,6 +99,11 @@ class SqueezeNetConfig:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
         object.__setattr__(self, "pool_after", tuple(self.pool_after))
+        object.__setattr__(self, "fires", tuple(map(tuple, self.fires)))
+        if self.fires and [len(numbers) for numbers in self.fires] != [3] * len(FIRES):
+            raise ValueError(f"fires takes {len(FIRES)} triples (s, e1, e3), got {self.fires}")
+        for number in itertools.chain(*self.fires):
+            whole_number("a number of filters", number, 1)
         if not set(self.pool_after) <= {1, *FIRES}:
             raise ValueError(f"pool_after accepts layers 1 to 9, got {self.pool_after}")
         if self.scaled(self.base_expand) < 2:
@@ -78,58 +115,12 @@ class SqueezeNetConfig:
 
     def fire(self, index: int) -> tuple[int, int, int]:
         """Squeeze, expand 1x1 and expand 3x3 filters (s, e1, e3) of Fire module `index` (2..9)."""
+        if self.fires:
+            return self.fires[index - FIRES.start]
         expand = self.base_expand + self.step_expand * ((index - 2) // 2)
         total = self.scaled(expand)
         e3 = min(total - 1, max(1, round(total * self.pct3x3)))
         return self.scaled(expand * self.squeeze_ratio), total - e3, e3
-
-
-class Fire(nn.Module):
-    """Squeeze to `s` channels by 1x1, expand by 1x1 and 3x3 side by side, concatenate.
-
-    With `bypass="simple"` the input is added to the output (shapes must agree); with
-    `"complex"` a simple bypass where they agree, and a 1x1 convolution on the bypass elsewhere.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        s: int,
-        e1: int,
-        e3: int,
-        *,
-        act: str = "relu",
-        normalisation: str = "none",
-        bypass: str = "none",
-    ) -> None:
-        super().__init__()
-        bias = normalisation == "none"
-        self.squeeze = nn.Conv2d(in_channels, s, 1, bias=bias)
-        self.squeeze_norm = norm(normalisation, s)
-        self.squeeze_activation = activation(act)
-        self.expand1x1 = nn.Conv2d(s, e1, 1, bias=bias)
-        self.expand3x3 = nn.Conv2d(s, e3, 3, padding=1, bias=bias)
-        self.expand_norm = norm(normalisation, e1 + e3)
-        self.expand_activation = activation(act)
-        self.adds_input = False
-        self.bypass: nn.Module | None = None
-        if choose("bypass", bypass, BYPASSES) != "none":
-            self.adds_input = in_channels == e1 + e3
-            if bypass == "complex" and not self.adds_input:
-                self.bypass = nn.Conv2d(in_channels, e1 + e3, 1)
-
-    @property
-    def out_channels(self) -> int:
-        """Channels of the concatenated output."""
-        return self.expand1x1.out_channels + self.expand3x3.out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = self.squeeze_activation(self.squeeze_norm(self.squeeze(x)))
-        expanded = torch.cat((self.expand1x1(squeezed), self.expand3x3(squeezed)), dim=1)
-        out = self.expand_activation(self.expand_norm(expanded))
-        if self.adds_input:
-            return out + x
-        return out if self.bypass is None else out + self.bypass(x)
 
 
 class SqueezeNet(nn.Module):
@@ -151,36 +142,56 @@ class SqueezeNet(nn.Module):
                 act=config.activation,
                 normalisation=config.norm,
                 bypass=config.bypass,
+                expand=config.expand,
+                activation_bits=config.activation_bits,
             )
             channels = fire.out_channels
             self.features.append(fire)
             if index in config.pool_after:
                 self.features.append(pooling(config.pooling, channels))
-        self.classifier = nn.Sequential(
-            nn.Dropout(config.dropout),
-            nn.Conv2d(channels, config.num_classes, 1),
-            nn.ReLU() if config.final_relu else nn.Identity(),
-            nn.AdaptiveAvgPool2d(1),
-        )
-        initialise(self, last=self.classifier[1])
+        self.classifier = nn.Sequential(nn.Dropout(config.dropout), *self._head(channels))
+        matched = config.init == "matched"
+        last = next(m for m in self.classifier if isinstance(m, nn.Conv2d | nn.Linear))
+        initialise(self, last, gain(config.activation) if matched else 2**0.5)
 
     def _first(self, channels: int) -> list[nn.Module]:
         config = self.config
-        conv = nn.Conv2d(
-            config.in_channels,
-            channels,
-            config.first_kernel,
-            stride=config.first_stride,
-            padding=config.first_padding,
-            bias=config.norm == "none",
-        )
-        layers: list[nn.Module] = [conv]
-        if config.norm != "none":
-            layers.append(norm(config.norm, channels))
-        layers.append(activation(config.activation))
+        layers: list[nn.Module] = []
+        if config.activation_bits:
+            layers.append(FakeQuant(config.activation_bits))
+        before, stride = config.in_channels, config.first_stride
+        for _ in range(config.first_repeat):
+            layers.append(
+                nn.Conv2d(
+                    before,
+                    channels,
+                    config.first_kernel,
+                    stride=stride,
+                    padding=config.first_padding,
+                    bias=config.norm == "none",
+                )
+            )
+            if config.norm != "none":
+                layers.append(norm(config.norm, channels))
+            layers.append(quantized(activation(config.activation), config.activation_bits))
+            before, stride = channels, 1
         if 1 in config.pool_after:
             layers.append(pooling(config.pooling, channels))
         return layers
+
+    def _head(self, channels: int) -> list[nn.Module]:
+        config = self.config
+        relu = nn.ReLU() if config.final_relu else nn.Identity()
+        if config.head == "dense":
+            dense = nn.Linear(channels * GRID**2, config.num_classes)
+            return [nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), dense, relu]
+        last = nn.Conv2d(channels, config.num_classes, 1, padding=config.last_padding)
+        return [last, relu, nn.AdaptiveAvgPool2d(1)]
+
+    @property
+    def first(self) -> nn.Conv2d:
+        """The first convolution."""
+        return next(layer for layer in self.features if isinstance(layer, nn.Conv2d))
 
     def fires(self) -> dict[int, Fire]:
         """The Fire modules by their number in the paper, 2 to 9."""
@@ -191,16 +202,18 @@ class SqueezeNet(nn.Module):
         return self.classifier(self.features(x)).flatten(1)
 
 
-def initialise(model: nn.Module, last: nn.Module) -> None:
-    """Kaiming-uniform convolutions with zero biases; the `last` layer normal with sd 0.01."""
+def initialise(model: nn.Module, last: nn.Module, gain: float = 2**0.5) -> None:
+    """Convolutions uniform with deviation gain / sqrt(fan in), zero biases; `last` with 0.01."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            if module is last:
-                nn.init.normal_(module.weight, std=0.01)
-            else:
-                nn.init.kaiming_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if module is last:
+            nn.init.normal_(module.weight, std=0.01)
+        elif isinstance(module, nn.Conv2d):
+            bound = gain * (3 / module.weight[0].numel()) ** 0.5
+            nn.init.uniform_(module.weight, -bound, bound)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 V1_0 = SqueezeNetConfig()

@@ -1,0 +1,124 @@
+"""Quantization after training, as steps: weights, activations, and what repairs the damage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Batches
+from ..models.layers import choose, whole_number
+from ..models.rounding import FakeQuant, check_bits
+from ..step import State, Step
+from .quantize import GRANULARITIES, PERCENTILE, RANGES, quantized_weight, sqnr, weight_scale
+from .scores import each_layer, prunable
+
+
+@dataclass(frozen=True)
+class QuantizeWeights(Step):
+    """Round every layer's weights to a symmetric grid of `bits` bits; biases stay as they are.
+
+    `per_layer` gives pairs (parameter name, bits) that go before `bits`; `exclude` names layers
+    left alone.
+    """
+
+    bits: int = 8
+    granularity: str = "channel"
+    range: str = "mse"
+    per_layer: tuple[tuple[str, int], ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for bits in (self.bits, *(bits for _, bits in self.per_layer)):
+            check_bits("bits", bits, 2)
+        choose("granularity", self.granularity, GRANULARITIES)
+        choose("range", self.range, RANGES)
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Round; say how much signal each layer has left, in decibels."""
+        weights = prunable(state.model, self.exclude)
+        bits_of = each_layer(weights, self.bits, self.per_layer)
+        left = {}
+        for name, weight in weights.items():
+            state.saved[f"float:{name}"] = weight.detach().clone()
+            scale = weight_scale(weight, bits_of[name], self.granularity, self.range)
+            after = quantized_weight(weight, scale, bits_of[name])
+            left[name] = round(sqnr(weight, after), 2)
+            weight.copy_(after)
+        return {"sqnr_db": left}
+
+
+@dataclass(frozen=True)
+class Calibrate(Step):
+    """Give every FakeQuant its range, from `images` training images and no others."""
+
+    images: int = 512
+    range: str = "percentile"
+
+    def __post_init__(self) -> None:
+        whole_number("images", self.images, 1)
+        choose("range", self.range, ("minmax", "percentile"))
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Observe with the grids off, then set them all."""
+        points = {n: m for n, m in state.model.named_modules() if isinstance(m, FakeQuant)}
+        if not points:
+            raise ValueError("nothing to calibrate: build the model with activation_bits")
+        for point in points.values():
+            point.scale.zero_()
+        with observed(points, self.range) as limits:
+            for x in training_images(state, self.images):
+                state.model.eval()(x)
+        for name, point in points.items():
+            lows, highs = zip(*limits[name], strict=True)
+            if self.range == "minmax":
+                point.set_range(min(lows), max(highs))
+            else:
+                point.set_range(sum(lows) / len(lows), sum(highs) / len(highs))
+        return {"activations": len(points)}
+
+
+Limits = dict[str, list[tuple[float, float]]]
+
+
+@contextmanager
+def observed(points: dict[str, nn.Module], range_: str) -> Iterator[Limits]:
+    """Within, what goes into each of `points` is noted: a low and a high value of every batch."""
+    found: Limits = {name: [] for name in points}
+
+    def watch(name: str) -> Any:
+        def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+            values = inputs[0].detach().flatten()
+            if range_ == "percentile":
+                outside = max(1, round(values.numel() * (1 - PERCENTILE / 100) / 2))
+                low = values.kthvalue(outside).values
+                high = values.kthvalue(values.numel() + 1 - outside).values
+            else:
+                low, high = values.aminmax()
+            found[name].append((float(low), float(high)))
+
+        return note
+
+    hooks = [point.register_forward_pre_hook(watch(name)) for name, point in points.items()]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def training_images(state: State, count: int) -> Iterator[Tensor]:
+    """The first `count` training images in batches, normalised, on the state's device."""
+    data = state.data
+    left = min(count, len(data.train))
+    for x, _ in Batches(data.train, 128, mean=data.mean, std=data.std):
+        yield x[:left].to(state.device)
+        left -= min(left, len(x))
+        if not left:
+            return

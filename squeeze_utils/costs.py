@@ -1,0 +1,164 @@
+"""What the variants of a study cost: parameters, multiply-adds, memory, milliseconds of a step.
+
+`python -m squeeze_utils.costs STUDY ...` times the reference networks of those studies on this
+machine, which should be doing nothing else, and keeps the result for the notebooks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from . import optim, places, runtime
+from .anatomy import peak_activation_bytes, summary
+from .evaluation import numerics
+from .files import write_atomically
+from .measure import median_time
+from .recipe import Experiment, Train
+from .scale import Scale
+from .study import Study, find
+
+COLUMNS = ("milliseconds", "p95")
+
+
+def variants(study: Study, by: str) -> dict[Any, Experiment]:
+    """One experiment for each value of the label `by`, in the study's order."""
+    found: dict[Any, Experiment] = {}
+    for arm in study.arms:
+        labels = dict(arm.labels)
+        if by not in labels:
+            raise ValueError(f"{study.name} has no label {by!r}; it has {', '.join(labels)}")
+        found.setdefault(labels[by], arm.experiment)
+    return found
+
+
+def counts(study: Study, by: str) -> pd.DataFrame:
+    """Parameters, multiply-adds and peak activation bytes (batch 1, float32) of each variant."""
+    rows = {}
+    for name, experiment in variants(study, by).items():
+        model = experiment.model.build()
+        shape = (model.input_shape[0], *[experiment.data.size or model.input_shape[1]] * 2)
+        total = summary(model, shape)
+        rows[name] = {
+            "parameters": int(total["parameters"]),
+            "multiply_adds": int(total["multiply_adds"]),
+            "activation_bytes": peak_activation_bytes(model, shape),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+
+
+def training_step(experiment: Experiment) -> Callable[[], None]:
+    """One step of the experiment's training on a random batch, ready to be run again and again."""
+    plan = next(step for step in experiment.recipe if isinstance(step, Train))
+    model = experiment.model.build().to(memory_format=torch.channels_last)
+    optimizer = optim.optimizer(plan.optimizer, model, plan.lr * 1e-3, plan.weight_decay)
+    channels, side, _ = model.input_shape
+    side = experiment.data.size or side
+    x = torch.randn(plan.batch_size, channels, side, side).to(memory_format=torch.channels_last)
+    y = torch.arange(plan.batch_size) % model.num_classes
+    device = torch.device("cpu")
+    chosen = runtime.precision(plan.precision, device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with numerics(chosen, device):
+            logits = model(x)
+        F.cross_entropy(logits.float(), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def measure(study: Study, by: str, rounds: int = 30) -> pd.DataFrame:
+    """Median and 95th percentile (milliseconds) of a training step of each variant, interleaved."""
+    runtime.keep_freed_memory()
+    each = variants(study, by)
+    steps = {str(name): training_step(experiment) for name, experiment in each.items()}
+    found = median_time(steps, rounds, warmup=2)
+    names = pd.Index(list(each), name=by)
+    return pd.DataFrame(
+        {"milliseconds": found["median_ms"].to_numpy(), "p95": found["p95_ms"].to_numpy()}, names
+    )
+
+
+def path_of(name: str) -> Path:
+    """The file that keeps the timings of the study `name`."""
+    return places.shipped("runs") / "costs" / f"{name}.json"
+
+
+def kept(name: str, by: str) -> pd.DataFrame:
+    """Committed timings of a study by its label; an empty frame where none were made."""
+    path = path_of(name)
+    if not path.is_file():
+        return pd.DataFrame(columns=list(COLUMNS)).rename_axis(by)
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return pd.DataFrame(rows).set_index(by)
+
+
+def provenance(name: str) -> str:
+    """Where the kept timings of a study come from, in one line."""
+    path = path_of(name)
+    if not path.is_file():
+        return "not timed yet"
+    made = json.loads(path.read_text(encoding="utf-8"))
+    return (
+        f"median of {made['rounds']} interleaved steps of {made['batch']} images · "
+        f"{made['threads']} threads · {made['precision']} · {made['device']} · {made['date']}"
+    )
+
+
+def keep(study: Study, by: str, rounds: int = 30) -> Path:
+    """Time a study's variants and write the result."""
+    from datetime import datetime, timezone
+
+    frame = measure(study, by, rounds)
+    plan = study.arms[0].experiment.recipe[0]
+    content = {
+        "study": study.name,
+        "rounds": rounds,
+        "batch": plan.batch_size,
+        "threads": torch.get_num_threads(),
+        "precision": runtime.precision(plan.precision, torch.device("cpu")),
+        "device": runtime.device_name(torch.device("cpu")),
+        "versions": runtime.versions(),
+        "commit": runtime.commit(),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "rows": frame.round(3).reset_index().to_dict("records"),
+    }
+    path = path_of(study.name)
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    return path
+
+
+def main(names: Sequence[str] | None = None) -> int:
+    """The command line: one or more names of studies."""
+    names = sys.argv[1:] if names is None else names
+    if not names:
+        print("say which studies: python -m squeeze_utils.costs STUDY ...", file=sys.stderr)
+        return 2
+    try:
+        for study, by in _each(names):
+            print(f"{study.name}: {keep(study, by).name}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _each(names: Sequence[str]) -> Iterator[tuple[Study, str]]:
+    for name in names:
+        study = find(name, Scale("reference"))
+        if not study.arms:
+            raise ValueError(f"{name} has no arms yet: its pilot {study.pilot} comes first")
+        yield study, list(dict(study.arms[0].labels))[-2 if study.pilot else -1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The Fire module: squeeze by 1x1, expand by 1x1 and 3x3 side by side."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .layers import activation, choose, norm
+from .rounding import quantized
+
+BYPASSES: tuple[str, ...] = ("none", "simple", "complex")
+EXPANDS: tuple[str, ...] = ("plain", "depthwise", "dilated")
+
+
+def expand_3x3(kind: str, s: int, e3: int, bias: bool) -> nn.Module:
+    """The 3x3 part of an expand layer, from `s` to `e3` channels at the same height and width."""
+    choose("expand", kind, EXPANDS)
+    if kind == "depthwise":
+        within = nn.Conv2d(s, s, 3, padding=1, groups=s, bias=False)
+        return nn.Sequential(within, nn.Conv2d(s, e3, 1, bias=bias))
+    dilation = 2 if kind == "dilated" else 1
+    return nn.Conv2d(s, e3, 3, padding=dilation, dilation=dilation, bias=bias)
+
+
+class Fire(nn.Module):
+    """Squeeze to `s` channels by 1x1, expand by 1x1 and 3x3 side by side, concatenate.
+
+    `expand` says what stands for the 3x3: the plain one, a depthwise-separable one (3x3 within
+    each channel, then 1x1 across them), or one with holes (dilation 2: a 5x5 window).
+    With `bypass="simple"` the input is added to the output (shapes must agree); with
+    `"complex"` a simple bypass where they agree, and a 1x1 convolution on the bypass elsewhere,
+    normalised if the rest is. With `activation_bits` every map it makes can be rounded.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        s: int,
+        e1: int,
+        e3: int,
+        *,
+        act: str = "relu",
+        normalisation: str = "none",
+        bypass: str = "none",
+        expand: str = "plain",
+        activation_bits: int = 0,
+    ) -> None:
+        super().__init__()
+        bias = normalisation == "none"
+        self.squeeze = nn.Conv2d(in_channels, s, 1, bias=bias)
+        self.squeeze_norm = norm(normalisation, s)
+        self.squeeze_activation = quantized(activation(act), activation_bits)
+        self.expand1x1 = nn.Conv2d(s, e1, 1, bias=bias)
+        self.expand3x3 = expand_3x3(expand, s, e3, bias)
+        self.expand_norm = norm(normalisation, e1 + e3)
+        self.expand_activation = quantized(activation(act), activation_bits)
+        self.adds_input = False
+        self.bypass: nn.Module | None = None
+        if choose("bypass", bypass, BYPASSES) != "none":
+            self.adds_input = in_channels == e1 + e3
+            if bypass == "complex" and not self.adds_input:
+                projection = nn.Conv2d(in_channels, e1 + e3, 1, bias=bias)
+                self.bypass = (
+                    projection if bias else nn.Sequential(projection, norm(normalisation, e1 + e3))
+                )
+        adds = self.adds_input or self.bypass is not None
+        self.sum_quant = quantized(nn.Identity(), activation_bits if adds else 0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Squeeze, expand 1x1 and expand 3x3 filters (s, e1, e3)."""
+        last = self.expand3x3[-1] if isinstance(self.expand3x3, nn.Sequential) else self.expand3x3
+        return self.squeeze.out_channels, self.expand1x1.out_channels, last.out_channels
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the concatenated output."""
+        return sum(self.shape[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = self.squeeze_activation(self.squeeze_norm(self.squeeze(x)))
+        expanded = torch.cat((self.expand1x1(squeezed), self.expand3x3(squeezed)), dim=1)
+        out = self.expand_activation(self.expand_norm(expanded))
+        if self.adds_input:
+            return self.sum_quant(out + x)
+        return out if self.bypass is None else self.sum_quant(out + self.bypass(x))

@@ -1,0 +1,24 @@
+"""Chapter 06: the nonlinearity inside the first layer and every Fire module."""
+
+from __future__ import annotations
+
+from ..models import ACTIVATIONS
+from ..tuned import Chapter, Variant, studies_of
+
+CHAPTER = Chapter(
+    "activations",
+    "does the activation inside Fire matter?",
+    tuple(Variant.of({"activation": name}, activation=name) for name in ACTIVATIONS),
+)
+# Without batch normalisation the scale of the initial weights has to be right by itself.
+INIT_CHAPTER = Chapter(
+    "activation_init",
+    "without batch norm: does an initialisation that is matched to the activation help?",
+    tuple(
+        Variant.of({"activation": name, "norm": "none", "init": init}, activation=name, init=init)
+        for name in ("tanh", "gelu")
+        for init in ("kaiming", "matched")
+    ),
+)
+
+STUDIES = studies_of(CHAPTER, INIT_CHAPTER)

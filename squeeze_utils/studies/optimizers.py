@@ -1,0 +1,52 @@
+"""Chapter 04: one network, ten ways down its loss."""
+
+from __future__ import annotations
+
+from ..tuned import Chapter, Variant, studies_of
+
+COUPLED = {"weight_decay": 5e-4}  # decay as a part of the gradient
+DECOUPLED = {"weight_decay": 0.05}  # decay beside the step, times the learning rate
+
+
+def restarts(epochs: int) -> tuple[int, ...]:
+    """Cosine cycles that fill the run, each at least twice as long as the one before."""
+    cycles = [1]
+    while sum(cycles) + 2 * cycles[-1] <= epochs:
+        cycles.append(2 * cycles[-1])
+    return (*cycles[:-1], cycles[-1] + epochs - sum(cycles))
+
+
+def _sgd(name: str, rates: tuple[float, ...], quick_lr: float, **train: object) -> Variant:
+    shown = str(train.pop("shown", name))
+    how = {"optimizer": name, **COUPLED, **train}
+    return Variant.of(train=how, rates=rates, quick_lr=quick_lr, optimizer=shown)
+
+
+def _adaptive(name: str, rates: tuple[float, ...], quick_lr: float, decay: dict) -> Variant:
+    how = {"optimizer": name, **decay}
+    return Variant.of(train=how, rates=rates, quick_lr=quick_lr, optimizer=name)
+
+
+PLAIN = (0.03, 0.1, 0.3, 1.0, 3.0)
+MOMENTUM = (0.01, 0.03, 0.1, 0.3, 1.0)
+ADAM = (0.0003, 0.001, 0.003, 0.01, 0.03)
+SGDR = {"shown": "SGDR", "schedule": "restarts", "cycles": restarts}
+
+CHAPTER = Chapter(
+    "optimizers",
+    "which update rule trains SqueezeNet best, each at its own learning rate?",
+    (
+        _sgd("sgd", PLAIN, 0.3),
+        _sgd("perturbed", PLAIN, 0.3),
+        _sgd("momentum", MOMENTUM, 0.1),
+        _sgd("nesterov", MOMENTUM, 0.1),
+        _sgd("nesterov", MOMENTUM, 0.1, **SGDR),
+        _adaptive("rmsprop", ADAM, 0.003, COUPLED),
+        _adaptive("adam", ADAM, 0.01, COUPLED),
+        _adaptive("adamw", ADAM, 0.01, DECOUPLED),
+        _adaptive("lion", (0.0001, 0.0003, 0.001, 0.003, 0.01), 0.003, DECOUPLED),
+        _adaptive("muon", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), 0.02, DECOUPLED),
+    ),
+)
+
+STUDIES = studies_of(CHAPTER)

@@ -1,0 +1,28 @@
+"""Chapter 07: how maps are halved, where, and what reads the last one."""
+
+from __future__ import annotations
+
+from ..models import POOLINGS
+from ..tuned import Chapter, Variant, studies_of
+
+# Three halvings each; the later they come, the larger the maps that most layers see.
+PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}
+HEADS = {"average": "conv10 + average", "dense": "dense"}
+
+KIND_CHAPTER = Chapter(
+    "pooling",
+    "how should a map be halved?",
+    tuple(Variant.of({"pooling": kind}, pooling=kind) for kind in POOLINGS),
+)
+PLACE_CHAPTER = Chapter(
+    "downsampling",
+    "early or late: where should the maps be halved?",
+    tuple(Variant.of({"pool_after": at}, downsampling=name) for name, at in PLACES.items()),
+)
+HEAD_CHAPTER = Chapter(
+    "head",
+    "does a dense head earn its parameters?",
+    tuple(Variant.of({"head": head}, head=name) for head, name in HEADS.items()),
+)
+
+STUDIES = studies_of(KIND_CHAPTER, PLACE_CHAPTER, HEAD_CHAPTER)

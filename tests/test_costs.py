@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from squeeze_utils import costs
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.recipe import DataSpec, Experiment
+from squeeze_utils.study import Arm, Study
+from squeeze_utils.train import Train
+
+STEP = Train(1, batch_size=4, precision="float32")
+
+
+def arm(seed: int = 0, **options) -> Arm:
+    spec = ModelSpec.of("squeezenet_small", in_channels=1, width=0.125, **options)
+    experiment = Experiment(spec, DataSpec(size=16), (STEP,), seed)
+    return Arm.of(experiment, bypass=options.get("bypass", "none"), lr=STEP.lr)
+
+
+STUDY = Study("bypasses", "does it cost?", [arm(), arm(1), arm(bypass="complex")])
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr("squeeze_utils.places.shipped", lambda name: tmp_path / name)
+    return tmp_path / "runs"
+
+
+def test_counts_are_those_of_each_variant_at_the_images_size():
+    found = costs.counts(STUDY, "bypass")
+    assert list(found.index) == ["none", "complex"]
+    model = STUDY.arms[0].experiment.model.build()
+    assert found.loc["none", "parameters"] == sum(p.numel() for p in model.parameters())
+    assert (found.loc["complex"] >= found.loc["none"]).all()
+    assert found.loc["complex", "multiply_adds"] > found.loc["none", "multiply_adds"]
+    larger = replace(STUDY, arms=[replace_size(a, 32) for a in STUDY.arms])
+    quadruple = costs.counts(larger, "bypass")["multiply_adds"] / found["multiply_adds"]
+    assert quadruple.between(3.5, 4.5).all()
+
+
+def replace_size(arm: Arm, size: int) -> Arm:
+    return replace(arm, experiment=replace(arm.experiment, data=DataSpec(size=size)))
+
+
+def test_a_timing_is_kept_with_where_it_comes_from_and_read_back(shipped):
+    assert costs.kept("bypasses", "bypass").empty
+    assert costs.provenance("bypasses") == "not timed yet"
+    path = costs.keep(STUDY, "bypass", rounds=3)
+    kept = costs.kept("bypasses", "bypass")
+    assert list(kept.index) == ["none", "complex"] and (kept["milliseconds"] > 0).all()
+    assert (kept["p95"] >= kept["milliseconds"]).all()
+    assert "median of 3 interleaved steps of 4 images" in costs.provenance("bypasses")
+    assert json.loads(path.read_text())["study"] == "bypasses"
+
+
+def test_a_training_step_changes_the_network_that_it_trains():
+    step = costs.training_step(STUDY.arms[0].experiment)
+    model = next(c.cell_contents for c in step.__closure__ if hasattr(c.cell_contents, "fires"))
+    before = model.features[0].weight.detach().clone()
+    step()
+    assert not before.equal(model.features[0].weight)
+
+
+def test_an_unknown_label_or_study_is_refused(capsys):
+    with pytest.raises(ValueError, match="bypasses has no label 'pooling'; it has bypass, lr"):
+        costs.variants(STUDY, "pooling")
+    assert costs.main(["no_such_study"]) == 2
+    assert "unknown study 'no_such_study'" in capsys.readouterr().err
+    assert costs.main([]) == 2
+
+
+def test_a_missing_timing_has_the_columns_of_a_kept_one(shipped):
+    assert list(costs.kept("never", "kind").columns) == list(costs.COLUMNS)
+    assert isinstance(costs.kept("never", "kind"), pd.DataFrame)

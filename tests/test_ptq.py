@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import tiny_set
+from torch import nn
+
+from squeeze_utils.compress import container
+from squeeze_utils.compress.fold import FoldBatchNorm, folded
+from squeeze_utils.compress.prune import Prune
+from squeeze_utils.compress.ptq import Calibrate, QuantizeWeights
+from squeeze_utils.compress.qat import QuantizedTrain
+from squeeze_utils.compress.repair import CorrectBias, Equalise
+from squeeze_utils.compress.scores import prunable
+from squeeze_utils.models import ModelSpec, build
+from squeeze_utils.models.rounding import FakeQuant
+from squeeze_utils.step import State, Step, check_masks
+
+DATA = tiny_set(size=16)
+PLAN = {"epochs": 2, "batch_size": 16, "lr": 0.01, "precision": "float32"}
+FORMS = [
+    {},
+    {"bypass": "simple"},
+    {"bypass": "complex"},
+    {"expand": "depthwise", "pooling": "stride"},
+    {"pooling": "mixed", "activation": "prelu"},
+    {"head": "dense", "first_repeat": 2},
+    {"activation_bits": 8, "bypass": "complex"},
+]
+
+
+def state_of(**options) -> State:
+    torch.manual_seed(0)
+    spec = ModelSpec.of("squeezenet_small", width=0.25, in_channels=1, num_classes=3, **options)
+    state = State(spec.build(), DATA, generator=torch.Generator().manual_seed(0))
+    for module in state.model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return state
+
+
+@torch.no_grad()
+def outputs(state: State) -> torch.Tensor:
+    x = torch.randn(6, 1, 16, 16, generator=torch.Generator().manual_seed(3))
+    return state.model.eval()(x)
+
+
+@pytest.mark.parametrize("options", FORMS, ids=str)
+def test_folding_changes_no_output_and_leaves_no_normalisation(options):
+    state = state_of(**options)
+    before = outputs(state)
+    parameters = sum(p.numel() for p in state.model.parameters())
+    FoldBatchNorm().apply(state)
+    assert torch.allclose(outputs(state), before, atol=1e-5) and before.abs().max() > 0.01
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in state.model.modules())
+    assert sum(p.numel() for p in state.model.parameters()) < parameters
+    assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
+
+
+def test_zeros_stay_zeros_through_folding():
+    state = state_of()
+    Prune(0.6).apply(state)
+    zeros = {n: int((p == 0).sum()) for n, p in prunable(state.model).items()}
+    FoldBatchNorm().apply(state)
+    check_masks(state)
+    assert sum(zeros.values()) == sum(int((p == 0).sum()) for p in prunable(state.model).values())
+
+
+@pytest.mark.parametrize("options", [{}, {"bypass": "complex"}, {"activation": "leaky_relu"}])
+def test_equalising_changes_no_output_and_evens_out_the_ranges(options):
+    state = state_of(**options)
+    FoldBatchNorm().apply(state)
+    before, fire = outputs(state), state.model.fires()[4]
+
+    def imbalance() -> float:
+        r1 = fire.squeeze.weight.abs().flatten(1).amax(1)
+        pair = torch.cat((fire.expand1x1.weight, fire.expand3x3.weight.amax((2, 3), keepdim=True)))
+        return float((r1 / pair.abs().amax((0, 2, 3))).log().abs().max())
+
+    spread = imbalance()
+    assert Equalise().apply(state)["channels_scaled"] > 0
+    assert torch.allclose(outputs(state), before, atol=1e-4)
+    assert imbalance() < spread
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_rounded_weights_have_few_values(bits, granularity):
+    state = state_of(norm="none")
+    found = QuantizeWeights(bits, granularity).apply(state)["sqnr_db"]
+    for name, weight in prunable(state.model).items():
+        rows = weight.detach().flatten(1) if granularity == "channel" else weight.detach()[None]
+        assert max(len(row.unique()) for row in rows) <= 2**bits - 1
+        assert name in found
+    assert container.encode(state.model)[0]
+
+
+def test_more_bits_leave_more_signal_and_layers_can_have_their_own():
+    few, many = (QuantizeWeights(bits).apply(state_of(norm="none"))["sqnr_db"] for bits in (4, 8))
+    assert all(many[name] > few[name] + 15 for name in few)
+    own = (("classifier.1.weight", 8),)
+    mixed = QuantizeWeights(4, per_layer=own, exclude=("features.0",)).apply(state_of(norm="none"))
+    assert mixed["sqnr_db"]["classifier.1.weight"] == many["classifier.1.weight"]
+    assert "features.0.weight" not in mixed["sqnr_db"]
+
+
+def test_corrected_biases_bring_the_means_back():
+    state = state_of()
+    FoldBatchNorm().apply(state)
+    whole = outputs(state)
+    QuantizeWeights(3, "tensor", "minmax").apply(state)
+    rounded = outputs(state)
+    CorrectBias(images=48).apply(state)
+    x = (whole - outputs(state)).mean(0).abs().sum()
+    assert x < (whole - rounded).mean(0).abs().sum()
+
+
+@pytest.mark.parametrize("range_", ["minmax", "percentile"])
+def test_calibration_sets_every_range_from_training_images(range_):
+    state = state_of(activation_bits=6, bypass="simple")
+    before = outputs(state)
+    found = Calibrate(images=40, range=range_).apply(state)
+    points = [m for m in state.model.modules() if isinstance(m, FakeQuant)]
+    assert found["activations"] == len(points) and all(float(p.scale) > 0 for p in points)
+    after = outputs(state)
+    assert not torch.equal(before, after)
+    assert torch.nn.functional.cosine_similarity(before.flatten(), after.flatten(), 0) > 0.9
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_training_with_rounding_ends_on_the_grid_and_learns_its_steps_if_asked(learned):
+    state = state_of(activation_bits=4)
+    FoldBatchNorm().apply(state)
+    Calibrate(images=48).apply(state)
+    steps = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
+    QuantizedTrain(**PLAN, bits=3, learned=learned).apply(state)
+    for weight in prunable(state.model).values():
+        assert max(len(row.unique()) for row in weight.detach().flatten(1)) <= 7
+    after = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
+    assert (steps != after) == learned
+    assert not any("parametrizations" in name for name, _ in state.model.named_parameters())
+    assert not any(p.requires_grad for n, p in state.model.named_parameters() if "scale" in n)
+
+
+def test_pruned_weights_stay_zero_through_training_with_rounding():
+    state = state_of()
+    Prune(0.7).apply(state)
+    QuantizedTrain(**PLAN, bits=4).apply(state)
+    check_masks(state)
+    for name, mask in state.masks.items():
+        weight = dict(state.model.named_parameters())[name]
+        assert not weight.detach()[~mask].any() and weight.detach()[mask].any()
+
+
+def test_the_steps_survive_json():
+    for step in (QuantizedTrain(3, bits=4, learned=True), QuantizeWeights(5), Calibrate(64)):
+        assert Step.from_dict(step.as_dict()) == step
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "words"),
+    [
+        (FoldBatchNorm(), {"norm": "none"}, "the network has no batch normalisation"),
+        (Equalise(), {}, "put FoldBatchNorm before Equalise"),
+        (Equalise(), {"norm": "none", "activation": "gelu"}, "needs an activation among relu"),
+        (Calibrate(), {}, "build the model with activation_bits"),
+        (CorrectBias(), {"norm": "none"}, "put a QuantizeWeights step before"),
+        (QuantizeWeights(8, per_layer=(("conv1", 4),)), {}, "no layer is called conv1"),
+    ],
+)
+def test_steps_without_what_they_need_are_refused(step, options, words):
+    with pytest.raises(ValueError, match=words):
+        step.apply(state_of(**options))
+
+
+def test_other_networks_are_refused_by_name():
+    with pytest.raises(ValueError, match="only a SqueezeNet can be folded, not a"):
+        folded(build("lenet5"))
+    with pytest.raises(ValueError, match="only a SqueezeNet can be equalised"):
+        Equalise().apply(State(build("lenet5"), DATA))
+    state = state_of()
+    QuantizeWeights(8).apply(state)
+    with pytest.raises(ValueError, match="put FoldBatchNorm before CorrectBias"):
+        CorrectBias().apply(state)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: QuantizeWeights(1), "bits must be a whole number of at least 2"),
+        (lambda: QuantizeWeights(8, "row"), "unknown granularity 'row'"),
+        (lambda: QuantizeWeights(8, range="best"), "unknown range 'best'; accepted: minmax"),
+        (lambda: Calibrate(0), "images must be a whole number of at least 1"),
+        (lambda: Calibrate(range="mse"), "unknown range 'mse'; accepted: minmax, percentile"),
+        (lambda: QuantizedTrain(1, bits=0), "bits must be a whole number of at least 2"),
+    ],
+)
+def test_bad_settings_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
