@@ -6,7 +6,6 @@ machine, which should be doing nothing else, and keeps the result for the notebo
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,10 +15,9 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from . import optim, places, runtime
+from . import measured, optim, runtime
 from .anatomy import peak_activation_bytes, summary
 from .evaluation import numerics
-from .files import write_atomically
 from .measure import median_time
 from .recipe import Experiment, Train
 from .scale import Scale
@@ -88,53 +86,38 @@ def measure(study: Study, by: str, rounds: int = 30) -> pd.DataFrame:
     )
 
 
-def path_of(name: str) -> Path:
-    """The file that keeps the timings of the study `name`."""
-    return places.shipped("runs") / "costs" / f"{name}.json"
-
-
 def kept(name: str, by: str) -> pd.DataFrame:
     """Committed timings of a study by its label; an empty frame where none were made."""
-    path = path_of(name)
-    if not path.is_file():
+    found = measured.read(f"costs/{name}")
+    if found is None:
         return pd.DataFrame(columns=list(COLUMNS)).rename_axis(by)
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return pd.DataFrame(rows).set_index(by)
+    return found.frame.set_index(by)
 
 
 def provenance(name: str) -> str:
     """Where the kept timings of a study come from, in one line."""
-    path = path_of(name)
-    if not path.is_file():
+    found = measured.read(f"costs/{name}")
+    if found is None:
         return "not timed yet"
-    made = json.loads(path.read_text(encoding="utf-8"))
+    made = found.about
     return (
         f"median of {made['rounds']} interleaved steps of {made['batch']} images · "
-        f"{made['threads']} threads · {made['precision']} · {made['device']} · {made['date']}"
+        f"{made['threads']} threads · {made['precision']} · {found.source}"
     )
 
 
 def keep(study: Study, by: str, rounds: int = 30) -> Path:
     """Time a study's variants and write the result."""
-    from datetime import datetime, timezone
-
     frame = measure(study, by, rounds)
     plan = study.arms[0].experiment.recipe[0]
-    content = {
-        "study": study.name,
-        "rounds": rounds,
-        "batch": plan.batch_size,
-        "threads": torch.get_num_threads(),
-        "precision": runtime.precision(plan.precision, torch.device("cpu")),
-        "device": runtime.device_name(torch.device("cpu")),
-        "versions": runtime.versions(),
-        "commit": runtime.commit(),
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "rows": frame.round(3).reset_index().to_dict("records"),
-    }
-    path = path_of(study.name)
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
-    return path
+    return measured.keep(
+        f"costs/{study.name}",
+        frame.round(3).reset_index().to_dict("records"),
+        rounds=rounds,
+        batch=plan.batch_size,
+        threads=torch.get_num_threads(),
+        precision=runtime.precision(plan.precision, torch.device("cpu")),
+    )
 
 
 def main(names: Sequence[str] | None = None) -> int:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pandas as pd
@@ -27,7 +26,7 @@ STUDY = Study("bypasses", "does it cost?", [arm(), arm(1), arm(bypass="complex")
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     monkeypatch.setattr("squeeze_utils.places.shipped", lambda name: tmp_path / name)
-    return tmp_path / "runs"
+    return tmp_path
 
 
 def test_counts_are_those_of_each_variant_at_the_images_size():
@@ -54,7 +53,7 @@ def test_a_timing_is_kept_with_where_it_comes_from_and_read_back(shipped):
     assert list(kept.index) == ["none", "complex"] and (kept["milliseconds"] > 0).all()
     assert (kept["p95"] >= kept["milliseconds"]).all()
     assert "median of 3 interleaved steps of 4 images" in costs.provenance("bypasses")
-    assert json.loads(path.read_text())["study"] == "bypasses"
+    assert path == shipped / "measurements" / "costs" / "bypasses.json"
 
 
 def test_a_training_step_changes_the_network_that_it_trains():

@@ -18,6 +18,7 @@ ORDER = (
     "places",
     "scale",
     "runtime",
+    "measured",
     "data",
     "models",
     "anatomy",
