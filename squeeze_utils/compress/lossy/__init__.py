@@ -1,0 +1,7 @@
+"""Lossy compression after training: fewest bytes for least change, from a few images."""
+
+from __future__ import annotations
+
+from .pipeline import Squeezed, squeeze
+
+__all__ = ["Squeezed", "squeeze"]

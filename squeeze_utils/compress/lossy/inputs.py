@@ -1,0 +1,154 @@
+"""What the convolutions of a network see: windows of their inputs, and the moments of those.
+
+A convolution is a matrix product of its weights with windows of its input. So the error that
+other weights W' make at its output is (W' - W) C (W' - W)^T, with the covariance C of the
+windows, once a bias has taken over the difference of the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...models import Fire, SqueezeNet
+
+WINDOWS = 96  # of each image and layer, at places that are the same for a batch of images
+DAMPING = 0.01  # of the mean variance, added to the diagonal of a covariance
+Stage = list[tuple[str, nn.Module]]
+
+
+def check_chain(model: nn.Module) -> SqueezeNet:
+    """Return a network that can be rounded layer by layer; raise a clear error for others."""
+    if not isinstance(model, SqueezeNet):
+        raise ValueError(f"only a SqueezeNet can be rounded so, not a {type(model).__name__}")
+    if model.config.norm != "none":
+        raise ValueError(f"fold the {model.config.norm} normalisation into the convolutions first")
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    if any(isinstance(layer, nn.Linear) or layer.groups != 1 for layer in layers):
+        raise ValueError("dense and depthwise layers cannot be rounded so; accepted: convolutions")
+    return model
+
+
+def stages(model: SqueezeNet) -> list[Stage]:
+    """The network in pieces that run one after the other; each begins with its convolutions."""
+    found: list[Stage] = [[]]
+    for part in ("features", "classifier"):
+        for name, child in getattr(model, part).named_children():
+            if isinstance(child, nn.Conv2d | Fire) and found[-1]:
+                found.append([])
+            found[-1].append((f"{part}.{name}", child))
+    return found
+
+
+def layers_of(stage: Stage) -> list[list[str]]:
+    """The convolutions of a stage in groups: a group has what it sees once those before it run."""
+    groups: list[list[str]] = []
+    for name, child in stage:
+        if isinstance(child, nn.Conv2d):
+            groups.append([name])
+        elif isinstance(child, Fire):
+            inner = [n for n, m in child.named_modules() if isinstance(m, nn.Conv2d)]
+            late = [n for n in inner if n.startswith("expand")]
+            early = [n for n in inner if n not in late]
+            groups += [[f"{name}.{n}" for n in group] for group in (early, late)]
+    return groups
+
+
+@contextmanager
+def inputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Within, the mapping holds the latest input of each of the layers `names`."""
+    found: dict[str, Tensor] = {}
+    modules = dict(model.named_modules())
+    handles = [
+        modules[name].register_forward_pre_hook(
+            lambda module, args, name=name: found.__setitem__(name, args[0])
+        )
+        for name in names
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def windows(x: Tensor, conv: nn.Conv2d, at: Tensor) -> Tensor:
+    """The windows of `conv` over x (n, c, h, w) at places `at` (p, 2): (n * p, c * kh * kw)."""
+    (kh, kw), (ph, pw) = conv.kernel_size, conv.padding
+    padded = F.pad(x.float(), (pw, pw, ph, ph))
+    top, left = at[:, 0] * conv.stride[0], at[:, 1] * conv.stride[1]
+    down, right = (torch.arange(k) * d for k, d in zip((kh, kw), conv.dilation, strict=True))
+    rows = (top[:, None] + down)[:, :, None]
+    columns = (left[:, None] + right)[:, None, :]
+    cut = padded[:, :, rows, columns]  # n, c, p, kh, kw
+    return cut.permute(0, 2, 1, 3, 4).reshape(len(x) * len(at), -1)
+
+
+def places(x: Tensor, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
+    """Random places (p, 2) of windows: row and column in the output of `conv`."""
+    sides = [
+        (side + 2 * p - d * (k - 1) - 1) // s + 1
+        for side, p, d, k, s in zip(
+            x.shape[2:], conv.padding, conv.dilation, conv.kernel_size, conv.stride, strict=True
+        )
+    ]
+    drawn = [torch.randint(side, (WINDOWS,), generator=generator) for side in sides]
+    return torch.stack(drawn, 1)
+
+
+@dataclass
+class Moments:
+    """Sums over windows that a layer of two networks sees: of itself now, of the original."""
+
+    now: Tensor
+    cross: Tensor
+    sum_now: Tensor
+    sum_original: Tensor
+    count: int = 0
+
+    @classmethod
+    def empty(cls, size: int) -> Moments:
+        """Moments of nothing yet, for windows of `size` numbers."""
+        return cls(
+            torch.zeros(size, size),
+            torch.zeros(size, size),
+            torch.zeros(size),
+            torch.zeros(size),
+        )
+
+    def add(self, now: Tensor, original: Tensor) -> None:
+        """Count windows (n, size), the same places in both networks."""
+        self.now += now.T @ now
+        self.cross += original.T @ now
+        self.sum_now += now.sum(0)
+        self.sum_original += original.sum(0)
+        self.count += len(now)
+
+    @property
+    def means(self) -> tuple[Tensor, Tensor]:
+        """The mean window: of the network as it is now, of the original."""
+        return self.sum_now / self.count, self.sum_original / self.count
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of the windows that the layer sees now, damped so that it has an inverse."""
+        found = self._centred
+        damping = DAMPING * found.diagonal().mean() + 1e-5 * self.now.diagonal().mean() / self.count
+        return found + damping.clamp(min=1e-12) * torch.eye(len(found))
+
+    @property
+    def _centred(self) -> Tensor:
+        mean, _ = self.means
+        return self.now / self.count - torch.outer(mean, mean)
+
+    def corrected(self, weight: Tensor) -> Tensor:
+        """The weights (rows) that on what comes now give best what `weight` gave originally."""
+        mean, mean_original = self.means
+        cross = self.cross / self.count - torch.outer(mean_original, mean)
+        change = torch.linalg.solve(self.covariance.double(), (cross - self._centred).T.double())
+        return weight + weight @ change.T.float()

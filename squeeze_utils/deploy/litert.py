@@ -1,0 +1,80 @@
+"""LiteRT files from torch networks, by way of the converter's own environment.
+
+The converter wants another torch than the series has. So it lives in an environment of its own
+(`make converter`), gets its job as a folder of plain files, and leaves its results there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from .. import places
+from ..files import write_atomically
+from .parts import PartMissing, converter_python
+from .rewrite import without_norm
+
+FORMS = ("float32", "float16", "int8")
+HOW = "LiteRT's converter is not there: make converter (an environment of its own, about 2 GB)"
+
+
+def convert(
+    model: nn.Module,
+    paths: dict[str, Path],
+    input_shape: tuple[int, int, int],
+    calibration_batch: Tensor | None = None,
+) -> dict[str, int]:
+    """Write LiteRT files of a network of the series; return the bytes of each.
+
+    Args:
+        model: a network that `build` made.
+        paths: where to write which form: "float32", "float16" (weights kept in 16 bits) or
+            "int8" (weights, activations, input and output).
+        input_shape: (channels, height, width); a file takes one image at a time.
+        calibration_batch: training images as the network takes them, needed for "int8".
+    """
+    unknown = sorted(set(paths) - set(FORMS))
+    if unknown or not paths:
+        raise ValueError(f"forms are {', '.join(FORMS)}; got {', '.join(unknown) or 'none'}")
+    if "int8" in paths and calibration_batch is None:
+        raise ValueError("an int8 file needs a calibration_batch: training images, normalised")
+    if getattr(model, "spec", None) is None:
+        raise ValueError("only a network that build() made can be converted: it carries a spec")
+    python = converter_python()
+    if python is None:
+        raise PartMissing(HOW)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_job(Path(folder), without_norm(model), input_shape, calibration_batch)
+        _run(python, Path(folder))
+        contents = {form: (Path(folder) / f"{form}.tflite").read_bytes() for form in paths}
+    for form, content in contents.items():
+        write_atomically(Path(paths[form]), content)
+    return {form: len(content) for form, content in contents.items()}
+
+
+def _write_job(
+    folder: Path, model: nn.Module, shape: tuple[int, int, int], images: Tensor | None
+) -> None:
+    from safetensors.torch import save_file
+
+    spec = {"name": model.spec.name, "options": dict(model.spec.options)}
+    about = {"spec": json.dumps(spec), "input_shape": json.dumps(shape)}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / "model.safetensors", about)
+    if images is not None:
+        np.save(folder / "images.npy", images.detach().cpu().float().contiguous().numpy())
+
+
+def _run(python: Path, folder: Path) -> None:
+    command = [python, "-m", "squeeze_utils.deploy.converter", folder]
+    there = {**os.environ, "PYTHONPATH": str(places.PACKAGE.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=there)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise RuntimeError(f"the converter failed: {lines[-1]}")

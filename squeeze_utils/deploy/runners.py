@@ -1,0 +1,160 @@
+"""One way to run a network, whatever file it comes from: float32 images in, float32 logits out.
+
+torch is imported only for the kinds of file that need it: a program that runs an ONNX or a
+LiteRT file starts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .parts import need
+
+
+class ModelFileError(ValueError):
+    """A file that is no model, or none that this room can run."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A network ready to run: called with float32 (n, c, h, w), it gives float32 (n, classes).
+
+    `batch` is the only batch size the file takes, None for any. With a fixed batch, more images
+    are run one after another.
+    """
+
+    name: str
+    threads: int
+    batch: int | None
+    run: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        images = np.ascontiguousarray(images, dtype=np.float32)
+        if images.ndim != 4 or not len(images):
+            raise ValueError(f"images must be (n, c, h, w) with n > 0, got {images.shape}")
+        if self.batch is None or len(images) == self.batch:
+            return self.run(images)
+        if len(images) % self.batch:
+            raise ValueError(f"this file takes {self.batch} images at a time, got {len(images)}")
+        chunks = images.reshape(-1, self.batch, *images.shape[1:])
+        return np.concatenate([self.run(chunk) for chunk in chunks])
+
+
+def open_runner(path: Path | str, threads: int = 1) -> Runner:
+    """A runner for `.onnx`, `.tflite`, `.sqz` or a checkpoint's `.safetensors`."""
+    path = Path(path)
+    kinds = {".onnx": _onnx, ".tflite": _litert, ".sqz": _sqz, ".safetensors": _checkpoint}
+    if path.suffix not in kinds:
+        raise ModelFileError(f"{path.name} is none of {', '.join(kinds)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path.name} in {path.parent.name or '.'}")
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads must be a whole number, 1 or more, got {threads!r}")
+    return kinds[path.suffix](path, threads)
+
+
+def onnx_session(path: Path, threads: int) -> Any:
+    """An ONNX Runtime session on the CPU with so many threads."""
+    runtime = need("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: they come back as exceptions
+    try:
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime raises classes of its own that share no base
+        raise ModelFileError(f"{path.name} is not an ONNX model: {_first_line(error)}") from error
+
+
+def _onnx(path: Path, threads: int) -> Runner:
+    session = onnx_session(path, threads)
+    given = session.get_inputs()
+    if len(given) != 1 or len(given[0].shape) != 4:
+        raise ModelFileError(f"{path.name} does not take one batch of images")
+    name, first = given[0].name, given[0].shape[0]
+    batch = first if isinstance(first, int) else None
+    return Runner(path.stem, threads, batch, lambda images: session.run(None, {name: images})[0])
+
+
+def _litert(path: Path, threads: int) -> Runner:
+    library = need("ai_edge_litert", "ai_edge_litert.interpreter")
+    try:
+        interpreter = library.Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{path.name} is not a LiteRT model: {_first_line(error)}") from error
+    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if len(given["shape"]) != 4:
+        raise ModelFileError(f"{path.name} does not take a batch of images")
+
+    def run(images: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(given["index"], to_grid(images, given))
+        interpreter.invoke()
+        return from_grid(interpreter.get_tensor(made["index"]), made)
+
+    return Runner(path.stem, threads, int(given["shape"][0]), run)
+
+
+def to_grid(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    """Floats as the file's input takes them: round(x / scale) + zero, clamped, where it is int8."""
+    if details["dtype"] == np.float32:
+        return values
+    scale, zero = details["quantization"]
+    limits = np.iinfo(details["dtype"])
+    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(details["dtype"])
+
+
+def from_grid(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    """The file's output as floats: scale (q - zero) where it is int8."""
+    if details["dtype"] == np.float32:
+        return values
+    scale, zero = details["quantization"]
+    return np.float32(scale) * (values.astype(np.float32) - zero)
+
+
+def torch_runner(model: Any, name: str, threads: int = 1, channels_last: bool = False) -> Runner:
+    """A torch network as a runner. The number of threads is torch's own, for the whole process."""
+    import torch
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = model.eval().to(memory_format=layout)
+    torch.set_num_threads(threads)
+
+    @torch.inference_mode()
+    def run(images: np.ndarray) -> np.ndarray:
+        return model(torch.from_numpy(images).to(memory_format=layout)).numpy()
+
+    return Runner(name, threads, None, run)
+
+
+def _sqz(path: Path, threads: int) -> Runner:
+    from ..compress.container import ContainerError, load
+
+    try:
+        model = load(path)
+    except ContainerError as error:
+        raise ModelFileError(f"{path.name} is not a .sqz file: {error}") from error
+    return torch_runner(model, path.stem, threads)
+
+
+def _checkpoint(path: Path, threads: int) -> Runner:
+    from ..checkpoints import load
+
+    try:
+        model, _ = load(path.stem, path.parent)
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
+    return torch_runner(model, path.stem, threads)
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of a runtime's message, without the folder of the file it names."""
+    import re
+
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    return re.sub(r"(?:[A-Za-z]:)?[\\/](?:[^\s\\/]+[\\/])+", "", line)[:200]

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from squeeze_utils.compress import container
+from squeeze_utils.compress.lossy import inputs, rounding, squeeze
+from squeeze_utils.models import build
+
+OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    network = build("squeezenet_small", **OPTIONS).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter.normal_(std=0.1)
+    return network
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def test_windows_times_weights_are_the_convolution():
+    conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+    x = torch.randn(2, 3, 9, 9)
+    at = inputs.places(x, conv, torch.Generator().manual_seed(0))
+    seen = inputs.windows(x, conv, at) @ conv.weight.flatten(1).T + conv.bias
+    wanted = conv(x)[:, :, at[:, 0], at[:, 1]].permute(0, 2, 1).reshape(-1, 4)
+    assert torch.allclose(seen, wanted, atol=1e-5)
+    assert at.min() == 0 and at.max() == 4  # every place of the 5 x 5 output may be drawn
+
+
+def test_stages_hold_every_convolution_once(model):
+    names = [n for stage in inputs.stages(model) for g in inputs.layers_of(stage) for n in g]
+    convolutions = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
+    assert sorted(names) == sorted(convolutions) and len(names) == 26
+    x = torch.randn(1, 1, 16, 16)
+    out = x
+    for stage in inputs.stages(model):
+        for _, module in stage:
+            out = module(out)
+    assert torch.equal(out.flatten(1), model(x))
+
+
+def test_the_correction_undoes_a_linear_change_of_the_inputs():
+    generator = torch.Generator().manual_seed(0)
+    original = torch.randn(4000, 6, generator=generator)
+    mix = torch.eye(6) + 0.2 * torch.randn(6, 6, generator=generator)
+    moments = inputs.Moments.empty(6)
+    moments.add(original @ mix, original)
+    weight = torch.randn(3, 6, generator=generator)
+    before = ((original - original @ mix) @ weight.T).square().mean()
+    after = (original @ weight.T - original @ mix @ moments.corrected(weight).T).square().mean()
+    assert after < 0.002 * before
+
+
+def test_later_columns_make_up_for_the_rounding_of_earlier_ones():
+    generator = torch.Generator().manual_seed(0)
+    seen = torch.randn(2000, 24, generator=generator) @ torch.randn(24, 24, generator=generator)
+    covariance = seen.T @ seen / len(seen)
+    weight = torch.randn(16, 24, generator=generator)
+    triangle = rounding.factor(covariance)
+    assert torch.allclose(triangle.T @ triangle @ covariance, torch.eye(24), atol=1e-2)
+    price = 1e-3
+    found = rounding.round_layer(weight, triangle, price)
+    plain = (weight / found.step).round() * found.step
+    errors = [((w - weight) @ covariance * (w - weight)).sum() for w in (plain, found.weight)]
+    assert errors[1] < 0.7 * errors[0]
+    assert float(errors[1]) == pytest.approx(found.error, rel=0.02)
+
+
+def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(64, 32, generator=generator)
+    triangle = rounding.factor(torch.eye(32))
+    cheap, dear = (rounding.round_layer(weight, triangle, price) for price in (1e-3, 1e-1))
+    assert dear.bits < 0.6 * cheap.bits and dear.error > cheap.error
+    assert (dear.numbers == 0).sum() > (cheap.numbers == 0).sum()
+    counts = torch.bincount((dear.numbers + rounding.MOST).flatten())
+    shares = counts[counts > 0] / weight.numel()
+    entropy = -(shares * shares.log2()).sum() * weight.numel()
+    assert dear.bits == pytest.approx(float(entropy), rel=0.05)
+
+
+def test_a_layer_of_zeros_stays_zero():
+    found = rounding.round_layer(torch.zeros(4, 6), rounding.factor(torch.eye(6)), 1e-6)
+    assert not found.numbers.any() and found.error == 0
+
+
+def test_the_file_fits_says_what_was_done_and_gives_the_same_outputs(model, images):
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    dense = 4 * sum(p.numel() for p in model.parameters())
+    target = dense // 6
+    found = squeeze(model, images, target)
+    assert 0.9 * target < len(found.data) <= target
+    assert sum(found.parts.values()) == len(found.data)
+    decoded = container.decode(found.data)
+    assert torch.equal(decoded(images), found.model.eval()(images))
+    assert [fact["weights"] for fact in found.layers] == [
+        m.weight.numel() for m in model.modules() if isinstance(m, nn.Conv2d)
+    ]
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    again = squeeze(model, images, target)
+    assert again.data == found.data  # repeatable
+
+
+def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, images):
+    dense = 4 * sum(p.numel() for p in model.parameters())
+    found = squeeze(model, images, dense // 8)
+    with torch.no_grad():
+        wanted = model(images)
+        error = (found.model(images) - wanted).square().mean()
+        nearest = build("squeezenet_small", **OPTIONS).eval()
+        for bits in range(8, 1, -1):  # the finest plain grid that fits
+            for (_, p), (_, q) in zip(
+                model.named_parameters(), nearest.named_parameters(), strict=True
+            ):
+                step = p.abs().max() / (2 ** (bits - 1) - 1)
+                q.copy_((p / step).round() * step if p.ndim == 4 else p.half().float())
+            if len(container.encode(nearest)[0]) <= len(found.data):
+                break
+        assert error < 0.5 * (nearest(images) - wanted).square().mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("squeezenet_small", {"norm": "batch"}, "fold the batch normalisation"),
+        ("squeezenet_small", {"norm": "none", "head": "dense"}, "accepted: convolutions"),
+        ("squeezenet_small", {"norm": "none", "expand": "depthwise"}, "accepted: convolutions"),
+        ("lenet5", {}, "only a SqueezeNet"),
+    ],
+)
+def test_other_networks_are_refused(name, options, message, images):
+    with pytest.raises(ValueError, match=message):
+        squeeze(build(name, num_classes=10, in_channels=1, **options), images, 10_000)
+
+
+def test_bad_sizes_and_images_are_refused(model, images):
+    with pytest.raises(ValueError, match="target_bytes must be"):
+        squeeze(model, images, 0)
+    with pytest.raises(ValueError, match="at least two"):
+        squeeze(model, images[:1], 10_000)
+    with pytest.raises(ValueError, match="1,000 bytes cannot be reached"):
+        squeeze(model, images, 1_000)
