@@ -63,9 +63,7 @@ def _checked_shape(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, 
     return sizes
 
 
-def quantize_onnx(
-    float_path: Path | str, int8_path: Path | str, calibration_batch: Tensor
-) -> int:
+def quantize_onnx(float_path: Path | str, int8_path: Path | str, calibration_batch: Tensor) -> int:
     """Write an int8 version of a float ONNX file; return the new file's bytes.
 
     Static quantization: the ranges of all activations are read off `calibration_batch`, weights
