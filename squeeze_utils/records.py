@@ -140,6 +140,14 @@ def is_of(path: Path, key: str) -> bool:
         return False
 
 
+def twin(runs: Path, key: str) -> Record | None:
+    """The record of the experiment `key` that some study has under `runs`, if one has."""
+    for path in sorted(runs.glob(f"*/*-{key}.json")):
+        if is_of(path, key):
+            return Record.parse(path.read_text(encoding="utf-8"))
+    return None
+
+
 def read_all(folder: Path, *, repair: bool = False) -> dict[str, Record]:
     """Every record in `folder` by key.
 

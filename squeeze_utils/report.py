@@ -134,7 +134,7 @@ def provenance(records: Mapping[str, Record], study: Study | None = None) -> str
         _any_of(_data(record) for record in found),
         _seeds(found),
         _span({_planned(record) for record in found}, "epoch"),
-        _any_of(record.device for record in found),
+        _any_of(_device(record) for record in found),
         _any_of(_versions(record) for record in found),
         _dates({record.date for record in found}),
     ]
@@ -161,6 +161,12 @@ def _seeds(records: Sequence[Record]) -> str:
     for record in records:
         groups.setdefault(repr(sorted(record.labels.items())), set()).add(record.seed)
     return _span({len(seeds) for seeds in groups.values()}, "seed")
+
+
+def _device(record: Record) -> str:
+    """What computed it, and in which precision it trained, where a step has noted that."""
+    noted = (step["precision"] for step in record.steps if "precision" in step)
+    return ", ".join(dict.fromkeys((record.device, *noted)))
 
 
 def _versions(record: Record) -> str:

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from . import places, runtime
 from .recipe import Experiment, PrefixCache, finish
 from .recipe import run as run_experiment
-from .records import Record, is_of, path_of, read_all, write
+from .records import Record, is_of, path_of, read_all, twin, write
 from .scale import SCALES, Scale
 
 
@@ -99,7 +99,8 @@ def run(
 
     Without a folder nothing is kept: every arm runs, and the records are only returned.
     `jobs` processes share the processor's threads; arms that begin alike stay in one process,
-    so their common prefix is trained once. A record is written as soon as its arm ends.
+    so their common prefix is trained once. A record is written as soon as its arm ends; that of
+    an experiment which another study under `folder` has recorded is taken from there.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -151,8 +152,14 @@ def _run_group(
 
 def _run_arm(arm: Arm, target: Path | None, cache: PrefixCache | None, commit: str) -> Record:
     path = None if target is None else path_of(target, arm.slug, arm.experiment.key)
-    if path is not None and is_of(path, arm.experiment.key):  # another process was faster
-        return Record.parse(path.read_text(encoding="utf-8"))
+    if path is not None:
+        if is_of(path, arm.experiment.key):  # another process was faster
+            return Record.parse(path.read_text(encoding="utf-8"))
+        known = twin(path.parent.parent, arm.experiment.key)
+        if known is not None and arm.checkpoint is None:  # that one needs the network itself
+            record = replace(known, labels=dict(arm.labels))
+            write(record, path)
+            return record
     device = runtime.default_device()
     state, steps = run_experiment(arm.experiment, cache=cache, device=device)
     record = Record.of(

@@ -150,6 +150,16 @@ def test_provenance_names_every_device(study):
     assert "machine 0 or machine 1" in report.provenance(mixed)
 
 
+def test_provenance_names_the_precision_of_training(study):
+    steps = [{"precision": "float32", "test_accuracy": 90}]
+    mixed = {
+        study.arms[0].experiment.key: _record(study.arms[0]),
+        study.arms[1].experiment.key: _record(study.arms[1], steps=steps),
+    }
+    threads = "a processor, 2 threads"
+    assert f" · {threads} or {threads}, float32 · " in report.provenance(mixed)
+
+
 def seeds_of(**values) -> pd.DataFrame:
     return pd.DataFrame(
         [

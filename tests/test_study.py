@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,27 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, fits):
     assert [name.rpartition("-")[0] for name in names] == ["0.1-a-b-c-s0", "0.2-a-b-c-s0"]
     only = run(small(0.2), folder=tmp_path, progress=False)
     assert len(fits) == 2 and len(only) == 1  # records of other arms are left out
+
+
+def test_what_another_study_has_recorded_is_taken_from_there(tmp_path, fits):
+    (known,) = run(small(0.1), folder=tmp_path, progress=False).values()
+    arms = [Arm.of(tiny_experiment(Train(1, **{**QUICK, "lr": lr})), rate=lr) for lr in (0.1, 0.2)]
+    kept = Arm.of(arms[0].experiment, "a-checkpoint", rate=0.1)
+    records = run(Study("other", "?", arms), folder=tmp_path, progress=False)
+    assert fits == [0.1, 0.2]  # only the second is new
+    assert records[known.key] == replace(known, labels={"rate": 0.1})
+    assert (tmp_path / "other" / f"0.1-s0-{known.key}.json").is_file()
+    run(Study("third", "?", [kept]), folder=tmp_path, progress=False)
+    assert fits == [0.1, 0.2, 0.1]  # a checkpoint is made from the network, not from its record
+
+
+def test_a_damaged_twin_is_not_taken(tmp_path, fits):
+    run(small(0.1), folder=tmp_path, progress=False)
+    (path,) = (tmp_path / "small").glob("*.json")
+    path.write_text(path.read_text()[:-200])
+    arm = Arm.of(tiny_experiment(Train(1, **{**QUICK, "lr": 0.1})), rate=0.1)
+    run(Study("other", "?", [arm]), folder=tmp_path, progress=False)
+    assert fits == [0.1, 0.1]
 
 
 def test_a_truncated_record_is_named_set_aside_and_made_again(tmp_path, fits):
