@@ -36,6 +36,7 @@ ORDER = (
     "study",
     "tuned",
     "search",
+    "groundwork",
     "studies",
     "checkpoints",
     "report",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..compress.prune import Densify, Prune
+from ..groundwork import WHOLE, data, dense, model, rate, retrain, train
 from ..recipe import Experiment
 from ..step import Step
 from ..study import Arm, Scale, Study
 from ..train import Train
-from .pruning import WHOLE, data, dense, model, rate, retrain, train
 
 SEEDS = (0, 1, 2, 3, 4)
 SPARSITIES = (0.25, 0.5, 0.75)

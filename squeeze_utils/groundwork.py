@@ -1,0 +1,61 @@
+"""What the chapters on compression start from: one network, its images, its training.
+
+They begin with the same experiment, so the dense network of a seed is trained once for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .models import ModelSpec
+from .recipe import DataSpec, Experiment
+from .step import Step
+from .study import Arm, Scale
+from .train import Train
+from .tuned import MUON, QUICK_RATE, SEEDS
+
+# The first layer sees three channels and has few weights: as in the literature it stays whole.
+WHOLE = ("features.0",)
+
+
+def model(scale: Scale, **options: Any) -> ModelSpec:
+    """The network of these chapters: SqueezeNet at half width, a quarter for digits."""
+    small = scale.pick({"in_channels": 1, "width": 0.25}, {"width": 0.5})
+    return ModelSpec.of("squeezenet_small", num_classes=10, **{**small, **options})
+
+
+def data(scale: Scale) -> DataSpec:
+    """Digits at 16 pixels, or 20,000 images of CIFAR-10."""
+    return scale.pick(DataSpec(size=16), DataSpec("cifar10", train_limit=20_000))
+
+
+def rate(scale: Scale) -> float:
+    """The peak learning rate: on photographs the best of the pilots of chapters 05 to 07."""
+    return scale.pick(QUICK_RATE, 0.04)
+
+
+def train(scale: Scale, epochs: tuple[int, int], **changes: Any) -> Train:
+    """The series' training, for (quick, reference) epochs."""
+    how: dict[str, Any] = {"lr": rate(scale), **MUON}
+    how |= scale.pick({"shift": 1, "batch_size": 32}, {"shift": 3, "flip": True})
+    return Train(scale.pick(*epochs), **{**how, **changes})
+
+
+def dense(scale: Scale) -> Train:
+    """What is pruned afterwards: 12 epochs at reference scale."""
+    return train(scale, (4, 12))
+
+
+def retrain(scale: Scale, epochs: tuple[int, int], **changes: Any) -> Train:
+    """Training after a change: from a lower rate, straight down."""
+    return train(scale, epochs, **{"lr": rate(scale) / 2, "schedule": "linear", **changes})
+
+
+def each_seed(
+    scale: Scale, recipe: tuple[Step, ...], spec: ModelSpec | None = None, **labels: Any
+) -> Iterator[Arm]:
+    """One arm for each seed of the scale."""
+    for seed in scale.pick((0,), SEEDS):
+        experiment = Experiment(spec or model(scale), data(scale), recipe, seed)
+        yield Arm.of(experiment, **labels)
