@@ -9,7 +9,7 @@ from squeeze_utils.compress import container
 from squeeze_utils.compress.fold import FoldBatchNorm, folded
 from squeeze_utils.compress.prune import Prune
 from squeeze_utils.compress.ptq import Calibrate, QuantizeWeights
-from squeeze_utils.compress.qat import QuantizedTrain
+from squeeze_utils.compress.qat import STEPS, QuantizedTrain
 from squeeze_utils.compress.repair import CorrectBias, Equalise
 from squeeze_utils.compress.scores import prunable
 from squeeze_utils.models import ModelSpec, build
@@ -118,7 +118,7 @@ def test_corrected_biases_bring_the_means_back():
     assert x < (whole - rounded).mean(0).abs().sum()
 
 
-@pytest.mark.parametrize("range_", ["minmax", "percentile"])
+@pytest.mark.parametrize("range_", ["minmax", "percentile", "mse"])
 def test_calibration_sets_every_range_from_training_images(range_):
     state = state_of(activation_bits=6, bypass="simple")
     before = outputs(state)
@@ -130,17 +130,17 @@ def test_calibration_sets_every_range_from_training_images(range_):
     assert torch.nn.functional.cosine_similarity(before.flatten(), after.flatten(), 0) > 0.9
 
 
-@pytest.mark.parametrize("learned", [False, True])
-def test_training_with_rounding_ends_on_the_grid_and_learns_its_steps_if_asked(learned):
+@pytest.mark.parametrize("steps", STEPS)
+def test_training_with_rounding_ends_on_the_grid_and_learns_its_steps_if_asked(steps):
     state = state_of(activation_bits=4)
     FoldBatchNorm().apply(state)
     Calibrate(images=48).apply(state)
-    steps = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
-    QuantizedTrain(**PLAN, bits=3, learned=learned).apply(state)
+    before = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
+    QuantizedTrain(**PLAN, bits=3, steps=steps).apply(state)
     for weight in prunable(state.model).values():
         assert max(len(row.unique()) for row in weight.detach().flatten(1)) <= 7
     after = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
-    assert (steps != after) == learned
+    assert (before != after) == (steps == "learned")
     assert not any("parametrizations" in name for name, _ in state.model.named_parameters())
     assert not any(p.requires_grad for n, p in state.model.named_parameters() if "scale" in n)
 
@@ -156,7 +156,7 @@ def test_pruned_weights_stay_zero_through_training_with_rounding():
 
 
 def test_the_steps_survive_json():
-    for step in (QuantizedTrain(3, bits=4, learned=True), QuantizeWeights(5), Calibrate(64)):
+    for step in (QuantizedTrain(3, bits=4, steps="learned"), QuantizeWeights(5), Calibrate(64)):
         assert Step.from_dict(step.as_dict()) == step
 
 
@@ -194,7 +194,11 @@ def test_other_networks_are_refused_by_name():
         (lambda: QuantizeWeights(8, "row"), "unknown granularity 'row'"),
         (lambda: QuantizeWeights(8, range="best"), "unknown range 'best'; accepted: minmax"),
         (lambda: Calibrate(0), "images must be a whole number of at least 1"),
-        (lambda: Calibrate(range="mse"), "unknown range 'mse'; accepted: minmax, percentile"),
+        (
+            lambda: Calibrate(range="best"),
+            "unknown range 'best'; accepted: minmax, percentile, mse",
+        ),
+        (lambda: QuantizedTrain(1, steps="big"), "unknown steps 'big'; accepted: largest, fixed"),
         (lambda: QuantizedTrain(1, bits=0), "bits must be a whole number of at least 2"),
     ],
 )

@@ -15,53 +15,65 @@ from ..models.rounding import FakeQuant, check_bits, levels, rounded
 from ..step import State
 from ..train import Train
 from .quantize import GRANULARITIES, weight_scale
-from .scores import prunable
+from .scores import each_layer, prunable
+
+STEPS: tuple[str, ...] = ("largest", "fixed", "learned")
 
 
 class _Rounded(nn.Module):
-    """A weight rounded to a grid on its way into the layer; the step may be learned."""
+    """A weight rounded to a grid on its way into the layer."""
 
-    def __init__(self, weight: Tensor, bits: int, granularity: str, learned: bool) -> None:
+    def __init__(self, weight: Tensor, bits: int, granularity: str, steps: str) -> None:
         super().__init__()
-        self.bits, self.learned = bits, learned
-        self.granularity = granularity
-        self.scale = nn.Parameter(weight_scale(weight, bits, granularity), requires_grad=learned)
+        self.bits, self.steps, self.granularity = bits, steps, granularity
+        scale = weight_scale(weight, bits, granularity)
+        self.shape = scale.shape
+        # One-dimensional, so that no optimizer takes it for a matrix and none lets it decay.
+        self.scale = nn.Parameter(scale.flatten(), requires_grad=steps == "learned")
 
     def forward(self, weight: Tensor) -> Tensor:
         low, high = levels(self.bits, signed=True)
-        if self.learned:
-            per_step = weight.numel() / self.scale.numel()
-            return rounded(weight, self.scale.abs(), low, high, share=(per_step * high) ** -0.5)
-        return rounded(
-            weight, weight_scale(weight, self.bits, self.granularity, "minmax"), low, high
-        )
+        if self.steps == "largest":
+            scale = weight_scale(weight, self.bits, self.granularity, "minmax")
+            return rounded(weight, scale, low, high)
+        per_step = weight.numel() / self.scale.numel()
+        share = (per_step * high) ** -0.5 if self.steps == "learned" else 1.0
+        return rounded(weight, self.scale.abs().view(self.shape), low, high, share=share)
 
 
 @dataclass(frozen=True)
 class QuantizedTrain(Train):
     """Train with weights rounded to `bits` in every step, and left rounded at the end.
 
-    With `learned` the steps of weights and activations are trained too (LSQ, Esser et al. 2020);
-    otherwise those of weights follow their largest value and those of activations stay as
-    calibrated.
+    `steps` says where the grids' steps come from: they follow each channel's `largest` weight,
+    stay `fixed` at the least squares of the weights training starts from, or are `learned` from
+    there together with those of activations (LSQ, Esser et al. 2020). `per_layer` gives pairs
+    (parameter name, bits) that go before `bits`; `exclude` names layers left alone.
     """
 
     bits: int = 8
     granularity: str = "channel"
-    learned: bool = False
+    steps: str = "largest"
+    per_layer: tuple[tuple[str, int], ...] = ()
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_bits("bits", self.bits, 2)
+        for bits in (self.bits, *(bits for _, bits in self.per_layer)):
+            check_bits("bits", bits, 2)
         choose("granularity", self.granularity, GRANULARITIES)
+        choose("steps", self.steps, STEPS)
 
     def apply(self, state: State) -> dict[str, Any]:
         """`Train` with rounding in the loop."""
         if state.codebooks:
             raise ValueError("shared weights are few values already: train them with TuneCentroids")
         with _rounding(state, self):
-            return super().apply(state)
+            measured = super().apply(state)
+        for name, point in state.model.named_modules():
+            if isinstance(point, FakeQuant) and float(point.scale) < 0:
+                raise RuntimeError(f"the step of {name} became negative: lower the learning rate")
+        return measured
 
 
 @contextmanager
@@ -72,13 +84,15 @@ def _rounding(state: State, plan: QuantizedTrain) -> Iterator[None]:
         m for m in state.model.modules() if isinstance(m, FakeQuant) and float(m.scale.detach()) > 0
     ]
     try:
-        for name, weight in prunable(state.model, plan.exclude).items():
+        weights = prunable(state.model, plan.exclude)
+        bits_of = each_layer(weights, plan.bits, plan.per_layer)
+        for name, weight in weights.items():
             module = state.model.get_submodule(name.rpartition(".")[0])
-            part = _Rounded(weight.detach(), plan.bits, plan.granularity, plan.learned)
+            part = _Rounded(weight.detach(), bits_of[name], plan.granularity, plan.steps)
             parametrize.register_parametrization(module, "weight", part.to(weight.device))
             layers.append(module)
         for point in points:
-            point.scale.requires_grad_(plan.learned)
+            point.scale.requires_grad_(plan.steps == "learned")
         yield
     finally:
         for point in points:

@@ -56,7 +56,7 @@ def allocate(curves: Curves, sizes: Mapping[str, int], sparsity: float) -> dict[
     check_sparsity(sparsity)
     pieces = []
     for name, curve in curves.items():
-        hull = _hull([(s, max(0.0, curve[0][1] - accuracy)) for s, accuracy in curve])
+        hull = lower_hull([(s, max(0.0, curve[0][1] - accuracy)) for s, accuracy in curve])
         for (s0, l0), (s1, l1) in itertools.pairwise(hull):
             weights = (s1 - s0) * sizes[name]
             pieces.append(((l1 - l0) / weights, name, s0, s1))
@@ -72,7 +72,7 @@ def allocate(curves: Curves, sizes: Mapping[str, int], sparsity: float) -> dict[
     return chosen
 
 
-def _hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def lower_hull(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The lower convex hull of points that are sorted by their first number."""
     hull: list[tuple[float, float]] = []
     for point in points:

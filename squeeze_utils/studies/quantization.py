@@ -1,0 +1,124 @@
+"""Chapter 12: how few bits are enough, for weights and activations, and what training adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..compress.encode import Encode
+from ..compress.fold import FoldBatchNorm
+from ..compress.mixed import MixedBits
+from ..compress.ptq import Calibrate, QuantizeWeights
+from ..compress.qat import QuantizedTrain
+from ..compress.repair import CorrectBias, Equalise
+from ..groundwork import dense, each_seed, retrain
+from ..step import Step
+from ..study import Arm, Scale, Study
+from ..train import Train
+
+BITS = (8, 6, 5, 4, 3, 2)
+ACTIVATIONS = (32, 8, 4)
+FEW = (4, 3, 2)  # where training with rounding is compared
+FLOAT = 32
+IMAGES = 128  # training images that means are corrected on
+
+
+def begin(scale: Scale, activations: int = FLOAT) -> tuple[Step, ...]:
+    """Trained, folded, and with so many bits for activations if that is not all of them."""
+    folded = (dense(scale), FoldBatchNorm())
+    return folded if activations == FLOAT else (*folded, Calibrate(bits=activations))
+
+
+def ends(activations: int = FLOAT) -> tuple[tuple[str, int], ...]:
+    """As in the literature the first and the last layer, small and delicate, have 8 bits.
+
+    Where maps are rounded a FakeQuant stands in front of the first layer.
+    """
+    first = "features.0.weight" if activations == FLOAT else "features.1.weight"
+    return ((first, 8), ("classifier.1.weight", 8))
+
+
+def after_training(scale: Scale, weights: int, activations: int = FLOAT) -> tuple[Step, ...]:
+    """Quantization after training: a grid for each channel, least squares, right means."""
+    rounding = QuantizeWeights(weights, per_layer=ends(activations))
+    return (*begin(scale, activations), rounding, CorrectBias(IMAGES))
+
+
+def sweep(scale: Scale) -> Study:
+    """Bits of weights against bits of activations, without any training."""
+    arms = list(each_seed(scale, begin(scale), weights=FLOAT, activations=FLOAT))
+    for activations in scale.pick((FLOAT, 8), ACTIVATIONS):
+        for weights in scale.pick((8, 4, 3, 2), BITS):
+            recipe = after_training(scale, weights, activations)
+            arms += each_seed(scale, recipe, weights=weights, activations=activations)
+    return Study("quantization", "how few bits are enough without training?", by_seed(arms))
+
+
+def training(scale: Scale) -> Study:
+    """After training against training with rounding in the loop, activations at 8 bits."""
+    how: dict[str, Any] = {"lr": 1e-3, "optimizer": "adamw", "weight_decay": 0.01}
+    plain = retrain(scale, (2, 1), **how)
+    settings = {name: value for name, value in vars(plain).items()}
+    start = begin(scale, 8)
+    arms = list(each_seed(scale, (*start, plain), method="float, trained on", weights=FLOAT))
+    for weights in scale.pick((3, 2), FEW):
+        ways: dict[str, tuple[Step, ...]] = {
+            "after training": after_training(scale, weights, 8),
+            "straight-through": (*start, _rounding(settings, weights, "fixed")),
+            "learned steps": (*start, _rounding(settings, weights, "learned")),
+        }
+        for method, recipe in ways.items():
+            arms += each_seed(scale, (*recipe, Encode()), method=method, weights=weights)
+    return Study("quantization_training", "what does training with rounding add?", by_seed(arms))
+
+
+def _rounding(settings: dict[str, Any], bits: int, steps: str) -> Train:
+    return QuantizedTrain(**settings, bits=bits, steps=steps, per_layer=ends(8))
+
+
+def ways(scale: Scale) -> Study:
+    """Weights at 4 bits: what each choice and each repair is worth."""
+    coarse = QuantizeWeights(4, "tensor", "minmax")
+    repaired: dict[str, tuple[Step, ...]] = {
+        "tensor, min-max": (coarse,),
+        "tensor, least squares": (QuantizeWeights(4, "tensor", "mse"),),
+        "channel, min-max": (QuantizeWeights(4, "channel", "minmax"),),
+        "channel, least squares": (QuantizeWeights(4),),
+        "tensor, equalised": (Equalise(), coarse),
+        "tensor, corrected": (coarse, CorrectBias(IMAGES)),
+        "tensor, both": (Equalise(), coarse, CorrectBias(IMAGES)),
+        "channel, corrected": (QuantizeWeights(4), CorrectBias(IMAGES)),
+    }
+    arms = [
+        arm
+        for name, steps in repaired.items()
+        for arm in each_seed(scale, (*begin(scale), *steps), way=name)
+    ]
+    return Study("quantization_ways", "what is each choice and each repair worth?", by_seed(arms))
+
+
+def mixed(scale: Scale) -> Study:
+    """One number of bits for all layers, or for each its own, in the same bytes."""
+    arms = []
+    for bits in scale.pick((3,), (4, 3)):
+        kinds: dict[str, Step] = {
+            "all layers alike": QuantizeWeights(bits),
+            "each its own": MixedBits(bits),
+        }
+        for kind, step in kinds.items():
+            recipe = (*begin(scale, 8), step, CorrectBias(IMAGES), Encode())
+            arms += each_seed(scale, recipe, bits=bits, kind=kind)
+    return Study("quantization_mixed", "should every layer have the same bits?", by_seed(arms))
+
+
+def by_seed(arms: list[Arm]) -> list[Arm]:
+    """All arms of the first seed, then those of the next: an early stop leaves whole seeds."""
+    return sorted(arms, key=lambda arm: arm.experiment.seed)
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "quantization": sweep,
+    "quantization_training": training,
+    "quantization_ways": ways,
+    "quantization_mixed": mixed,
+}
