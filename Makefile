@@ -10,7 +10,8 @@ BUILD := build
 SCALE := quick
 
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks test check lab reference search costs render readme badges clean distclean
+.PHONY: help setup notebooks test check lab reference search costs render readme badges clean \
+	distclean converter deploy-files
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
@@ -19,6 +20,8 @@ help:
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
 	@echo "make costs STUDY=name        time a training step of a study's networks, on a quiet machine"
+	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
+	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -69,6 +72,14 @@ search: $(STAMP)
 
 costs: $(STAMP)
 	"$(BIN)/python" -m squeeze_utils.costs $(STUDY)
+
+deploy-files: $(STAMP)
+	@"$(BIN)/python" -m squeeze_utils.deploy $(NAME)
+
+# LiteRT's converter wants a torch of its own; only writing .tflite files needs it.
+converter:
+	@test -x .venv-convert/bin/python || "$(PYTHON)" -m venv .venv-convert
+	@.venv-convert/bin/python -m pip install --disable-pip-version-check -r requirements-convert.txt
 
 render: $(STAMP)
 	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series render $(ONLY)

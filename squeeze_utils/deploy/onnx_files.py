@@ -18,6 +18,7 @@ from ..files import write_atomically
 from .parts import need
 from .rewrite import for_inference
 from .runners import onnx_session
+from .slim import strip
 
 INPUT, OUTPUT = "images", "logits"
 CHUNK = 32
@@ -48,7 +49,7 @@ def export_onnx(model: nn.Module, path: Path | str, input_shape: tuple[int, int,
             output_names=[OUTPUT],
             verbose=False,
         )
-        content = program.model_proto.SerializeToString()
+        content = strip(program.model_proto).SerializeToString()
     write_atomically(Path(path), content)
     return len(content)
 
@@ -63,19 +64,32 @@ def _checked_shape(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, 
     return sizes
 
 
-def quantize_onnx(float_path: Path | str, int8_path: Path | str, calibration_batch: Tensor) -> int:
+def quantize_onnx(
+    float_path: Path | str,
+    int8_path: Path | str,
+    calibration_batch: Tensor,
+    weight_bits: int = 7,
+) -> int:
     """Write an int8 version of a float ONNX file; return the new file's bytes.
 
     Static quantization: the ranges of all activations are read off `calibration_batch`, weights
     get one scale per output channel. Weights are signed and activations unsigned, because that
-    is the pair that x86 multiplies in one instruction (VNNI's u8 x s8).
+    is the pair that x86 multiplies in one instruction.
+
+    Without VNNI that instruction adds two products in 16 bits: 255 x 127 x 2 = 64,770 does not
+    fit, and the sum saturates without a word. So weights are spread over -64..63 by default,
+    which costs no byte and fits: 255 x 64 x 2 = 32,640 < 32,767. A file with 8-bit weights is
+    right only on processors that add in 32 bits (VNNI, ARM).
 
     Args:
         float_path: what `export_onnx` wrote.
         int8_path: the file to write.
         calibration_batch: float tensor (n, channels, height, width), normalised as the network
             takes it. Training images: the test split must not set the ranges.
+        weight_bits: 7 (the same answers on every processor) or 8.
     """
+    if weight_bits not in (7, 8):
+        raise ValueError(f"weight_bits is 7 or 8, got {weight_bits!r}")
     quantization = need("onnxruntime", "onnxruntime.quantization")
     given = onnx_session(Path(float_path), threads=1).get_inputs()[0]
     batch = _checked_batch(calibration_batch, given.shape[1:])
@@ -89,8 +103,9 @@ def quantize_onnx(float_path: Path | str, int8_path: Path | str, calibration_bat
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
+            reduce_range=weight_bits == 7,
         )
-        content = target.read_bytes()
+        content = strip(need("onnx").load(str(target))).SerializeToString()
     write_atomically(Path(int8_path), content)
     return len(content)
 
