@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILD := build
+WORKERS := 2
 
 # Live experiments are small unless asked otherwise (make notebooks SCALE=reference).
 SCALE := quick
@@ -49,10 +50,10 @@ notebooks: $(STAMP)
 test: $(STAMP)
 	"$(BIN)/python" -m ruff check .
 	"$(BIN)/python" -m ruff format --check .
-	SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m pytest -q
+	SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m pytest -q -n $(WORKERS)
 	SQUEEZE_SCALE=$(SCALE) SQUEEZE_FIGURES="$(CURDIR)/$(BUILD)/figures" \
-		"$(BIN)/python" -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-		notebooks
+		"$(BIN)/python" -m pytest -q -n $(WORKERS) --dist loadfile \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 check: $(STAMP)
 	@"$(BIN)/python" -m squeeze_utils.series check

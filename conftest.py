@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Workers of pytest-xdist, and the kernels of their notebooks, share the processor's threads.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 # Cells tagged nbval-check-output are compared by their text. Pictures, page formats and warnings
 # differ between machines and library versions without meaning anything.
