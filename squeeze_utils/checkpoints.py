@@ -1,67 +1,18 @@
-"""Small trained models as float16 safetensors: committed, loaded without unpickling anything."""
+"""Small trained models as float16 safetensors: which studies leave one behind, and exporting it."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from torch import nn
 
 from . import places
-from .files import write_atomically
-from .models import ModelSpec, frozen
+from .models.stored import load, save
 from .recipe import PrefixCache, run
 from .study import Scale, Study, find
 
-
-def _safetensors() -> Any:
-    try:
-        import safetensors
-        import safetensors.torch
-    except ImportError as error:
-        raise ImportError("checkpoints need safetensors: pip install safetensors") from error
-    return safetensors
-
-
-def save(model: nn.Module, path: Path, **metadata: str) -> int:
-    """Write `model` (one that `build` made) with its weights as float16; return the bytes."""
-    spec = {"name": model.spec.name, "options": dict(model.spec.options)}
-    tensors = {
-        name: (t.half() if t.is_floating_point() else t).contiguous().cpu()
-        for name, t in model.state_dict().items()
-    }
-    broken = [n for n, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
-    if broken:
-        raise ValueError(f"{', '.join(broken)} has values that float16 cannot hold")
-    content = _safetensors().torch.save(tensors, {"spec": json.dumps(spec), **metadata})
-    write_atomically(path, content)
-    return len(content)
-
-
-def load(name: str, folder: Path | None = None) -> tuple[nn.Module, dict[str, str]]:
-    """The committed model `name` in evaluation mode, as float32, and the file's metadata."""
-    folder = folder or places.shipped("checkpoints")
-    path = folder / f"{name}.safetensors"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.safetensors"))
-        raise FileNotFoundError(f"no checkpoint {name!r}; there are: {', '.join(known) or 'none'}")
-    library = _safetensors()
-    try:
-        with library.safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        spec = json.loads(metadata["spec"])
-        model = ModelSpec.of(
-            spec["name"], **{k: frozen(v) for k, v in spec["options"].items()}
-        ).build()
-        model.load_state_dict(tensors)
-    except (library.SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path.name} is not a checkpoint of this series: {error}") from error
-    return model.eval(), metadata
+__all__ = ["export", "load", "main", "save"]
 
 
 def export(study: Study, cache: PrefixCache, folder: Path | None = None) -> dict[str, int]:

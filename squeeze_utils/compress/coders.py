@@ -80,7 +80,7 @@ def _gaps(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
     """Gaps and entries, each by Huffman; the gap's bits that make the smallest file."""
     if zero is None:
         raise ValueError("gaps need a symbol for zero")
-    return _gaps_of_bits(symbols, alphabet, zero, _best_gaps(symbols, alphabet, zero)[1])
+    return _gaps_of_bits(symbols, alphabet, zero, gap_bits(symbols, alphabet, zero))
 
 
 def _gaps_of_bits(symbols: np.ndarray, alphabet: int, zero: int, bits: int) -> Parts:
@@ -89,6 +89,11 @@ def _gaps_of_bits(symbols: np.ndarray, alphabet: int, zero: int, bits: int) -> P
     table, words = huffman.encode(entries, alphabet)
     head = bytes([bits]) + varint(len(gaps))
     return {"tables": head + gap_table + table, "gaps": gap_words, "codes": words}
+
+
+def gap_bits(symbols: np.ndarray, alphabet: int, zero: int) -> int:
+    """The bits of a gap with which gaps and entries take the fewest bytes."""
+    return _best_gaps(symbols, alphabet, zero)[1]
 
 
 def _best_gaps(symbols: np.ndarray, alphabet: int, zero: int) -> tuple[int, int]:

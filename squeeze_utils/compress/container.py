@@ -62,13 +62,20 @@ def encode(model: nn.Module, coder: str = "best") -> tuple[bytes, dict[str, int]
     out.add("magic and version", MAGIC + bytes([VERSION]))
     out.add("config", framed(config))
     floats: list[pool.Floats] = []
-    for name, tensor in _tensors(model):
+    state = dict(_tensors(model))
+    for name, _ in _tensors(_without_memory(spec)):  # a model's own order depends on its history
+        tensor = state[name]
         values = tensor.detach().cpu().contiguous().float().numpy().reshape(-1) + np.float32(0)
         form, chosen, parts = _smallest(values, len(tensor) if tensor.ndim else 1, coder)
         floats.append(pool.Floats(name, form.floats, form.kind == "codebook"))
         _write_tensor(out, name, form, chosen, parts)
     pool.write(out, floats, coder)
     return bytes(out.data), out.parts
+
+
+def _without_memory(spec: ModelSpec) -> nn.Module:
+    with torch.device("meta"):
+        return spec.build()
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -148,8 +155,7 @@ def _empty_model(config: bytes) -> nn.Module:
         if not isinstance(options, dict):
             raise TypeError("the options are no object")
         spec = ModelSpec.of(name, **{key: frozen(value) for key, value in options.items()})
-        with torch.device("meta"):
-            model = spec.build()
+        model = _without_memory(spec)
         weights = sum(tensor.numel() for tensor in model.state_dict().values())
     except (ValueError, TypeError, RuntimeError, RecursionError, OverflowError) as error:
         raise ContainerError(f"the config describes no network of the series: {error}") from error

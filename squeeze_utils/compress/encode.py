@@ -33,7 +33,7 @@ class Encode(Step):
         """Measure the bytes, in all and by kind of part; every tensor must come back equal."""
         data, parts = container.encode(state.model, self.coder)
         model = container.decode(data).to(state.device, memory_format=torch.channels_last)
-        before = state.model.state_dict()
+        before = state.model.to(memory_format=torch.channels_last).state_dict()
         _check_outputs(state, model)
         for name, tensor in model.state_dict().items():
             if not name.endswith(container.SKIPPED) and not torch.equal(tensor, before[name]):

@@ -33,6 +33,7 @@ class Gradual(Within):
     """Prune by magnitude every `every` steps, on a cubic from nothing to `sparsity`.
 
     Pruning goes on from the share `begin` of training to `end`; the rest is left for recovery.
+    `per_layer` gives pairs (parameter name, sparsity) that go before `sparsity`.
     """
 
     sparsity: float
@@ -41,9 +42,13 @@ class Gradual(Within):
     end: float = 0.7
     every: int = 16
     exclude: tuple[str, ...] = ()
+    per_layer: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        masks.check_sparsity(self.sparsity)
+        for share in (self.sparsity, *(share for _, share in self.per_layer)):
+            masks.check_sparsity(share)
+        if self.per_layer and self.scope == "global":
+            raise ValueError('per_layer needs scope "layer": "global" has one threshold for all')
         choose("scope", self.scope, ("layer", "global"))
         _check_span(self.begin, self.end)
         whole_number("every", self.every, 1)
@@ -56,12 +61,22 @@ class Gradual(Within):
             last = step == steps
             if not last and (step % self.every or step / steps > self.end + self.every / steps):
                 return
-            share = cubic(step / steps, self.sparsity, self.begin, self.end)
             parameters = dict(model.named_parameters())
-            scores = {name: parameters[name].detach().abs() for name in names}
-            hold(state, masks.build(scores, share, self.scope))
+            scores = {name: _sizes(parameters[name], state.masks.get(name)) for name in names}
+            share, *own = (
+                cubic(step / steps, final, self.begin, self.end)
+                for final in (self.sparsity, *(final for _, final in self.per_layer))
+            )
+            shares = dict(zip((name for name, _ in self.per_layer), own, strict=True))
+            hold(state, masks.build(scores, share, self.scope, per_layer=shares))
 
         return tighten
+
+
+def _sizes(weight: Tensor, mask: Tensor | None) -> Tensor:
+    """|w|; what is pruned comes last, even where the optimizer has just moved it from zero."""
+    size = weight.detach().abs()
+    return size if mask is None else size.masked_fill(~mask.bool(), -torch.inf)
 
 
 @dataclass(frozen=True)
