@@ -1,0 +1,255 @@
+"""Chapter 13: prune, share, code: how small a file each network fits into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..compress.encode import Encode
+from ..compress.halve import Halve, MergeStatistics
+from ..compress.kmeans import METHODS
+from ..compress.load import Load
+from ..compress.prune import Prune
+from ..compress.scores import prunable
+from ..compress.share import Share, TuneCentroids
+from ..compress.sparse import Gradual
+from ..models import ModelSpec
+from ..recipe import DataSpec, Experiment
+from ..scale import Scale
+from ..step import Step
+from ..study import Arm, Study
+from ..train import Train
+
+SEEDS = (0, 1, 2)
+MNIST: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 256, "shift": 1}
+QUICK: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 64, "shift": 1}
+# Layers of the two LeNets, and how many of their weights the paper keeps (percent, tables 2, 3).
+LAYERS = {
+    "LeNet-300-100": ("classifier.0.weight", "classifier.2.weight", "classifier.4.weight"),
+    "LeNet-5": (
+        "features.0.weight",
+        "features.2.weight",
+        "classifier.0.weight",
+        "classifier.2.weight",
+    ),
+}
+PAPER_KEEPS = {"LeNet-300-100": (8, 9, 26), "LeNet-5": (66, 12, 8, 19)}
+PAPER_BITS = {"LeNet-300-100": (6, 6, 6), "LeNet-5": (8, 8, 5, 5)}
+# What goes in our own recipe, chosen on the validation split of seed 0.
+SPARSITY = {"LeNet-300-100": (0.985, 0.94, 0.6), "LeNet-5": (0.6, 0.96, 0.992, 0.9)}
+BITS = 3
+EPOCHS = {  # dense, pruning, tuning
+    "LeNet-300-100": (12, 14, 2),
+    "LeNet-5": (4, 6, 1),
+}
+
+
+def model(name: str, scale: Scale) -> ModelSpec:
+    """A network of the chapter; at quick scale for digits of 16 pixels."""
+    small = scale.pick({"image_size": 16}, {})
+    known: dict[str, tuple[str, dict[str, Any]]] = {
+        "LeNet-300-100": ("lenet_300_100", small),
+        "LeNet-5": ("lenet5", small),
+        "SqueezeNet": ("squeezenet_small", {"num_classes": 10}),
+        "VGG-11": ("vgg11", {"num_classes": 10, "image_size": 32}),
+        "VGG-11 with Fire": ("vgg11", {"num_classes": 10, "image_size": 32, "fire": True}),
+    }
+    built, options = known[name]
+    return ModelSpec.of(built, **options)
+
+
+def digits(scale: Scale) -> DataSpec:
+    """MNIST, or the embedded digits at 16 pixels."""
+    return scale.pick(DataSpec(size=16), DataSpec("mnist"))
+
+
+def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
+    """Dense; pruned and shared as in the paper; pruned while it trains, and shared harder."""
+    how = scale.pick(QUICK, MNIST)
+    dense, prune, tune = scale.pick((12, 12, 4), EPOCHS[name])
+    first = Train(dense, lr=3e-3, **how)
+    again = {"lr": 2e-3, "schedule": "cosine", **how}
+    layers = LAYERS[name]
+    keeps = tuple((n, 1 - k / 100) for n, k in zip(layers, PAPER_KEEPS[name], strict=True))
+    bits = tuple(zip(layers, PAPER_BITS[name], strict=True))
+    sparsity = tuple(zip(layers, SPARSITY[name], strict=True))
+    if scale.name == "quick":  # far fewer weights: what is left must be more
+        sparsity = tuple((n, 1 - 2.5 * (1 - s) if s > 0.9 else s) for n, s in sparsity)
+    gradual = Gradual(0.9, end=0.6, per_layer=sparsity)
+    centroids = TuneCentroids(tune, lr=1e-3, batch_size=how["batch_size"], shift=1)
+    return {
+        "dense": (first,),
+        "paper": (
+            first,
+            Prune(0.9, per_layer=keeps),
+            Train(max(2, prune // 2), **again),
+            Share(5, per_layer=bits),
+            centroids,
+            Encode("gaps", details=True),
+        ),
+        "ours": (
+            first,
+            Train(prune, during=(gradual,), **again),
+            Share(BITS),
+            centroids,
+            Halve(),
+            Encode(details=True),
+        ),
+    }
+
+
+PHOTOS: dict[str, Any] = {"shift": 3, "flip": True}
+
+
+def photos(train_limit: int | None = None) -> DataSpec:
+    """CIFAR-10, or a part of its training images."""
+    return DataSpec("cifar10", train_limit=train_limit)
+
+
+def _expand3x3(spec: ModelSpec) -> list[str]:
+    """The 3x3 weights of all Fire modules: three quarters of all, and the easiest to do without."""
+    with torch.device("meta"):
+        names = prunable(spec.build())
+    return [name for name in names if "expand3x3" in name]
+
+
+def squeezenet() -> dict[str, tuple[Step, ...]]:
+    """From the committed dense network: three seeds of compression share its weights."""
+    first, large = Load("squeezenet-cifar10"), _expand3x3(model("SqueezeNet", Scale("reference")))
+    own = (("features.0.weight", 0.1), ("classifier.1.weight", 0.5))
+    own += tuple((name, 0.82) for name in large)
+    gradual = Gradual(0.6, begin=0.0, end=0.6, per_layer=own)
+    return {
+        "dense": (first,),
+        "ours": (
+            first,
+            Train(3, lr=0.01, schedule="linear", during=(gradual,), **PHOTOS),
+            Share(4, per_layer=tuple((name, 3) for name in large)),
+            TuneCentroids(1, lr=1e-3, **PHOTOS),
+            MergeStatistics(),
+            Halve(),
+            Encode(details=True),
+        ),
+    }
+
+
+def vgg() -> dict[str, tuple[Step, ...]]:
+    """VGG-11 for CIFAR-10, one seed: hours on two cores, half an hour on a GPU."""
+    first = Train(30, lr=0.05, **PHOTOS)
+    gradual = Gradual(0.95, end=0.6, per_layer=(("features.0.weight", 0.3),))
+    return {
+        "dense": (first,),
+        "ours": (
+            first,
+            Train(15, lr=0.02, schedule="linear", during=(gradual,), **PHOTOS),
+            Share(4),
+            TuneCentroids(2, lr=1e-3, **PHOTOS),
+            MergeStatistics(),
+            Halve(),
+            Encode(details=True),
+        ),
+    }
+
+
+def _arms(
+    name: str, scale: Scale, data: DataSpec, recipes: dict[str, tuple[Step, ...]], seeds: Any
+) -> list[Arm]:
+    return [
+        Arm.of(Experiment(model(name, scale), data, steps, seed), network=name, recipe=recipe)
+        for seed in seeds
+        for recipe, steps in recipes.items()
+    ]
+
+
+def deep_compression(scale: Scale) -> Study:
+    """LeNets on MNIST and SqueezeNet on CIFAR-10; every file is decoded before it is judged."""
+    seeds = scale.pick((0,), SEEDS)
+    arms = []
+    for name in LAYERS:
+        arms += _arms(name, scale, digits(scale), lenet(name, scale), seeds)
+    if scale.name == "reference":
+        arms += _arms("SqueezeNet", scale, photos(20_000), squeezenet(), seeds)
+    return Study("deep_compression", "how small a file does each network fit into?", arms)
+
+
+def large(scale: Scale) -> Study:
+    """VGG-11 and VGG-11 of Fire modules, at reference scale only."""
+    arms = []
+    if scale.name == "reference":
+        for name in ("VGG-11", "VGG-11 with Fire"):
+            arms += _arms(name, scale, photos(), vgg(), (0,))
+    return Study("deep_compression_vgg", "and VGG-11, with and without Fire modules?", arms)
+
+
+SPARSITIES = (0.8, 0.9, 0.95, 0.98)
+GRID_BITS = (1, 2, 3, 4)
+SHARED_BITS = (1, 2, 3, 4, 6, 8)
+
+
+def _small(scale: Scale) -> tuple[DataSpec, dict[str, Any], tuple[int, int, int]]:
+    """Images, training and epochs (dense, pruning, tuning) of the two sweeps."""
+    if scale.name == "quick":
+        return digits(scale), QUICK, (12, 8, 2)
+    return DataSpec("mnist", train_limit=12_000), MNIST, (20, 12, 2)
+
+
+def _pruned(scale: Scale, sparsity: float) -> tuple[Step, ...]:
+    _, how, (dense, prune, _) = _small(scale)
+    gradual = Gradual(sparsity, end=0.6, per_layer=(("classifier.4.weight", 0.5),))
+    again = Train(prune, lr=2e-3, schedule="cosine", during=(gradual,), **how)
+    return Train(dense, lr=3e-3, **how), again
+
+
+def _tune(scale: Scale) -> TuneCentroids:
+    _, how, (_, _, tune) = _small(scale)
+    return TuneCentroids(tune, lr=1e-3, batch_size=how["batch_size"], shift=1)
+
+
+def grid(scale: Scale) -> Study:
+    """LeNet-300-100 at every sparsity with every number of bits: the two together."""
+    arms = [
+        Arm.of(
+            Experiment(
+                model("LeNet-300-100", scale),
+                _small(scale)[0],
+                (*_pruned(scale, sparsity), Share(bits), _tune(scale), Halve(), Encode()),
+                seed,
+            ),
+            sparsity=sparsity,
+            bits=bits,
+        )
+        for seed in scale.pick((0,), SEEDS)
+        for sparsity in scale.pick((0.8, 0.95), SPARSITIES)
+        for bits in scale.pick((1, 2, 4), GRID_BITS)
+    ]
+    return Study("compression_grid", "more zeros, or fewer bits?", arms)
+
+
+def starts(scale: Scale) -> Study:
+    """Codebooks of 1 to 8 bits from four initialisations, before and after fine-tuning."""
+    arms = [
+        Arm.of(
+            Experiment(
+                model("LeNet-300-100", scale),
+                _small(scale)[0],
+                (*_pruned(scale, 0.9), Share(bits, method), _tune(scale)),
+                seed,
+            ),
+            method=method,
+            bits=bits,
+        )
+        for seed in scale.pick((0,), SEEDS)
+        for bits in scale.pick((1, 2, 4), SHARED_BITS)
+        for method in METHODS
+    ]
+    return Study("codebooks", "where should centroids start, and how many are enough?", arms)
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "deep_compression": deep_compression,
+    "deep_compression_vgg": large,
+    "compression_grid": grid,
+    "codebooks": starts,
+}
