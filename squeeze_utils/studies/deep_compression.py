@@ -68,7 +68,7 @@ def digits(scale: Scale) -> DataSpec:
 def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     """Dense; pruned and shared as in the paper; pruned while it trains, and shared harder."""
     how = scale.pick(QUICK, MNIST)
-    dense, prune, tune = scale.pick((12, 12, 4), EPOCHS[name])
+    dense, prune, tune = scale.pick((10, 10, 3), EPOCHS[name])
     first = Train(dense, lr=3e-3, **how)
     again = {"lr": 2e-3, "schedule": "cosine", **how}
     layers = LAYERS[name]
@@ -76,7 +76,7 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     bits = tuple(zip(layers, PAPER_BITS[name], strict=True))
     sparsity = tuple(zip(layers, SPARSITY[name], strict=True))
     if scale.name == "quick":  # far fewer weights: what is left must be more
-        sparsity = tuple((n, 1 - 2.5 * (1 - s) if s > 0.9 else s) for n, s in sparsity)
+        sparsity = tuple((n, 1 - 4 * (1 - s) if s > 0.9 else s) for n, s in sparsity)
     gradual = Gradual(0.9, end=0.6, per_layer=sparsity)
     centroids = TuneCentroids(tune, lr=1e-3, batch_size=how["batch_size"], shift=1)
     return {
@@ -184,15 +184,15 @@ def large(scale: Scale) -> Study:
 
 
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
-GRID_BITS = (1, 2, 3, 4)
+GRID_BITS = (2, 3, 4)
 SHARED_BITS = (1, 2, 3, 4, 6, 8)
 
 
 def _small(scale: Scale) -> tuple[DataSpec, dict[str, Any], tuple[int, int, int]]:
     """Images, training and epochs (dense, pruning, tuning) of the two sweeps."""
     if scale.name == "quick":
-        return digits(scale), QUICK, (12, 8, 2)
-    return DataSpec("mnist", train_limit=12_000), MNIST, (20, 12, 2)
+        return digits(scale), QUICK, (10, 8, 2)
+    return DataSpec("mnist", train_limit=12_000), MNIST, (20, 12, 1)
 
 
 def _pruned(scale: Scale, sparsity: float) -> tuple[Step, ...]:
@@ -222,7 +222,7 @@ def grid(scale: Scale) -> Study:
         )
         for seed in scale.pick((0,), SEEDS)
         for sparsity in scale.pick((0.8, 0.95), SPARSITIES)
-        for bits in scale.pick((1, 2, 4), GRID_BITS)
+        for bits in GRID_BITS
     ]
     return Study("compression_grid", "more zeros, or fewer bits?", arms)
 
