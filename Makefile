@@ -12,7 +12,7 @@ SCALE := quick
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test check lab reference search costs render readme badges clean \
-	distclean converter deploy-files
+	distclean converter deploy-files deploy-measure pi-emulated demo test-demo
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
@@ -22,7 +22,11 @@ help:
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
 	@echo "make costs STUDY=name        time a training step of a study's networks, on a quiet machine"
 	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
+	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
 	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
+	@echo "make pi-emulated             the Raspberry Pi script on emulated ARM (PICTURES=folder)"
+	@echo "make demo                    a page in your browser that runs the int8 file (PORT=8000)"
+	@echo "make test-demo               that page in a headless Chromium, against Python"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -75,12 +79,30 @@ costs: $(STAMP)
 	"$(BIN)/python" -m squeeze_utils.costs $(STUDY)
 
 deploy-files: $(STAMP)
-	@"$(BIN)/python" -m squeeze_utils.deploy $(NAME)
+	@"$(BIN)/python" -m squeeze_utils.deploy files $(NAME)
+
+deploy-measure: $(STAMP)
+	@for what in accuracy starts latency; do \
+		"$(BIN)/python" -m squeeze_utils.deploy $$what || exit 1; done
 
 # LiteRT's converter wants a torch of its own; only writing .tflite files needs it.
 converter:
 	@test -x .venv-convert/bin/python || "$(PYTHON)" -m venv .venv-convert
 	@.venv-convert/bin/python -m pip install --disable-pip-version-check -r requirements-convert.txt
+
+# Needs apt and qemu-user-static; everything goes into $(BUILD)/pi.
+pi-emulated: $(STAMP)
+	@"$(BIN)/python" deploy/raspberry_pi/emulate.py $(if $(PICTURES),--pictures "$(PICTURES)") \
+		data/checkpoints/deploy/squeezenet-cifar10.*.onnx \
+		data/checkpoints/deploy/squeezenet-cifar10.*.tflite
+
+# Any Python will do, and npm, which fetches the runtime once.
+demo:
+	@"$(PYTHON)" deploy/browser/serve.py $(if $(PORT),--port "$(PORT)")
+
+test-demo: $(STAMP)
+	@"$(BIN)/python" deploy/browser/serve.py --only-build
+	@"$(BIN)/python" -m pytest -q -rs tests/test_browser_demo.py
 
 render: $(STAMP)
 	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series render $(ONLY)
