@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .memory import peak_bytes
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -169,7 +171,7 @@ def _child() -> None:
     gc.collect()
     before = _reset_peak()
     function(*args)
-    sys.stdout.write(f"\n{max(0, _peak_bytes() - before)}\n")
+    sys.stdout.write(f"\n{max(0, peak_bytes() - before)}\n")
 
 
 def _reset_peak() -> int:
@@ -179,26 +181,7 @@ def _reset_peak() -> int:
             file.write("5")
     except OSError:
         pass
-    return _peak_bytes()
-
-
-def _peak_bytes() -> int:
-    """High-water mark of this process's resident memory.
-
-    On Linux from ``/proc``: there ``ru_maxrss`` of a new process starts at its parent's value.
-    """
-    try:
-        with open("/proc/self/status") as file:
-            line = next(line for line in file if line.startswith("VmHWM"))
-        return 1024 * int(line.split()[1])
-    except (OSError, StopIteration):
-        pass
-    try:
-        import resource
-    except ImportError as error:
-        raise OSError("peak_memory needs Linux or macOS: no resource module here") from error
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return peak_bytes()
 
 
 def _seconds(function: Callable[[], Any]) -> float:

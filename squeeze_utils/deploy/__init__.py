@@ -2,12 +2,14 @@
 
 Export and quantization, one way to run every kind of file, and what each way costs: accuracy,
 milliseconds, start-up, memory, and an estimate of energy. The runtimes are imported where they
-are used, so this room can be looked at without any of them.
+are used, so this room can be looked at without any of them; torch is imported for what needs it.
 """
 
 from __future__ import annotations
 
-from .onnx_files import export_onnx, quantize_onnx
+from importlib import import_module
+from typing import Any
+
 from .runners import ModelFileError, Runner, open_runner
 
 __all__ = [
@@ -17,3 +19,10 @@ __all__ = [
     "open_runner",
     "quantize_onnx",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`export_onnx` and `quantize_onnx` bring torch along, so they are imported when asked for."""
+    if name in ("export_onnx", "quantize_onnx"):
+        return getattr(import_module(".onnx_files", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`python -m squeeze_utils.deploy`: write the deployment files of the committed checkpoints."""
+"""`python -m squeeze_utils.deploy`: write the deployment files, measure what they cost."""
 
 from __future__ import annotations
 
@@ -7,28 +7,48 @@ import sys
 from collections.abc import Sequence
 
 from ..data import DataError
-from . import files
+from . import bench, files
 from .parts import PartMissing, missing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: names of checkpoints, all of them by default."""
-    parser = argparse.ArgumentParser(
-        prog="python -m squeeze_utils.deploy",
-        description="Write the ONNX and LiteRT files of committed checkpoints.",
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(files.NAMES))
-    names = parser.parse_args(arguments).names or list(files.NAMES)
+    """The command line: `files [NAME ...]`, `accuracy`, `latency`, `starts`."""
+    asked = _parser().parse_args(arguments)
     for part, how in missing().items():
         print(f"{part} is not there: {how}", file=sys.stderr)
     try:
-        for name in names:
-            for file, size in files.write(name).items():
-                print(f"{file}: {size:,} bytes")
-    except (PartMissing, DataError, FileNotFoundError) as error:
+        _do(asked)
+    except (PartMissing, DataError, FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _do(asked: argparse.Namespace) -> None:
+    if asked.what == "files":
+        for name in asked.names or files.NAMES:
+            for file, size in files.write(name).items():
+                print(f"{file}: {size:,} bytes")
+    elif asked.what == "accuracy":
+        print(bench.keep_accuracy().name)
+    else:
+        measure = {"latency": bench.keep_latency, "starts": bench.keep_starts}[asked.what]
+        print(measure(*([asked.repetitions] if asked.repetitions else [])).name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m squeeze_utils.deploy",
+        description="Write the ONNX and LiteRT files of committed checkpoints, and measure them.",
+    )
+    commands = parser.add_subparsers(dest="what", required=True)
+    writing = commands.add_parser("files", help="write the files (needs CIFAR-10)")
+    writing.add_argument("names", nargs="*", metavar="NAME", help=", ".join(files.NAMES))
+    commands.add_parser("accuracy", help="score every file on the test split of CIFAR-10")
+    for name, text in (("latency", "time every way to run"), ("starts", "time fresh processes")):
+        timing = commands.add_parser(name, help=f"{text}, on a quiet machine")
+        timing.add_argument("--repetitions", type=int, metavar="N")
+    return parser
 
 
 if __name__ == "__main__":

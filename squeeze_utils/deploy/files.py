@@ -77,6 +77,15 @@ def write(name: str, target: Path | None = None) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in files}
 
 
+def sqz_to_onnx(sqz_path: Path | str, path: Path | str) -> Path:
+    """Decode a `.sqz` file into a float ONNX file; return `path`."""
+    from .runners import read_sqz
+
+    model = read_sqz(Path(sqz_path))
+    export_onnx(model, path, tuple(model.input_shape))
+    return Path(path)
+
+
 def _onnx_files(model: nn.Module, name: str, target: Path, batch: Tensor) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         floats = Path(temporary) / "float32.onnx"

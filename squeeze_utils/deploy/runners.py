@@ -45,16 +45,21 @@ class Runner:
         return np.concatenate([self.run(chunk) for chunk in chunks])
 
 
-def open_runner(path: Path | str, threads: int = 1) -> Runner:
-    """A runner for `.onnx`, `.tflite`, `.sqz` or a checkpoint's `.safetensors`."""
+def open_runner(path: Path | str, threads: int = 1, channels_last: bool = False) -> Runner:
+    """A runner for `.onnx`, `.tflite`, `.sqz` or a checkpoint's `.safetensors`.
+
+    `channels_last` is the memory layout of the last two, which torch runs.
+    """
     path = Path(path)
-    kinds = {".onnx": _onnx, ".tflite": _litert, ".sqz": _sqz, ".safetensors": _checkpoint}
+    kinds = {".onnx": _onnx, ".tflite": _litert, ".sqz": read_sqz, ".safetensors": _checkpoint}
     if path.suffix not in kinds:
         raise ModelFileError(f"{path.name} is none of {', '.join(kinds)}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path.name} in {path.parent.name or '.'}")
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads must be a whole number, 1 or more, got {threads!r}")
+    if path.suffix in (".sqz", ".safetensors"):
+        return torch_runner(kinds[path.suffix](path), path.stem, threads, channels_last)
     return kinds[path.suffix](path, threads)
 
 
@@ -132,24 +137,23 @@ def torch_runner(model: Any, name: str, threads: int = 1, channels_last: bool = 
     return Runner(name, threads, None, run)
 
 
-def _sqz(path: Path, threads: int) -> Runner:
+def read_sqz(path: Path) -> Any:
+    """The torch network in a `.sqz` file."""
     from ..compress.container import ContainerError, load
 
     try:
-        model = load(path)
+        return load(path)
     except ContainerError as error:
         raise ModelFileError(f"{path.name} is not a .sqz file: {error}") from error
-    return torch_runner(model, path.stem, threads)
 
 
-def _checkpoint(path: Path, threads: int) -> Runner:
+def _checkpoint(path: Path) -> Any:
     from ..checkpoints import load
 
     try:
-        model, _ = load(path.stem, path.parent)
+        return load(path.stem, path.parent)[0]
     except ValueError as error:
         raise ModelFileError(str(error)) from error
-    return torch_runner(model, path.stem, threads)
 
 
 def _first_line(error: Exception) -> str:

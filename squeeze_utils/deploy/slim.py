@@ -46,7 +46,8 @@ def halve_onnx(float_path: Path | str, path: Path | str) -> int:
         values = onnx.numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size < SMALL:
             continue
-        short = values.astype(np.float16)
+        with np.errstate(over="ignore"):
+            short = values.astype(np.float16)
         if not np.isfinite(short).all():
             raise ValueError(f"{tensor.name} has values that float16 cannot hold")
         wide = tensor.name
