@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from squeeze_utils.compress import container
-from squeeze_utils.compress.lossy import inputs, rounding, squeeze
+from squeeze_utils.compress.lossy import frontier, inputs, learning, rounding, squeeze
 from squeeze_utils.models import build
 
 OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
@@ -35,6 +35,53 @@ def test_windows_times_weights_are_the_convolution():
     wanted = conv(x)[:, :, at[:, 0], at[:, 1]].permute(0, 2, 1).reshape(-1, 4)
     assert torch.allclose(seen, wanted, atol=1e-5)
     assert at.min() == 0 and at.max() == 4  # every place of the 5 x 5 output may be drawn
+
+
+def test_windows_count_by_their_weights():
+    seen = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    weighted, twice = inputs.Moments.empty(4), inputs.Moments.empty(4)
+    weighted.add(seen, seen, torch.tensor([2.0] * 20 + [1.0] * 30))
+    twice.add(torch.cat((seen, seen[:20])), torch.cat((seen, seen[:20])))
+    assert weighted.count == twice.count == 70
+    assert torch.allclose(weighted.covariance, twice.covariance, atol=1e-6)
+
+
+def test_a_layer_sees_what_the_network_hands_it(model, images):
+    seen = {}
+    handles = [
+        conv.register_forward_pre_hook(lambda m, args, n=name: seen.__setitem__(n, args[0]))
+        for name, conv in inputs.convolutions(model).items()
+    ]
+    with torch.no_grad():
+        model(images)
+        for handle in handles:
+            handle.remove()
+        x = images
+        for stage in inputs.stages(model):
+            for name in (n for group in inputs.layers_of(stage) for n in group):
+                assert torch.equal(inputs.input_of(stage, name, x), seen[name]), name
+            x = inputs.run(stage, x)
+
+
+def test_slopes_tell_what_an_error_does_to_the_predictions():
+    """For one linear layer the divergence is known: half of d^T (diag(p) - p p^T) d."""
+    conv = nn.Conv2d(2, 5, 1)
+    network = nn.Sequential(conv, nn.Flatten())
+    x = torch.randn(1, 2, 1, 1, generator=torch.Generator().manual_seed(0)).expand(4000, 2, 1, 1)
+    generator = torch.Generator().manual_seed(1)
+    slopes = learning._slopes(network, x, generator)["0"][:, :, 0, 0]
+    p = network(x[:1]).softmax(1)[0].detach()
+    assert torch.allclose(slopes.T @ slopes / 4000, p.diag() - torch.outer(p, p), atol=0.01)
+
+
+def test_one_frontier_learns_once_and_keeps_to_every_target(model, images):
+    dense = 4 * sum(p.numel() for p in model.parameters())
+    targets = [dense // 6, dense // 8]
+    plans = []
+    found = list(frontier(model, images, targets, on_plan=plans.append))
+    assert len(plans) == 1 and all(value > 0 for value in plans[0].values())
+    assert all(len(f.data) <= target for f, target in zip(found, targets, strict=True))
+    assert found[0].data == squeeze(model, images, targets[0]).data
 
 
 def test_stages_hold_every_convolution_once(model):
@@ -68,8 +115,9 @@ def test_later_columns_make_up_for_the_rounding_of_earlier_ones():
     weight = torch.randn(16, 24, generator=generator)
     triangle = rounding.factor(covariance)
     assert torch.allclose(triangle.T @ triangle @ covariance, torch.eye(24), atol=1e-2)
-    price = 1e-3
-    found = rounding.round_layer(weight, triangle, price)
+    shape, price = rounding.Shape.of(covariance), 1e-3
+    assert covariance.diagonal()[shape.order].diff().max() <= 0
+    found = rounding.round_layer(weight, shape, price)
     plain = (weight / found.step).round() * found.step
     errors = [((w - weight) @ covariance * (w - weight)).sum() for w in (plain, found.weight)]
     assert errors[1] < 0.7 * errors[0]
@@ -79,8 +127,8 @@ def test_later_columns_make_up_for_the_rounding_of_earlier_ones():
 def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(64, 32, generator=generator)
-    triangle = rounding.factor(torch.eye(32))
-    cheap, dear = (rounding.round_layer(weight, triangle, price) for price in (1e-3, 1e-1))
+    shape = rounding.Shape.of(torch.eye(32))
+    cheap, dear = (rounding.round_layer(weight, shape, price) for price in (1e-3, 1e-1))
     assert dear.bits < 0.6 * cheap.bits and dear.error > cheap.error
     assert (dear.numbers == 0).sum() > (cheap.numbers == 0).sum()
     counts = torch.bincount((dear.numbers + rounding.MOST).flatten())
@@ -89,8 +137,16 @@ def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
     assert dear.bits == pytest.approx(float(entropy), rel=0.05)
 
 
+def test_rows_that_matter_little_are_rounded_to_more_zeros():
+    weight = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
+    rows = torch.cat((torch.full((32,), 0.05), torch.full((32,), 1.95)))
+    found = rounding.round_layer(weight, rounding.Shape.of(torch.eye(32)), 0.05, rows=rows)
+    zeros = (found.numbers == 0).float().mean(1)
+    assert zeros[:32].mean() > zeros[32:].mean() + 0.1
+
+
 def test_a_layer_of_zeros_stays_zero():
-    found = rounding.round_layer(torch.zeros(4, 6), rounding.factor(torch.eye(6)), 1e-6)
+    found = rounding.round_layer(torch.zeros(4, 6), rounding.Shape.of(torch.eye(6)), 1e-6)
     assert not found.numbers.any() and found.error == 0
 
 

@@ -64,9 +64,8 @@ def sparse(values: np.ndarray) -> Form | None:
 def grid(values: np.ndarray, rows: int) -> Form | None:
     """Multiples of a step, one for the whole tensor or one for each of `rows` equal parts."""
     for count in dict.fromkeys((1, rows)):
-        table = values.reshape(count, -1)
-        found = [_steps(row) for row in table]
-        if all(f is not None for f in found):
+        found = _steps_of_all(values.reshape(count, -1)) if count < len(values) else None
+        if found is not None:
             scales = np.array([scale for scale, _ in found], np.float32)
             numbers = np.concatenate([multiples for _, multiples in found])
             low, high = int(numbers.min()), int(numbers.max())
@@ -76,6 +75,17 @@ def grid(values: np.ndarray, rows: int) -> Form | None:
             head = varint(count) + varint(_zigzag(low)) + varint(high - low + 1)
             return Form("grid", scales, head, numbers - low, high - low + 1, zero)
     return None
+
+
+def _steps_of_all(table: np.ndarray) -> list[tuple[float, np.ndarray]] | None:
+    """`_steps` of every row; None as soon as one has none."""
+    found = []
+    for row in table:
+        steps = _steps(row)
+        if steps is None:
+            return None
+        found.append(steps)
+    return found
 
 
 def _steps(row: np.ndarray) -> tuple[float, np.ndarray] | None:

@@ -204,6 +204,8 @@ class SqueezeNet(nn.Module):
 
 def initialise(model: nn.Module, last: nn.Module, gain: float = 2**0.5) -> None:
     """Convolutions uniform with deviation gain / sqrt(fan in), zero biases; `last` with 0.01."""
+    if last.weight.is_meta:  # has no memory to fill
+        return
     for module in model.modules():
         if module is last:
             nn.init.normal_(module.weight, std=0.01)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .pipeline import Squeezed, squeeze
+from .pipeline import Squeezed, frontier, squeeze
 
-__all__ = ["Squeezed", "squeeze"]
+__all__ = ["Squeezed", "frontier", "squeeze"]

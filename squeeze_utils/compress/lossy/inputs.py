@@ -2,13 +2,12 @@
 
 A convolution is a matrix product of its weights with windows of its input. So the error that
 other weights W' make at its output is (W' - W) C (W' - W)^T, with the covariance C of the
-windows, once a bias has taken over the difference of the means.
+windows, once a bias has taken over the difference of the means. Windows where an error would
+hardly reach the prediction count less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from ...models import Fire, SqueezeNet
 
-WINDOWS = 96  # of each image and layer, at places that are the same for a batch of images
+WINDOWS = 64  # of each image and layer, at places that are the same for a batch of images
 DAMPING = 0.01  # of the mean variance, added to the diagonal of a covariance
 Stage = list[tuple[str, nn.Module]]
 
@@ -34,6 +33,11 @@ def check_chain(model: nn.Module) -> SqueezeNet:
     return model
 
 
+def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """The convolutions of a network by name, in order."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+
+
 def stages(model: SqueezeNet) -> list[Stage]:
     """The network in pieces that run one after the other; each begins with its convolutions."""
     found: list[Stage] = [[]]
@@ -45,6 +49,13 @@ def stages(model: SqueezeNet) -> list[Stage]:
     return found
 
 
+def run(stage: Stage, x: Tensor) -> Tensor:
+    """What a stage makes of `x`, which is left as it is."""
+    for _, module in stage:
+        x = module(x)
+    return x
+
+
 def layers_of(stage: Stage) -> list[list[str]]:
     """The convolutions of a stage in groups: a group has what it sees once those before it run."""
     groups: list[list[str]] = []
@@ -52,29 +63,19 @@ def layers_of(stage: Stage) -> list[list[str]]:
         if isinstance(child, nn.Conv2d):
             groups.append([name])
         elif isinstance(child, Fire):
-            inner = [n for n, m in child.named_modules() if isinstance(m, nn.Conv2d)]
+            inner = list(convolutions(child))
             late = [n for n in inner if n.startswith("expand")]
             early = [n for n in inner if n not in late]
             groups += [[f"{name}.{n}" for n in group] for group in (early, late)]
     return groups
 
 
-@contextmanager
-def inputs_of(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Within, the mapping holds the latest input of each of the layers `names`."""
-    found: dict[str, Tensor] = {}
-    modules = dict(model.named_modules())
-    handles = [
-        modules[name].register_forward_pre_hook(
-            lambda module, args, name=name: found.__setitem__(name, args[0])
-        )
-        for name in names
-    ]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
+def input_of(stage: Stage, layer: str, x: Tensor) -> Tensor:
+    """What the convolution `layer` of a stage sees when the stage sees `x`."""
+    if ".expand" not in layer:
+        return x
+    fire = next(m for _, m in stage if isinstance(m, Fire))
+    return fire.squeeze_activation(fire.squeeze_norm(fire.squeeze(x)))
 
 
 def windows(x: Tensor, conv: nn.Conv2d, at: Tensor) -> Tensor:
@@ -103,13 +104,13 @@ def places(x: Tensor, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
 
 @dataclass
 class Moments:
-    """Sums over windows that a layer of two networks sees: of itself now, of the original."""
+    """Weighted sums over windows that a layer of two networks sees: now, and originally."""
 
     now: Tensor
     cross: Tensor
     sum_now: Tensor
     sum_original: Tensor
-    count: int = 0
+    count: float = 0.0
 
     @classmethod
     def empty(cls, size: int) -> Moments:
@@ -121,13 +122,14 @@ class Moments:
             torch.zeros(size),
         )
 
-    def add(self, now: Tensor, original: Tensor) -> None:
-        """Count windows (n, size), the same places in both networks."""
-        self.now += now.T @ now
-        self.cross += original.T @ now
-        self.sum_now += now.sum(0)
-        self.sum_original += original.sum(0)
-        self.count += len(now)
+    def add(self, now: Tensor, original: Tensor, weights: Tensor | None = None) -> None:
+        """Count windows (n, size), the same places in both networks, with `weights` (n,)."""
+        counted = now if weights is None else now * weights[:, None]
+        self.now += counted.T @ now
+        self.cross = self.now if original is now else self.cross + original.T @ counted
+        self.sum_now += counted.sum(0)
+        self.sum_original += (original if weights is None else original * weights[:, None]).sum(0)
+        self.count += len(now) if weights is None else float(weights.sum())
 
     @property
     def means(self) -> tuple[Tensor, Tensor]:

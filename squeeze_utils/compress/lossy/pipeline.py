@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -18,22 +19,15 @@ from tqdm.auto import tqdm
 
 from ...models.layers import whole_number
 from .. import container
-from .inputs import (
-    Moments,
-    check_chain,
-    inputs_of,
-    layers_of,
-    places,
-    stages,
-    windows,
-)
-from .rounding import FEW_ROUNDS, Rounded, factor, round_layer
+from .inputs import Moments, check_chain, convolutions, input_of, layers_of, run, stages, windows
+from .learning import BATCH, Learned, learn
+from .rounding import FEW_ROUNDS, Rounded, Shape, round_layer
 
-BATCH = 25
-JUDGED = 50  # calibration images on which the weight of a layer's error is measured
-PASSES = 2  # of measuring what errors matter, each at the prices that the one before led to
+JUDGED = 25  # calibration images on which the weight of a layer's error is measured
+PASSES = 1  # of measuring what errors matter, each at the prices that the one before led to
 TRIES = 4  # at the wanted size, once prices are known
-NEAR = 0.004  # of the wanted bytes may be left unused
+SEARCHES = 8  # of a price
+NEAR = 0.004  # of the wanted bytes that the size is aimed below
 
 
 @dataclass
@@ -47,18 +41,6 @@ class Squeezed:
     price: float
 
 
-@dataclass
-class _Layer:
-    """What is known of a convolution: its weights as rows, U of its inputs, what errors matter."""
-
-    weight: Tensor
-    triangle: Tensor
-    mean: Tensor
-    matters: float
-    rounded: Rounded | None = field(default=None)
-
-
-@torch.no_grad()
 def squeeze(
     model: nn.Module,
     images: Tensor,
@@ -73,179 +55,177 @@ def squeeze(
     labels are not needed. The model itself is left as it was. `on_plan` is handed what an error
     at each layer's output is worth, in nats of divergence per unit of squared error.
     """
+    return next(iter(frontier(model, images, [target_bytes], seed, progress, on_plan)))
+
+
+@torch.no_grad()
+def frontier(
+    model: nn.Module,
+    images: Tensor,
+    targets: Sequence[int],
+    seed: int = 0,
+    progress: bool = False,
+    on_plan: Callable[[dict[str, float]], None] | None = None,
+) -> Iterator[Squeezed]:
+    """What `squeeze` gives for each of `targets` (bytes), learning from the images only once.
+
+    What errors matter is measured at the first target.
+    """
     original = deepcopy(check_chain(model)).eval().to(memory_format=torch.channels_last)
-    whole_number("target_bytes", target_bytes, 1)
+    for target in targets:
+        whole_number("target_bytes", target, 1)
     if images.ndim != 4 or len(images) < 2:
         raise ValueError(f"images must be at least two (n, c, h, w), got {tuple(images.shape)}")
     images = images.float().contiguous(memory_format=torch.channels_last)
-    steps = 1 + PASSES + 1
-    with tqdm(total=steps, desc="squeeze", disable=not progress) as bar:
-        layers = _layers(original, images, seed)
+    with tqdm(total=2 + PASSES + len(targets), desc="squeeze", disable=not progress) as bar:
+        layers = learn(original, images, seed)
         bar.update()
         price = 1e-6
         for _ in range(PASSES):
-            price = _price_for(original, layers, target_bytes, price)
+            price = _price_for(original, layers, targets[0], price)
             _weigh(original, layers, images[:JUDGED])
             bar.update()
         if on_plan:
             on_plan({name: layer.matters for name, layer in layers.items()})
-        price = _price_for(original, layers, target_bytes, price)
-        found = _within(original, layers, images, seed, price, target_bytes)
-        bar.update()
-    return found
-
-
-def _layers(original: nn.Module, images: Tensor, seed: int) -> dict[str, _Layer]:
-    """Every convolution with the moments of its inputs in the original network."""
-    found: dict[str, _Layer] = {}
-    walk = _Walk(original, original, images, seed)
-    for stage in walk:
-        for group in layers_of(stage):
-            for name, moments in walk.moments(stage, group).items():
-                weight = original.get_submodule(name).weight.flatten(1)
-                triangle = factor(moments.covariance)
-                power = ((weight @ moments.covariance) * weight).sum()
-                matters = 1 / float(power.clamp(min=1e-12))
-                found[name] = _Layer(weight, triangle, moments.means[0], matters)
-    return found
-
-
-class _Walk:
-    """Two networks side by side, stage by stage, on the same images."""
-
-    def __init__(self, original: nn.Module, now: nn.Module, images: Tensor, seed: int) -> None:
-        self.pair = (original, now)
-        self.batches = [list(images.split(BATCH)), list(images.split(BATCH))]
-        self.seed = seed
-
-    def __iter__(self):
-        for stage, stage_now in zip(*map(stages, self.pair), strict=True):
-            yield stage
-            for batches, parts in zip(self.batches, (stage, stage_now), strict=True):
-                for i, x in enumerate(batches):
-                    batches[i] = _run(parts, x)
-                if self.pair[0] is self.pair[1]:
-                    self.batches[1] = self.batches[0]
-                    break
-
-    def moments(self, stage: list, names: list[str]) -> dict[str, Moments]:
-        """Of the windows that the layers `names` of the stage see in both networks."""
-        original, now = self.pair
-        parts = [(name, now.get_submodule(name)) for name, _ in stage]
-        found: dict[str, Moments] = {}
-        generator = torch.Generator().manual_seed(self.seed)
-        with inputs_of(original, names) as before, inputs_of(now, names) as after:
-            for x, x_now in zip(*self.batches, strict=True):
-                _run(stage, x)
-                if original is not now:
-                    _run(parts, x_now)
-                for name in names:
-                    conv = original.get_submodule(name)
-                    at = places(before[name], conv, generator)
-                    seen = windows(before[name], conv, at)
-                    seen_now = seen if original is now else windows(after[name], conv, at)
-                    found.setdefault(name, Moments.empty(seen.shape[1])).add(seen_now, seen)
-        return found
-
-
-def _run(stage: list, x: Tensor) -> Tensor:
-    for _, module in stage:
-        x = module(x)
-    return x
+        for target in targets:
+            found = _within(original, layers, images, price, target)
+            price = found.price
+            yield found
+            bar.update()
 
 
 def _price_for(
-    original: nn.Module, layers: dict[str, _Layer], target_bytes: int, price: float = 1e-6
+    original: nn.Module, layers: dict[str, Learned], target_bytes: float, price: float
 ) -> float:
     """The price of a bit at which the file has about `target_bytes`; rounds all layers by it.
 
-    The search begins at `price`.
+    The search begins at `price`; bytes are about linear in its logarithm.
     """
-    low, high = None, None
-    for _ in range(12):
+    slope = -0.1 * target_bytes
+    before: tuple[float, float] | None = None
+    for _ in range(SEARCHES):
         size = _round_all(layers, price) + _rest(original)
-        if abs(size - target_bytes) < NEAR * target_bytes:
+        if abs(size - target_bytes) < NEAR / 2 * target_bytes:
             break
-        low, high = (price, high) if size > target_bytes else (low, price)
-        price = price * 4 if high is None else price / 4 if low is None else (low * high) ** 0.5
+        if before and abs(log(price / before[0])) > 1e-9:
+            slope = min((size - before[1]) / log(price / before[0]), -0.02 * target_bytes)
+        before = (price, size)
+        step = (target_bytes - size) / slope
+        price *= float(torch.tensor(step).clamp(-3, 3).exp())
     return price
 
 
-def _round_all(layers: dict[str, _Layer], price: float) -> float:
+def _round_all(layers: dict[str, Learned], price: float) -> float:
     """Round every layer by itself; the bytes that all their numbers need."""
     for layer in layers.values():
         bit = price / layer.matters
-        layer.rounded = round_layer(layer.weight, layer.triangle, bit, FEW_ROUNDS)
+        layer.rounded = round_layer(layer.weight, layer.shape, bit, FEW_ROUNDS, layer.rows)
     return sum(layer.rounded.bits for layer in layers.values()) / 8
 
 
 def _rest(model: nn.Module) -> int:
     """About the bytes of a file that are no weights: biases as halves, heads, checksums."""
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    return 300 + sum(2 * len(conv.bias) + 60 for conv in convolutions)
+    return 300 + sum(2 * len(conv.bias) + 20 for conv in convolutions(model).values())
 
 
-def _weigh(original: nn.Module, layers: dict[str, _Layer], images: Tensor) -> None:
+def _weigh(original: nn.Module, layers: dict[str, Learned], images: Tensor) -> None:
     """Measure how far each layer's rounding alone moves the predictions, per unit of error."""
+    batches = list(images.split(BATCH))
     wanted = original(images).log_softmax(1)
-    for name, layer in layers.items():
-        conv = original.get_submodule(name)
-        weight, bias = conv.weight.data, conv.bias.data
-        rounded = layer.rounded
-        try:
-            conv.weight.data = rounded.weight.view_as(weight)
-            conv.bias.data = bias + (layer.weight - rounded.weight) @ layer.mean
-            moved = original(images).log_softmax(1)
-        finally:
-            conv.weight.data, conv.bias.data = weight, bias
-        distance = float(F.kl_div(moved, wanted, reduction="batchmean", log_target=True))
-        if rounded.error > 0:
-            layer.matters = max(distance, 1e-9) / rounded.error
+    pieces = stages(original)
+    for i, stage in enumerate(pieces):
+        for name in (n for group in layers_of(stage) for n in group):
+            layer, conv = layers[name], original.get_submodule(name)
+            with _Replaced(conv, layer):
+                rest = [part for piece in pieces[i:] for part in piece]
+                moved = torch.cat([run(rest, x).flatten(1) for x in batches]).log_softmax(1)
+            distance = float(F.kl_div(moved, wanted, reduction="batchmean", log_target=True))
+            if layer.rounded.error > 0:
+                layer.matters = max(distance, 1e-9) / layer.rounded.error
+        batches = [run(stage, x) for x in batches]
+
+
+class _Replaced:
+    """Within, a convolution has its rounded weights, and a bias that keeps the mean output."""
+
+    def __init__(self, conv: nn.Conv2d, layer: Learned) -> None:
+        self.conv, self.layer = conv, layer
+
+    def __enter__(self) -> None:
+        self.before = self.conv.weight.data, self.conv.bias.data
+        mean, _ = self.layer.moments.means
+        rounded = self.layer.rounded.weight
+        self.conv.weight.data = rounded.view_as(self.conv.weight)
+        self.conv.bias.data = self.conv.bias + (self.layer.weight - rounded) @ mean
+
+    def __exit__(self, *_: object) -> None:
+        self.conv.weight.data, self.conv.bias.data = self.before
 
 
 def _within(
     original: nn.Module,
-    layers: dict[str, _Layer],
+    layers: dict[str, Learned],
     images: Tensor,
-    seed: int,
     price: float,
     target_bytes: int,
 ) -> Squeezed:
-    """Round in sequence until the file fits; the price rises by what is missing."""
+    """Round in sequence until the file fits and is hardly smaller than it may be.
+
+    In sequence a layer needs a little more than by itself; the goal is lowered by what it was.
+    """
+    goal, best, smallest = target_bytes * (1 - NEAR), None, target_bytes * 1_000
     for _ in range(TRIES):
-        model, facts = _in_sequence(original, layers, images, seed, price)
+        price = _price_for(original, layers, goal, price)
+        model, facts = _in_sequence(original, layers, images, price)
         data, parts = container.encode(model)
-        if len(data) <= target_bytes:
-            return Squeezed(model, data, parts, facts, price)
-        price *= (len(data) / target_bytes * (1 + NEAR / 4)) ** 6
-    raise ValueError(
-        f"{target_bytes:,} bytes cannot be reached: {len(data):,} is the least that was found"
-    )
+        smallest = min(smallest, len(data))
+        if len(data) <= target_bytes and (best is None or len(data) > len(best.data)):
+            best = Squeezed(model, data, parts, facts, price)
+        if target_bytes * (1 - 4 * NEAR) <= len(data) <= target_bytes:
+            break
+        goal *= target_bytes * (1 - NEAR) / len(data)
+    if best is None:
+        raise ValueError(
+            f"{target_bytes:,} bytes cannot be reached: {smallest:,} is the least that was found"
+        )
+    return best
 
 
 def _in_sequence(
-    original: nn.Module, layers: dict[str, _Layer], images: Tensor, seed: int, price: float
+    original: nn.Module, layers: dict[str, Learned], images: Tensor, price: float
 ) -> tuple[nn.Module, list[dict[str, float | str]]]:
     """Round layer by layer, each on the inputs that the rounded layers before it give."""
     model = deepcopy(original)
     facts: list[dict[str, float | str]] = []
-    walk = _Walk(original, model, images, seed)
-    for stage in walk:
-        for group in layers_of(stage):
-            for name, moments in walk.moments(stage, group).items():
-                layer, conv = layers[name], model.get_submodule(name)
-                wanted = moments.corrected(layer.weight)
-                triangle = factor(moments.covariance)
-                rounded = round_layer(wanted, triangle, price / layer.matters)
-                mean, mean_original = moments.means
-                outputs = layer.weight @ mean_original - rounded.weight @ mean
-                conv.weight.data = rounded.weight.view_as(conv.weight)
-                conv.bias.data = (conv.bias + outputs).half().float()
-                facts.append(_facts(name, layer, rounded))
+    batches = list(images.split(BATCH))
+    for stage in stages(model):
+        for name in (n for group in layers_of(stage) for n in group):
+            layer, conv = layers[name], model.get_submodule(name)
+            moments = _compare(layer, conv, [input_of(stage, name, x) for x in batches])
+            rounded = round_layer(
+                moments.corrected(layer.weight),
+                Shape.of(moments.covariance),
+                price / layer.matters,
+                rows=layer.rows,
+            )
+            mean, mean_original = moments.means
+            outputs = layer.weight @ mean_original - rounded.weight @ mean
+            conv.weight.data = rounded.weight.view_as(conv.weight)
+            conv.bias.data = (conv.bias + outputs).half().float()
+            facts.append(_facts(name, layer, rounded))
+        batches = [run(stage, x) for x in batches]
     return model, facts
 
 
-def _facts(name: str, layer: _Layer, rounded: Rounded) -> dict[str, float | str]:
+def _compare(layer: Learned, conv: nn.Conv2d, batches: Sequence[Tensor]) -> Moments:
+    """Moments of what a layer sees in the rounded network and of what it saw originally."""
+    found = Moments.empty(layer.weight.shape[1])
+    for x, at, seen, counts in zip(batches, layer.at, layer.seen, layer.counts, strict=True):
+        found.add(windows(x, conv, at), seen, counts)
+    return found
+
+
+def _facts(name: str, layer: Learned, rounded: Rounded) -> dict[str, float | str]:
     numbers = rounded.numbers
     return {
         "layer": name,

@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
+import numpy as np
 import torch
 from torch import Tensor
 
 MOST = 127  # a multiple of the step lies between -MOST and MOST
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
+BLOCK = 32  # columns after which the rest is brought up to date
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,30 @@ class Rounded:
         return self.numbers.float() * self.step
 
 
+@dataclass(frozen=True)
+class Shape:
+    """The shape of the error over a row of weights: columns in `order`, U of them in `triangle`.
+
+    Columns that matter most are rounded first, while many others can still make up for them.
+    """
+
+    order: Tensor
+    triangle: Tensor
+
+    @classmethod
+    def of(cls, covariance: Tensor) -> Shape:
+        """From the covariance of the windows (columns, columns)."""
+        order = covariance.diagonal().argsort(descending=True, stable=True)
+        return cls(order, factor(covariance[order][:, order]))
+
+
 def factor(covariance: Tensor) -> Tensor:
     """The upper triangular U with U^T U the inverse of the covariance.
 
     Rounding column j by e costs (e / U[j, j])^2 once all later columns have taken over what they
     can, which they do by -e U[j, later] / U[j, j].
     """
-    values, vectors = torch.linalg.eigh(covariance.double())
-    inverse = (vectors / values.clamp(min=1e-8 * float(values.max()))) @ vectors.T
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance.double()))
     return torch.linalg.cholesky(inverse, upper=True).float()
 
 
@@ -64,32 +82,71 @@ def code_lengths(numbers: Tensor) -> Tensor:
     return -(counts / counts.sum()).log2()
 
 
-def round_layer(weight: Tensor, triangle: Tensor, price: float, rounds: int = ROUNDS) -> Rounded:
-    """Round `weight` (rows, columns) at a `price` in error for a bit."""
-    step = step_for(price, triangle, weight)
-    numbers = (weight / step).round().clamp(-MOST, MOST).long()
+def round_layer(
+    weight: Tensor,
+    shape: Shape,
+    price: float,
+    rounds: int = ROUNDS,
+    rows: Tensor | None = None,
+) -> Rounded:
+    """Round `weight` (rows, columns) at a `price` in error for a bit.
+
+    `rows` says how much an error counts in each row; the same in all of them by default.
+    """
+    rows = torch.ones(len(weight)) if rows is None else rows
+    ordered = weight[:, shape.order]
+    step = step_for(price, shape.triangle, weight)
+    numbers = (ordered / step).round().clamp(-MOST, MOST).long()
     error = 0.0
     for _ in range(rounds):
-        numbers, error = _by_columns(weight, triangle, step, price * code_lengths(numbers))
+        costs = price * code_lengths(numbers)
+        numbers, error = _by_columns(ordered, shape.triangle, step, costs, rows)
     bits = code_lengths(numbers)[numbers + MOST].sum()
-    return Rounded(numbers, step, error, float(bits))
+    back = torch.empty_like(numbers)
+    back[:, shape.order] = numbers
+    return Rounded(back, step, error, float(bits))
 
 
 def _by_columns(
-    weight: Tensor, triangle: Tensor, step: float, costs: Tensor
+    weight: Tensor, triangle: Tensor, step: float, costs: Tensor, rows: Tensor
 ) -> tuple[Tensor, float]:
-    left = weight.clone()
-    numbers = torch.empty_like(weight, dtype=torch.long)
-    error = 0.0
-    for j in range(weight.shape[1]):
-        wanted, scale = left[:, j] / step, step / triangle[j, j]
-        nearest = wanted.round().clamp(-MOST, MOST)
-        toward = nearest - nearest.sign()
-        choices = torch.stack((nearest, toward, toward - toward.sign(), 0 * nearest), 1)
-        paid = ((wanted[:, None] - choices) * scale) ** 2 + costs[choices.long() + MOST]
-        chosen = choices.gather(1, paid.argmin(1, keepdim=True))[:, 0]
-        missing = (wanted - chosen) * scale
-        numbers[:, j] = chosen.long()
-        error += float(missing.square().sum())
-        left[:, j + 1 :] -= torch.outer(missing, triangle[j, j + 1 :])
-    return numbers, error
+    """Numbers (rows, columns) and the error. Later columns are brought up to date in blocks."""
+    left = np.ascontiguousarray((weight / step).numpy().T)  # a column of weights is a row here
+    upper, scales = triangle.numpy(), step / triangle.diagonal().numpy()
+    passed_on = upper / np.diagonal(upper)[:, None]
+    choose = _Chooser(costs.numpy(), rows.numpy())
+    numbers, error = np.empty_like(left), 0.0
+    for start in range(0, len(left), BLOCK):
+        stop = min(start + BLOCK, len(left))
+        missing = np.empty((stop - start, len(weight)), np.float32)
+        for j in range(start, stop):
+            numbers[j] = choose(left[j], scales[j] ** 2)
+            missing[j - start] = left[j] - numbers[j]
+            left[j + 1 : stop] -= passed_on[j, j + 1 : stop, None] * missing[j - start]
+        left[stop:] -= passed_on[start:stop, stop:].T @ missing
+        error += float(scales[start:stop] ** 2 @ missing**2 @ choose.rows)
+    return torch.from_numpy(np.ascontiguousarray(numbers.T)).long(), error
+
+
+class _Chooser:
+    """The nearest whole number, the next one toward zero or zero: what costs least with its bits.
+
+    `costs` belong to -MOST..MOST; `rows` say how much an error counts in each row.
+    """
+
+    def __init__(self, costs: np.ndarray, rows: np.ndarray) -> None:
+        self.costs, self.rows = costs, rows
+
+    def __call__(self, wanted: np.ndarray, scale: float) -> np.ndarray:
+        nearest = np.clip(np.rint(wanted), -MOST, MOST)
+        weights = self.rows * np.float32(scale)
+        best, paid = nearest, self._paid(wanted, nearest, weights)
+        toward = nearest - np.sign(nearest)
+        for other in (toward, np.zeros_like(toward)):
+            price = self._paid(wanted, other, weights)
+            is_less = price < paid
+            best, paid = np.where(is_less, other, best), np.where(is_less, price, paid)
+        return best
+
+    def _paid(self, wanted: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return (wanted - chosen) ** 2 * weights + self.costs[chosen.astype(np.int32) + MOST]
