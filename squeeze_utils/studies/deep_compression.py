@@ -37,12 +37,13 @@ LAYERS = {
 }
 PAPER_KEEPS = {"LeNet-300-100": (8, 9, 26), "LeNet-5": (66, 12, 8, 19)}
 PAPER_BITS = {"LeNet-300-100": (6, 6, 6), "LeNet-5": (8, 8, 5, 5)}
-# What goes in our own recipe, chosen on the validation split of seed 0.
-SPARSITY = {"LeNet-300-100": (0.985, 0.94, 0.6), "LeNet-5": (0.6, 0.96, 0.992, 0.9)}
-BITS = 3
+# What goes in our own recipe. A first choice for LeNet-300-100, (0.985, 0.94, 0.6), had a validation
+# error of 1.95 % with seed 0; these keep twice as many weights.
+SPARSITY = {"LeNet-300-100": (0.97, 0.88, 0.5), "LeNet-5": (0.3, 0.88, 0.975, 0.8)}
+OUR_BITS = {"LeNet-300-100": (3, 3, 3), "LeNet-5": (5, 3, 3, 3)}
 EPOCHS = {  # dense, pruning, tuning
-    "LeNet-300-100": (12, 14, 2),
-    "LeNet-5": (4, 6, 1),
+    "LeNet-300-100": (12, 12, 1),
+    "LeNet-5": (3, 6, 1),
 }
 
 
@@ -76,8 +77,8 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     bits = tuple(zip(layers, PAPER_BITS[name], strict=True))
     sparsity = tuple(zip(layers, SPARSITY[name], strict=True))
     if scale.name == "quick":  # far fewer weights: what is left must be more
-        sparsity = tuple((n, 1 - 4 * (1 - s) if s > 0.9 else s) for n, s in sparsity)
-    gradual = Gradual(0.9, end=0.6, per_layer=sparsity)
+        sparsity = tuple((n, 1 - 2 * (1 - s) if s > 0.6 else s) for n, s in sparsity)
+    gradual = Gradual(0.9, end=0.5, per_layer=sparsity)
     centroids = TuneCentroids(tune, lr=1e-3, batch_size=how["batch_size"], shift=1)
     return {
         "dense": (first,),
@@ -92,7 +93,7 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
         "ours": (
             first,
             Train(prune, during=(gradual,), **again),
-            Share(BITS),
+            Share(3, per_layer=tuple(zip(layers, OUR_BITS[name], strict=True))),
             centroids,
             Halve(),
             Encode(details=True),
