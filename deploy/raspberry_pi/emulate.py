@@ -20,7 +20,7 @@ import numpy as np
 
 SCRIPT = Path(__file__).with_name("classify.py")
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSOR = "cortex-a72"  # a Pi 4. qemu's default, `max`, gives silently wrong int8 logits
+PROCESSOR = "cortex-a72"  # a Pi 4. With qemu's default, `max`, LiteRT's int8 logits are wrong
 DEBIAN = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 WHEELS = ("numpy", "pillow", "onnxruntime", "ai-edge-litert")
 TAGS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
@@ -139,18 +139,22 @@ def python_of(root: Path) -> Path:
 
 
 def wheels(folder: Path, version: str) -> Path:
-    """The aarch64 wheels that a Pi with Python `version` would install, unpacked, by pip."""
-    site = folder / f"site-{version}"
-    if (folder / f"site-{version}.complete").is_file():
+    """The aarch64 wheels that a Pi with Python `version` would install, unpacked, by pip.
+
+    Their versions are those of this computer; when these change, the wheels are fetched anew.
+    """
+    site, complete = folder / f"site-{version}", folder / f"site-{version}.complete"
+    pins = ROOT / "constraints.txt"
+    if complete.is_file() and complete.read_bytes() == pins.read_bytes():
         return site
+    complete.unlink(missing_ok=True)
     shutil.rmtree(site, ignore_errors=True)
     print("fetching aarch64 wheels ...", flush=True)
     platforms = [option for tag in TAGS for option in ("--platform", tag)]
-    same = ["--constraint", ROOT / "constraints.txt"]  # the versions this computer has
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--target", site, "--only-binary=:all:", "--python-version", version, *platforms]
-    run([*command, *same, *WHEELS], "pip install of aarch64 wheels")
-    (folder / f"site-{version}.complete").touch()
+    run([*command, "--constraint", pins, *WHEELS], "pip install of aarch64 wheels")
+    shutil.copyfile(pins, complete)
     return site
 
 
