@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from squeeze_utils.compress import container
-from squeeze_utils.compress.lossy import frontier, inputs, learning, rounding, squeeze
+from squeeze_utils.compress.lossy import frontier, inputs, rounding, squeeze
 from squeeze_utils.models import build
 
 OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
@@ -37,15 +37,6 @@ def test_windows_times_weights_are_the_convolution():
     assert at.min() == 0 and at.max() == 4  # every place of the 5 x 5 output may be drawn
 
 
-def test_windows_count_by_their_weights():
-    seen = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
-    weighted, twice = inputs.Moments.empty(4), inputs.Moments.empty(4)
-    weighted.add(seen, seen, torch.tensor([2.0] * 20 + [1.0] * 30))
-    twice.add(torch.cat((seen, seen[:20])), torch.cat((seen, seen[:20])))
-    assert weighted.count == twice.count == 70
-    assert torch.allclose(weighted.covariance, twice.covariance, atol=1e-6)
-
-
 def test_a_layer_sees_what_the_network_hands_it(model, images):
     seen = {}
     handles = [
@@ -61,17 +52,6 @@ def test_a_layer_sees_what_the_network_hands_it(model, images):
             for name in (n for group in inputs.layers_of(stage) for n in group):
                 assert torch.equal(inputs.input_of(stage, name, x), seen[name]), name
             x = inputs.run(stage, x)
-
-
-def test_slopes_tell_what_an_error_does_to_the_predictions():
-    """For one linear layer the divergence is known: half of d^T (diag(p) - p p^T) d."""
-    conv = nn.Conv2d(2, 5, 1)
-    network = nn.Sequential(conv, nn.Flatten())
-    x = torch.randn(1, 2, 1, 1, generator=torch.Generator().manual_seed(0)).expand(4000, 2, 1, 1)
-    generator = torch.Generator().manual_seed(1)
-    slopes = learning._slopes(network, x, generator)["0"][:, :, 0, 0]
-    p = network(x[:1]).softmax(1)[0].detach()
-    assert torch.allclose(slopes.T @ slopes / 4000, p.diag() - torch.outer(p, p), atol=0.01)
 
 
 def test_one_frontier_learns_once_and_keeps_to_every_target(model, images):
@@ -115,9 +95,8 @@ def test_later_columns_make_up_for_the_rounding_of_earlier_ones():
     weight = torch.randn(16, 24, generator=generator)
     triangle = rounding.factor(covariance)
     assert torch.allclose(triangle.T @ triangle @ covariance, torch.eye(24), atol=1e-2)
-    shape, price = rounding.Shape.of(covariance), 1e-3
-    assert covariance.diagonal()[shape.order].diff().max() <= 0
-    found = rounding.round_layer(weight, shape, price)
+    price = 1e-3
+    found = rounding.round_layer(weight, triangle, price)
     plain = (weight / found.step).round() * found.step
     errors = [((w - weight) @ covariance * (w - weight)).sum() for w in (plain, found.weight)]
     assert errors[1] < 0.7 * errors[0]
@@ -127,8 +106,8 @@ def test_later_columns_make_up_for_the_rounding_of_earlier_ones():
 def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(64, 32, generator=generator)
-    shape = rounding.Shape.of(torch.eye(32))
-    cheap, dear = (rounding.round_layer(weight, shape, price) for price in (1e-3, 1e-1))
+    triangle = rounding.factor(torch.eye(32))
+    cheap, dear = (rounding.round_layer(weight, triangle, price) for price in (1e-3, 1e-1))
     assert dear.bits < 0.6 * cheap.bits and dear.error > cheap.error
     assert (dear.numbers == 0).sum() > (cheap.numbers == 0).sum()
     counts = torch.bincount((dear.numbers + rounding.MOST).flatten())
@@ -137,16 +116,8 @@ def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
     assert dear.bits == pytest.approx(float(entropy), rel=0.05)
 
 
-def test_rows_that_matter_little_are_rounded_to_more_zeros():
-    weight = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
-    rows = torch.cat((torch.full((32,), 0.05), torch.full((32,), 1.95)))
-    found = rounding.round_layer(weight, rounding.Shape.of(torch.eye(32)), 0.05, rows=rows)
-    zeros = (found.numbers == 0).float().mean(1)
-    assert zeros[:32].mean() > zeros[32:].mean() + 0.1
-
-
 def test_a_layer_of_zeros_stays_zero():
-    found = rounding.round_layer(torch.zeros(4, 6), rounding.Shape.of(torch.eye(6)), 1e-6)
+    found = rounding.round_layer(torch.zeros(4, 6), rounding.factor(torch.eye(6)), 1e-6)
     assert not found.numbers.any() and found.error == 0
 
 

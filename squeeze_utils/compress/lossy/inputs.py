@@ -2,8 +2,7 @@
 
 A convolution is a matrix product of its weights with windows of its input. So the error that
 other weights W' make at its output is (W' - W) C (W' - W)^T, with the covariance C of the
-windows, once a bias has taken over the difference of the means. Windows where an error would
-hardly reach the prediction count less.
+windows, once a bias has taken over the difference of the means.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 
 from ...models import Fire, SqueezeNet
 
-WINDOWS = 64  # of each image and layer, at places that are the same for a batch of images
+WINDOWS = 96  # of each image and layer, at places that are the same for a batch of images
 DAMPING = 0.01  # of the mean variance, added to the diagonal of a covariance
 Stage = list[tuple[str, nn.Module]]
 
@@ -104,13 +103,13 @@ def places(x: Tensor, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
 
 @dataclass
 class Moments:
-    """Weighted sums over windows that a layer of two networks sees: now, and originally."""
+    """Sums over windows that a layer of two networks sees: of itself now, of the original."""
 
     now: Tensor
     cross: Tensor
     sum_now: Tensor
     sum_original: Tensor
-    count: float = 0.0
+    count: int = 0
 
     @classmethod
     def empty(cls, size: int) -> Moments:
@@ -122,14 +121,14 @@ class Moments:
             torch.zeros(size),
         )
 
-    def add(self, now: Tensor, original: Tensor, weights: Tensor | None = None) -> None:
-        """Count windows (n, size), the same places in both networks, with `weights` (n,)."""
-        counted = now if weights is None else now * weights[:, None]
-        self.now += counted.T @ now
-        self.cross = self.now if original is now else self.cross + original.T @ counted
-        self.sum_now += counted.sum(0)
-        self.sum_original += (original if weights is None else original * weights[:, None]).sum(0)
-        self.count += len(now) if weights is None else float(weights.sum())
+    def add(self, now: Tensor, original: Tensor) -> None:
+        """Count windows (n, size), the same places in both networks."""
+        own = now.T @ now
+        self.now += own
+        self.cross += own if original is now else original.T @ now
+        self.sum_now += now.sum(0)
+        self.sum_original += original.sum(0)
+        self.count += len(now)
 
     @property
     def means(self) -> tuple[Tensor, Tensor]:

@@ -21,10 +21,10 @@ from ...models.layers import whole_number
 from .. import container
 from .inputs import Moments, check_chain, convolutions, input_of, layers_of, run, stages, windows
 from .learning import BATCH, Learned, learn
-from .rounding import FEW_ROUNDS, Rounded, Shape, round_layer
+from .rounding import FEW_ROUNDS, Rounded, factor, round_layer
 
 JUDGED = 25  # calibration images on which the weight of a layer's error is measured
-PASSES = 1  # of measuring what errors matter, each at the prices that the one before led to
+PASSES = 2  # of measuring what errors matter, each at the prices that the one before led to
 TRIES = 4  # at the wanted size, once prices are known
 SEARCHES = 8  # of a price
 NEAR = 0.004  # of the wanted bytes that the size is aimed below
@@ -119,7 +119,7 @@ def _round_all(layers: dict[str, Learned], price: float) -> float:
     """Round every layer by itself; the bytes that all their numbers need."""
     for layer in layers.values():
         bit = price / layer.matters
-        layer.rounded = round_layer(layer.weight, layer.shape, bit, FEW_ROUNDS, layer.rows)
+        layer.rounded = round_layer(layer.weight, layer.triangle, bit, FEW_ROUNDS)
     return sum(layer.rounded.bits for layer in layers.values()) / 8
 
 
@@ -202,12 +202,8 @@ def _in_sequence(
         for name in (n for group in layers_of(stage) for n in group):
             layer, conv = layers[name], model.get_submodule(name)
             moments = _compare(layer, conv, [input_of(stage, name, x) for x in batches])
-            rounded = round_layer(
-                moments.corrected(layer.weight),
-                Shape.of(moments.covariance),
-                price / layer.matters,
-                rows=layer.rows,
-            )
+            wanted, triangle = moments.corrected(layer.weight), factor(moments.covariance)
+            rounded = round_layer(wanted, triangle, price / layer.matters)
             mean, mean_original = moments.means
             outputs = layer.weight @ mean_original - rounded.weight @ mean
             conv.weight.data = rounded.weight.view_as(conv.weight)
@@ -220,8 +216,8 @@ def _in_sequence(
 def _compare(layer: Learned, conv: nn.Conv2d, batches: Sequence[Tensor]) -> Moments:
     """Moments of what a layer sees in the rounded network and of what it saw originally."""
     found = Moments.empty(layer.weight.shape[1])
-    for x, at, seen, counts in zip(batches, layer.at, layer.seen, layer.counts, strict=True):
-        found.add(windows(x, conv, at), seen, counts)
+    for x, at, seen in zip(batches, layer.at, layer.seen, strict=True):
+        found.add(windows(x, conv, at), seen)
     return found
 
 

@@ -36,23 +36,6 @@ class Rounded:
         return self.numbers.float() * self.step
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The shape of the error over a row of weights: columns in `order`, U of them in `triangle`.
-
-    Columns that matter most are rounded first, while many others can still make up for them.
-    """
-
-    order: Tensor
-    triangle: Tensor
-
-    @classmethod
-    def of(cls, covariance: Tensor) -> Shape:
-        """From the covariance of the windows (columns, columns)."""
-        order = covariance.diagonal().argsort(descending=True, stable=True)
-        return cls(order, factor(covariance[order][:, order]))
-
-
 def factor(covariance: Tensor) -> Tensor:
     """The upper triangular U with U^T U the inverse of the covariance.
 
@@ -82,71 +65,52 @@ def code_lengths(numbers: Tensor) -> Tensor:
     return -(counts / counts.sum()).log2()
 
 
-def round_layer(
-    weight: Tensor,
-    shape: Shape,
-    price: float,
-    rounds: int = ROUNDS,
-    rows: Tensor | None = None,
-) -> Rounded:
-    """Round `weight` (rows, columns) at a `price` in error for a bit.
-
-    `rows` says how much an error counts in each row; the same in all of them by default.
-    """
-    rows = torch.ones(len(weight)) if rows is None else rows
-    ordered = weight[:, shape.order]
-    step = step_for(price, shape.triangle, weight)
-    numbers = (ordered / step).round().clamp(-MOST, MOST).long()
+def round_layer(weight: Tensor, triangle: Tensor, price: float, rounds: int = ROUNDS) -> Rounded:
+    """Round `weight` (rows, columns) at a `price` in error for a bit."""
+    step = step_for(price, triangle, weight)
+    numbers = (weight / step).round().clamp(-MOST, MOST).long()
     error = 0.0
     for _ in range(rounds):
-        costs = price * code_lengths(numbers)
-        numbers, error = _by_columns(ordered, shape.triangle, step, costs, rows)
+        numbers, error = _by_columns(weight, triangle, step, price * code_lengths(numbers))
     bits = code_lengths(numbers)[numbers + MOST].sum()
-    back = torch.empty_like(numbers)
-    back[:, shape.order] = numbers
-    return Rounded(back, step, error, float(bits))
+    return Rounded(numbers, step, error, float(bits))
 
 
 def _by_columns(
-    weight: Tensor, triangle: Tensor, step: float, costs: Tensor, rows: Tensor
+    weight: Tensor, triangle: Tensor, step: float, costs: Tensor
 ) -> tuple[Tensor, float]:
     """Numbers (rows, columns) and the error. Later columns are brought up to date in blocks."""
     left = np.ascontiguousarray((weight / step).numpy().T)  # a column of weights is a row here
-    upper, scales = triangle.numpy(), step / triangle.diagonal().numpy()
+    upper, costs = triangle.numpy(), costs.numpy()
     passed_on = upper / np.diagonal(upper)[:, None]
-    choose = _Chooser(costs.numpy(), rows.numpy())
+    curvatures = (step / np.diagonal(upper)) ** 2
     numbers, error = np.empty_like(left), 0.0
     for start in range(0, len(left), BLOCK):
         stop = min(start + BLOCK, len(left))
         missing = np.empty((stop - start, len(weight)), np.float32)
         for j in range(start, stop):
-            numbers[j] = choose(left[j], scales[j] ** 2)
+            numbers[j] = _chosen(left[j], curvatures[j], costs)
             missing[j - start] = left[j] - numbers[j]
             left[j + 1 : stop] -= passed_on[j, j + 1 : stop, None] * missing[j - start]
         left[stop:] -= passed_on[start:stop, stop:].T @ missing
-        error += float(scales[start:stop] ** 2 @ missing**2 @ choose.rows)
+        error += float(curvatures[start:stop] @ (missing**2).sum(1))
     return torch.from_numpy(np.ascontiguousarray(numbers.T)).long(), error
 
 
-class _Chooser:
-    """The nearest whole number, the next one toward zero or zero: what costs least with its bits.
+def _chosen(wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.ndarray:
+    """The nearest whole number, one of the next two toward zero, or zero: what costs least.
 
-    `costs` belong to -MOST..MOST; `rows` say how much an error counts in each row.
+    `curvature` is the error of one step; `costs` belong to -MOST..MOST.
     """
-
-    def __init__(self, costs: np.ndarray, rows: np.ndarray) -> None:
-        self.costs, self.rows = costs, rows
-
-    def __call__(self, wanted: np.ndarray, scale: float) -> np.ndarray:
-        nearest = np.clip(np.rint(wanted), -MOST, MOST)
-        weights = self.rows * np.float32(scale)
-        best, paid = nearest, self._paid(wanted, nearest, weights)
-        toward = nearest - np.sign(nearest)
-        for other in (toward, np.zeros_like(toward)):
-            price = self._paid(wanted, other, weights)
-            is_less = price < paid
-            best, paid = np.where(is_less, other, best), np.where(is_less, price, paid)
-        return best
-
-    def _paid(self, wanted: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return (wanted - chosen) ** 2 * weights + self.costs[chosen.astype(np.int32) + MOST]
+    nearest = np.clip(np.rint(wanted), -MOST, MOST)
+    sign, size = np.sign(nearest), np.abs(nearest)
+    best, least = nearest, np.inf
+    for other in (
+        nearest,
+        sign * np.maximum(size - 1, 0),
+        sign * np.maximum(size - 2, 0),
+        0 * sign,
+    ):
+        paid = (wanted - other) ** 2 * curvature + costs[other.astype(np.int32) + MOST]
+        best, least = np.where(paid < least, other, best), np.minimum(paid, least)
+    return best
