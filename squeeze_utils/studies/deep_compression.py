@@ -126,7 +126,7 @@ def squeezenet() -> dict[str, tuple[Step, ...]]:
         "dense": (first,),
         "ours": (
             first,
-            Train(3, lr=0.01, schedule="linear", during=(gradual,), **PHOTOS),
+            Train(2, lr=0.01, schedule="linear", during=(gradual,), **PHOTOS),
             Share(4, per_layer=tuple((name, 3) for name in large)),
             TuneCentroids(1, lr=1e-3, **PHOTOS),
             MergeStatistics(),
@@ -171,7 +171,7 @@ def deep_compression(scale: Scale) -> Study:
     for name in LAYERS:
         arms += _arms(name, scale, digits(scale), lenet(name, scale), seeds)
     if scale.name == "reference":
-        arms += _arms("SqueezeNet", scale, photos(20_000), squeezenet(), seeds)
+        arms += _arms("SqueezeNet", scale, photos(15_000), squeezenet(), seeds)
     return Study("deep_compression", "how small a file does each network fit into?", arms)
 
 
