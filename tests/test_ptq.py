@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import tiny_set
@@ -8,8 +10,8 @@ from torch import nn
 from squeeze_utils.compress import container
 from squeeze_utils.compress.fold import FoldBatchNorm, folded
 from squeeze_utils.compress.prune import Prune
-from squeeze_utils.compress.ptq import Calibrate, QuantizeWeights
-from squeeze_utils.compress.qat import STEPS, QuantizedTrain
+from squeeze_utils.compress.ptq import LIMITS, Calibrate, QuantizeWeights
+from squeeze_utils.compress.qat import STEPS, QuantizedTrain, _Rounded
 from squeeze_utils.compress.repair import CorrectBias, Equalise
 from squeeze_utils.compress.scores import prunable
 from squeeze_utils.models import ModelSpec, build
@@ -130,6 +132,71 @@ def test_calibration_sets_every_range_from_training_images(range_):
     assert torch.nn.functional.cosine_similarity(before.flatten(), after.flatten(), 0) > 0.9
 
 
+def test_maps_are_rounded_as_if_the_network_had_been_built_so():
+    built, given = state_of(activation_bits=5, bypass="complex"), state_of(bypass="complex")
+    rest = {n: p for n, p in given.model.state_dict().items()}
+    for target, value in zip(
+        [v for n, v in built.model.state_dict().items() if not n.endswith((".scale", ".zero"))],
+        rest.values(),
+        strict=True,
+    ):
+        target.copy_(value)
+    before = outputs(given)
+    Calibrate(40, "minmax").apply(built)
+    Calibrate(40, "minmax", bits=5).apply(given)
+    assert torch.equal(outputs(built), outputs(given)) and not torch.equal(outputs(given), before)
+    assert given.model.spec == built.model.spec
+    assert given.model.spec.build().state_dict().keys() == given.model.state_dict().keys()
+
+
+def test_ranges_come_from_training_images_alone():
+    def found(data) -> list[float]:
+        state = state_of()
+        state.data = data
+        Calibrate(48, bits=8).apply(state)
+        return [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
+
+    def black(split):
+        return replace(split, images=torch.zeros_like(split.images))
+
+    assert found(DATA) == found(
+        replace(DATA, validation=black(DATA.validation), test=black(DATA.test))
+    )
+    assert found(DATA) != found(replace(DATA, train=black(DATA.train)))
+
+
+def test_the_least_squares_range_of_maps_loses_least():
+    left = {}
+    for range_ in LIMITS:
+        low, high = LIMITS[range_](torch.randn(20_000).relu() ** 3, 4)
+        grid = FakeQuant(4)
+        grid.set_range(float(low), float(high))
+        x = torch.randn(20_000, generator=torch.Generator().manual_seed(1)).relu() ** 3
+        left[range_] = float((grid(x) - x).square().mean())
+    assert left["mse"] < left["minmax"] and left["mse"] < 1.1 * left["percentile"]
+
+
+def test_learned_steps_neither_decay_nor_count_as_matrices():
+    part = _Rounded(torch.randn(8, 4, 3, 3), 4, "channel", "learned")
+    learned = [p for p in part.parameters() if p.requires_grad]
+    assert [p.ndim for p in learned] == [1] and part(torch.randn(8, 4, 3, 3)).shape == (8, 4, 3, 3)
+    assert not any(
+        p.requires_grad for p in _Rounded(torch.randn(8, 4), 4, "channel", "fixed").parameters()
+    )
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_layers_can_have_bits_of_their_own_while_training(steps):
+    state = state_of(norm="none")
+    own = (("classifier.1.weight", 5),)
+    QuantizedTrain(**PLAN, bits=2, steps=steps, per_layer=own).apply(state)
+    found = {
+        n: max(len(r.unique()) for r in w.detach().flatten(1))
+        for n, w in prunable(state.model).items()
+    }
+    assert found.pop("classifier.1.weight") > 3 and max(found.values()) <= 3
+
+
 @pytest.mark.parametrize("steps", STEPS)
 def test_training_with_rounding_ends_on_the_grid_and_learns_its_steps_if_asked(steps):
     state = state_of(activation_bits=4)
@@ -167,6 +234,8 @@ def test_the_steps_survive_json():
         (Equalise(), {}, "put FoldBatchNorm before Equalise"),
         (Equalise(), {"norm": "none", "activation": "gelu"}, "needs an activation among relu"),
         (Calibrate(), {}, "build the model with activation_bits"),
+        (Calibrate(bits=4), {"activation_bits": 8}, "rounds to 8 bits already"),
+        (QuantizedTrain(1, per_layer=(("conv1", 4),)), {}, "no layer is called conv1"),
         (CorrectBias(), {"norm": "none"}, "put a QuantizeWeights step before"),
         (QuantizeWeights(8, per_layer=(("conv1", 4),)), {}, "no layer is called conv1"),
     ],

@@ -28,6 +28,23 @@ def test_it_is_torchs_fake_quantization():
     assert torch.equal(ours, torch.fake_quantize_per_tensor_affine(x, 0.1, 100, 0, 255))
 
 
+def test_without_gradients_the_numbers_are_the_same():
+    x = torch.randn(2000) * 3
+    for low, high, zero in ((-7, 7, 0.0), (0, 255, 100.0)):
+        scale = torch.tensor(0.037)
+        with_gradient = rounded(x, scale, low, high, torch.tensor(zero))
+        with torch.no_grad():
+            assert torch.equal(rounded(x, scale, low, high, torch.tensor(zero)), with_gradient)
+
+
+def test_the_error_is_half_a_step_at_most_over_the_whole_range_of_an_affine_grid():
+    point = FakeQuant(3)
+    for low, high in ((-1.0, 3.0), (-0.37, 2.9), (0.0, 1.0)):
+        point.set_range(low, high)
+        x = torch.linspace(low, high, 2001)
+        assert (point(x) - x).abs().max() <= 0.5 * float(point.scale) * (1 + 1e-5)
+
+
 def test_gradients_go_straight_through_inside_and_the_step_has_lsqs():
     x = torch.tensor([-5.0, -0.4, 0.13, 0.6, 5.0], requires_grad=True)
     scale = torch.tensor(0.5, requires_grad=True)

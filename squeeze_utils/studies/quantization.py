@@ -61,7 +61,7 @@ def training(scale: Scale) -> Study:
     settings = {name: value for name, value in vars(plain).items()}
     start = begin(scale, 8)
     arms = list(each_seed(scale, (*start, plain), method="float, trained on", weights=FLOAT))
-    for weights in scale.pick((3, 2), FEW):
+    for weights in scale.pick((2,), FEW):
         ways: dict[str, tuple[Step, ...]] = {
             "after training": after_training(scale, weights, 8),
             "straight-through": (*start, _rounding(settings, weights, "fixed")),
