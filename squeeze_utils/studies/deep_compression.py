@@ -69,7 +69,7 @@ def digits(scale: Scale) -> DataSpec:
 def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     """Dense; pruned and shared as in the paper; pruned while it trains, and shared harder."""
     how = scale.pick(QUICK, MNIST)
-    dense, prune, tune = scale.pick((10, 10, 3), EPOCHS[name])
+    dense, prune, tune = scale.pick((8, 8, 3), EPOCHS[name])
     first = Train(dense, lr=3e-3, **how)
     again = {"lr": 2e-3, "schedule": "cosine", **how}
     layers = LAYERS[name]
