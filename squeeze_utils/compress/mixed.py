@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from ..models.layers import choose, whole_number
 from ..models.rounding import check_bits
 from ..step import State, Step
+from . import coders, forms
 from .ptq import QuantizeWeights, training_images
 from .quantize import GRANULARITIES, RANGES, quantized_weight, weight_scale
 from .scores import prunable
@@ -59,7 +61,7 @@ def options(
                 scale = weight_scale(before, bits, granularity, range_)
                 weight.copy_(quantized_weight(before, scale, bits))
                 damage = _divergence(wanted, _log_probabilities(model, x))
-                found[name][bits] = Option(coded_bytes(weight / scale, len(scale)), damage)
+                found[name][bits] = Option(coded_bytes(weight), damage)
         finally:
             weight.copy_(before)
     return found
@@ -73,11 +75,18 @@ def _divergence(wanted: Tensor, found: Tensor) -> float:
     return float((wanted.exp() * (wanted - found)).sum(1).mean())
 
 
-def coded_bytes(numbers: Tensor, steps: int) -> float:
-    """Bytes of whole numbers at their entropy, and of `steps` float32 steps of their grids."""
-    _, counts = numbers.round().unique(return_counts=True)
-    share = counts.double() / numbers.numel()
-    return float(-(share * share.log2()).sum()) * numbers.numel() / 8 + 4 * steps
+def coded_bytes(weight: Tensor) -> int:
+    """Bytes that a weight takes in a `.sqz` file: its numbers, and the floats that go with them."""
+    values = weight.detach().cpu().contiguous().float().numpy().reshape(-1) + np.float32(0)
+    return min(_size(form) for form in forms.forms(values, len(weight)))
+
+
+def _size(form: forms.Form) -> int:
+    size = 4 * len(form.floats) + len(form.head)
+    if form.symbols is None:
+        return size
+    _, parts = coders.best(form.symbols, form.alphabet, form.zero)
+    return size + sum(map(len, parts.values()))
 
 
 def assign(found: Mapping[str, Mapping[int, Option]], budget: float) -> dict[str, int]:
