@@ -80,7 +80,7 @@ def test_bytes_are_those_that_the_weight_takes_in_a_file():
     for name, weight in prunable(state.model).items():
         stored = sum(size for part, size in parts.items() if part.startswith(f"{name}/"))
         # A header and a checksum more; its floats, coded together with others, may be fewer.
-        assert stored - 16 <= coded_bytes(weight) <= stored + 4 * len(weight)
+        assert 0.7 * coded_bytes(weight) <= stored <= coded_bytes(weight) + 16
 
 
 def test_options_leave_the_network_alone_and_more_bits_do_less_harm():
