@@ -78,6 +78,20 @@ def test_training_shared_weights_does_not_change_the_order_in_the_file():
     assert torch.equal(outputs(state.model), before)
 
 
+@pytest.mark.parametrize("coder", ["best", *container.CODERS])
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_networks_of_a_single_value_come_back(coder, value):
+    """All zero, or one symbol everywhere: alphabets that need no bits at all."""
+    model = ModelSpec.of("lenet5", image_size=16, num_classes=3).build()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(value)
+    data, parts = container.encode(model, coder)
+    again = container.decode(data)
+    assert sum(parts.values()) == len(data) < 20_000
+    assert all((p == value).all() for p in again.parameters())
+
+
 def test_a_file_that_is_not_the_network_is_noticed(state, monkeypatch):
     squeezed(state)
     wrong = container.decode(container.encode(state.model)[0])
