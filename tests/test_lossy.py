@@ -103,6 +103,12 @@ def test_later_columns_make_up_for_the_rounding_of_earlier_ones():
     assert float(errors[1]) == pytest.approx(found.error, rel=0.02)
 
 
+def test_a_covariance_that_is_none_is_mended():
+    broken = torch.diag(torch.tensor([1.0, 1.0, -1e-7]))
+    triangle = rounding.factor(broken)
+    assert torch.isfinite(triangle).all() and (triangle.diagonal() > 0).all()
+
+
 def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(64, 32, generator=generator)

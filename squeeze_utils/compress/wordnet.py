@@ -118,13 +118,16 @@ def classes() -> tuple[str, ...]:
 
 
 def class_of(folder: str) -> int:
-    """The class that a folder's name stands for: a WordNet id or a name, in any case."""
+    """The class that a folder's name stands for: a WordNet id, or a name with or without case."""
     if folder in IDS:
         return IDS.index(folder)
-    plain = folder.lower().replace("_", " ")
-    names = [name.lower().replace("_", " ") for name in classes()]
-    if plain in names:
+    names = [name.replace("_", " ") for name in classes()]
+    plain = folder.replace("_", " ")
+    if plain in names:  # a cardigan is a garment, a Cardigan a dog
         return names.index(plain)
+    lower = [name.lower() for name in names]
+    if plain.lower() in lower:
+        return lower.index(plain.lower())
     raise ValueError(
         f"{folder!r} is no class of ImageNet; folders are named by WordNet id (n01440764) or by "
         "class name (tench)"

@@ -77,7 +77,7 @@ def frontier(
     if images.ndim != 4 or len(images) < 2:
         raise ValueError(f"images must be at least two (n, c, h, w), got {tuple(images.shape)}")
     images = images.float().contiguous(memory_format=torch.channels_last)
-    with tqdm(total=2 + PASSES + len(targets), desc="squeeze", disable=not progress) as bar:
+    with tqdm(total=1 + PASSES + len(targets), desc="squeeze", disable=not progress) as bar:
         layers = learn(original, images, seed)
         bar.update()
         price = 1e-6

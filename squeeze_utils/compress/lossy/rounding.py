@@ -42,8 +42,13 @@ def factor(covariance: Tensor) -> Tensor:
     Rounding column j by e costs (e / U[j, j])^2 once all later columns have taken over what they
     can, which they do by -e U[j, later] / U[j, j].
     """
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance.double()))
-    return torch.linalg.cholesky(inverse, upper=True).float()
+    wanted = covariance.double()
+    lower, failed = torch.linalg.cholesky_ex(wanted)
+    if failed:  # rounding has made it indefinite: the inputs hardly vary
+        values, vectors = torch.linalg.eigh(wanted)
+        wanted = (vectors * values.clamp(min=1e-8 * float(values.max()))) @ vectors.T
+        lower = torch.linalg.cholesky(wanted)
+    return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True).float()
 
 
 def step_for(price: float, triangle: Tensor, weight: Tensor) -> float:
