@@ -46,6 +46,15 @@ def test_every_committed_file_computes_what_its_checkpoint_does(form, name):
     assert found["relative"] < (0.005 if "16" in form else 0.1)
 
 
+def test_opening_a_litert_file_says_nothing_and_keeps_standard_error(capfd):
+    need_runtime("tflite")
+    open_runner(files.path_of(CHECKPOINT, "int8.tflite"))(images(1))
+    assert capfd.readouterr().err == ""
+    sys.stderr.write("still here")
+    sys.stderr.flush()
+    assert capfd.readouterr().err == "still here"
+
+
 def test_every_committed_file_is_the_one_that_its_description_names():
     import hashlib
 

@@ -6,7 +6,8 @@ LiteRT file starts without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,9 @@ def _onnx(path: Path, threads: int) -> Runner:
 def _litert(path: Path, threads: int) -> Runner:
     library = need("ai_edge_litert", "ai_edge_litert.interpreter")
     try:
-        interpreter = library.Interpreter(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with _silence():
+            interpreter = library.Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelFileError(f"{path.name} is not a LiteRT model: {_first_line(error)}") from error
     given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
@@ -103,6 +105,21 @@ def _litert(path: Path, threads: int) -> Runner:
         return from_grid(interpreter.get_tensor(made["index"]), made)
 
     return Runner(path.stem, threads, int(given["shape"][0]), run)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing reaches standard error: LiteRT announces its delegate there, past Python."""
+    import os
+
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def to_grid(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
