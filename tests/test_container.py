@@ -139,6 +139,45 @@ def test_thousands_of_damaged_files_are_refused(whole):
         assert bytes(data) == whole or outcome(bytes(data)) == "refused"
 
 
+@torch.no_grad()
+def imagenet_like(rounded: bool) -> nn.Module:
+    """Narrow, padded at its end: codebooks as in the released file, or grids and halves."""
+    torch.manual_seed(0)
+    model = build("squeezenet_small", width=0.0625, norm="none", last_padding=1).eval()
+    for p in model.parameters():
+        if p.ndim == 1:
+            p.copy_(torch.randn(p.shape).half() if rounded else torch.randn(p.shape))
+        else:
+            numbers = (p / p.std() * 2).round() * (torch.rand(p.shape) < 0.4)
+            book = torch.randn(64).sort().values
+            p.copy_(numbers * 0.03125 if rounded else book[numbers.long() + 32] * (numbers != 0))
+    return model
+
+
+@pytest.mark.parametrize("rounded", [False, True], ids=["codebooks", "grids and halves"])
+def test_damaged_files_of_the_imagenet_kind_are_refused(rounded):
+    model = imagenet_like(rounded)
+    data, _ = encode(model)
+    assert same_state(decode(data), model)
+    kinds = {form for name, form in forms_in(model)}
+    assert ("grid" if rounded else "codebook") in kinds
+    chance = random.Random(2)
+    for _ in range(100):
+        broken = bytearray(data)
+        broken[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        assert outcome(bytes(broken)) == "refused"
+        assert outcome(data[: chance.randrange(len(data))]) == "refused"
+
+
+def forms_in(model: nn.Module) -> list[tuple[str, str]]:
+    """Name and chosen form of every tensor."""
+    found = []
+    for name, tensor in model.state_dict().items():
+        values = tensor.float().numpy().reshape(-1) + 0  # minus zero is zero
+        found.append((name, container._smallest(values, len(tensor), "best")[0].kind))
+    return found
+
+
 def test_hostile_files_with_right_checksums_are_refused_or_read(whole, monkeypatch):
     """An attacker can compute checksums: without them, decoders must refuse or give some model."""
     monkeypatch.setattr(bits, "checksum", lambda data: b"\0\0\0\0")
