@@ -57,7 +57,7 @@ test: $(STAMP)
 	SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m pytest -q -n $(WORKERS)
 	SQUEEZE_SCALE=$(SCALE) SQUEEZE_FIGURES="$(CURDIR)/$(BUILD)/figures" \
 		"$(BIN)/python" -m pytest -q -n $(WORKERS) --dist loadfile \
-		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 check: $(STAMP)
 	@"$(BIN)/python" -m squeeze_utils.series check

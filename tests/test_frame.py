@@ -188,7 +188,7 @@ def test_make_test_runs_all_the_checks(stub_project):
     assert status == 0, output
     checks = [call for call in calls if "pip" not in call][2:]
     assert [call.split()[1] for call in checks] == ["ruff", "ruff", "pytest", "pytest"]
-    assert "--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks" in checks[3]
+    assert "--nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks" in checks[3]
 
 
 def test_a_reference_run_needs_a_study(stub_project):
