@@ -57,7 +57,7 @@ def sweep(scale: Scale) -> Study:
 def training(scale: Scale) -> Study:
     """After training against training with rounding in the loop, activations at 8 bits."""
     how: dict[str, Any] = {"lr": 1e-3, "optimizer": "adamw", "weight_decay": 0.01}
-    plain = retrain(scale, (2, 1), **how)
+    plain = retrain(scale, (1, 1), **how)
     settings = {name: value for name, value in vars(plain).items()}
     start = begin(scale, 8)
     arms = list(each_seed(scale, (*start, plain), method="float, trained on", weights=FLOAT))
@@ -103,7 +103,7 @@ def mixed(scale: Scale) -> Study:
     for bits in scale.pick((3,), (4, 3)):
         kinds: dict[str, Step] = {
             "all layers alike": QuantizeWeights(bits),
-            "each its own": MixedBits(bits),
+            "each its own": MixedBits(bits, images=scale.pick(128, 256)),
         }
         for kind, step in kinds.items():
             recipe = (*begin(scale, 8), step, CorrectBias(IMAGES), Encode())
