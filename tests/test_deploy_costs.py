@@ -163,6 +163,24 @@ def test_measurements_are_kept_with_the_instructions_of_the_processor(tmp_path, 
     assert row["file_bytes"] == way["ONNX Runtime, int8"].path.stat().st_size
 
 
+def test_every_form_is_scored_against_torch(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from tests.tiny import tiny_set
+
+    images = tiny_set(classes=10, channels=3, size=32)
+    monkeypatch.setattr(bench, "load", lambda name, size: images)
+    monkeypatch.setattr(files, "NAMES", (CHECKPOINT,))
+    monkeypatch.setattr("squeeze_utils.measured.path_of", lambda name: tmp_path / f"{name}.json")
+    assert command.main(["accuracy"]) == 0
+    kept = measured.read("deploy/accuracy")
+    assert kept.about["images"] == len(images.test)
+    rows = {(row["runtime"], row["form"]): row for row in kept.rows}
+    assert rows["torch", "float32"]["same_answer"] == 100
+    assert rows["ONNX Runtime", "float32"]["relative"] < 1e-5
+    assert rows["ONNX Runtime", "int8"]["bytes"] < 0.3 * rows["ONNX Runtime", "float32"]["bytes"]
+    assert ("ONNX Runtime", "int8, weights of 8 bits") in rows
+
+
 @pytest.mark.parametrize(
     ("info", "said"),
     [
