@@ -50,12 +50,13 @@ EPOCHS = {  # dense, pruning, tuning
 def model(name: str, scale: Scale) -> ModelSpec:
     """A network of the chapter; at quick scale for digits of 16 pixels."""
     small = scale.pick({"image_size": 16}, {})
+    vgg11 = {"num_classes": 10, "image_size": 32, **scale.pick({"in_channels": 1}, {})}
     known: dict[str, tuple[str, dict[str, Any]]] = {
         "LeNet-300-100": ("lenet_300_100", small),
         "LeNet-5": ("lenet5", small),
         "SqueezeNet": ("squeezenet_small", {"num_classes": 10}),
-        "VGG-11": ("vgg11", {"num_classes": 10, "image_size": 32}),
-        "VGG-11 with Fire": ("vgg11", {"num_classes": 10, "image_size": 32, "fire": True}),
+        "VGG-11": ("vgg11", vgg11),
+        "VGG-11 with Fire": ("vgg11", {**vgg11, "fire": True}),
     }
     built, options = known[name]
     return ModelSpec.of(built, **options)
@@ -136,17 +137,18 @@ def squeezenet() -> dict[str, tuple[Step, ...]]:
     }
 
 
-def vgg() -> dict[str, tuple[Step, ...]]:
+def vgg(scale: Scale) -> dict[str, tuple[Step, ...]]:
     """VGG-11 for CIFAR-10, one seed: hours on two cores, half an hour on a GPU."""
-    first = Train(30, lr=0.05, **PHOTOS)
+    how, (dense, prune, tune) = scale.pick((QUICK, (2, 2, 1)), (PHOTOS, (30, 15, 2)))
+    first = Train(dense, lr=scale.pick(3e-3, 0.05), **how)
     gradual = Gradual(0.95, end=0.6, per_layer=(("features.0.weight", 0.3),))
     return {
         "dense": (first,),
         "ours": (
             first,
-            Train(15, lr=0.02, schedule="linear", during=(gradual,), **PHOTOS),
+            Train(prune, lr=scale.pick(2e-3, 0.02), schedule="linear", during=(gradual,), **how),
             Share(4),
-            TuneCentroids(2, lr=1e-3, **PHOTOS),
+            TuneCentroids(tune, lr=1e-3, **how),
             MergeStatistics(),
             Halve(),
             Encode(details=True),
@@ -176,11 +178,10 @@ def deep_compression(scale: Scale) -> Study:
 
 
 def large(scale: Scale) -> Study:
-    """VGG-11 and VGG-11 of Fire modules, at reference scale only."""
-    arms = []
-    if scale.name == "reference":
-        for name in ("VGG-11", "VGG-11 with Fire"):
-            arms += _arms(name, scale, photos(), vgg(), (0,))
+    """VGG-11 and VGG-11 of Fire modules; the digits of the quick scale have 32 pixels here."""
+    images, arms = scale.pick(DataSpec(), photos()), []
+    for name in ("VGG-11", "VGG-11 with Fire"):
+        arms += _arms(name, scale, images, vgg(scale), (0,))
     return Study("deep_compression_vgg", "and VGG-11, with and without Fire modules?", arms)
 
 
