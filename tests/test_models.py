@@ -15,6 +15,7 @@ from squeeze_utils.models import (
     build,
 )
 from squeeze_utils.models.layers import BlurPool, MixedPool, pooling
+from squeeze_utils.models.squeezenet import initialise
 
 THIN = {"width": 0.125, "in_channels": 1}
 
@@ -256,6 +257,20 @@ def test_the_fire_forms_replace_the_convolutions():
     assert [m.out_channels for m in lenet.features if isinstance(m, Fire)] == [20, 50]
     assert lenet.classifier[0].in_features == original.classifier[0].in_features
     assert parameters(lenet.features) < parameters(original.features)
+
+
+def test_a_stack_without_a_last_layer_can_be_initialised_and_one_without_memory_is_left_alone():
+    stack = nn.Sequential(nn.Conv2d(64, 64, 3), nn.Conv2d(64, 64, 1))
+    initialise(stack, last=None)
+    for conv in stack:
+        assert float(conv.weight.std()) == pytest.approx(
+            (2 / conv.weight[0].numel()) ** 0.5, rel=0.1
+        )
+        assert not conv.bias.any()
+    with torch.device("meta"):
+        empty = nn.Conv2d(3, 3, 1)
+    initialise(empty, last=None)
+    assert empty.weight.is_meta
 
 
 def test_the_same_seed_builds_the_same_weights():

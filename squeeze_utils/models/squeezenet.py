@@ -202,9 +202,9 @@ class SqueezeNet(nn.Module):
         return self.classifier(self.features(x)).flatten(1)
 
 
-def initialise(model: nn.Module, last: nn.Module, gain: float = 2**0.5) -> None:
+def initialise(model: nn.Module, last: nn.Module | None, gain: float = 2**0.5) -> None:
     """Convolutions uniform with deviation gain / sqrt(fan in), zero biases; `last` with 0.01."""
-    if last.weight.is_meta:  # has no memory to fill
+    if any(p.is_meta for p in model.parameters()):  # has no memory to fill
         return
     for module in model.modules():
         if module is last:
