@@ -141,6 +141,14 @@ def test_a_grid_has_one_step_or_one_for_each_row():
     assert forms.grid(values("shared"), 6) is None
 
 
+@pytest.mark.parametrize("numbers", [[0, 9, -35, 91, 22, 13], [0, 500, -311, 7], [6, -10, 15]])
+def test_a_grid_is_found_where_no_two_values_are_neighbours(numbers):
+    row = np.array(numbers, np.float32) * np.float32(0.0123)
+    form = forms.grid(row, 1)
+    assert form is not None and same_bits(rebuilt(form), row)
+    assert forms.grid(np.random.default_rng(0).normal(size=9).astype(np.float32), 1) is None
+
+
 def test_zero_is_a_symbol_of_its_own_where_it_occurs_and_minus_zero_is_another():
     tensor = np.array([0.0, -0.0, 1.0, 1.0] * 8, np.float32)
     book = forms.codebook(tensor)

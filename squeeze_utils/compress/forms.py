@@ -14,7 +14,8 @@ import numpy as np
 from .bits import ContainerError, Reader, varint
 
 FEW = 1 << 16  # a codebook has at most that many entries
-LEVELS = 1 << 8  # a grid has at most that many steps
+LEVELS = 1 << 10  # a grid has at most that many steps
+SIEVE = 8  # sizes that a step is tried on before all are
 
 
 @dataclass(frozen=True)
@@ -93,21 +94,29 @@ def _steps(row: np.ndarray) -> tuple[float, np.ndarray] | None:
     levels = np.unique(row)
     if len(levels) > LEVELS or not np.isfinite(levels).all():
         return None
-    largest = levels[np.abs(levels).argmax()]
-    if largest == 0:
-        candidates = np.zeros(1, np.float32)
-    else:
-        gaps = np.diff(np.unique(np.append(levels, np.float32(0))))
-        about = np.round(np.abs(largest) / gaps.min())
-        whole = np.clip(about + np.arange(-2, 3), 1, LEVELS)
-        candidates = (np.abs(largest) / whole).astype(np.float32)
-    near = [np.nextafter(candidates, np.float32(end)) for end in (0, np.inf)]
-    for scale in np.concatenate([candidates, *near]):
-        numbers = np.round(row / scale).astype(np.int64) if scale else np.zeros(len(row), np.int64)
-        again = numbers.astype(np.float32) * scale
-        if np.array_equal(again.view(np.uint32), row.view(np.uint32)):
-            return float(scale), numbers
+    for step in _possible_steps(np.abs(levels[levels != 0])):
+        for scale in (step, *(np.nextafter(step, np.float32(end)) for end in (0, np.inf))):
+            if _is_grid(levels, scale) and _is_grid(row, scale):  # a row may hold -0.0 too
+                return float(scale), _numbers(row, scale)
     return None
+
+
+def _possible_steps(sizes: np.ndarray) -> np.ndarray:
+    """Whole fractions of the largest of `sizes` of which some others are multiples, nearly."""
+    if not len(sizes):
+        return np.zeros(1, np.float32)
+    fractions = (sizes.max() / np.arange(1, LEVELS)).astype(np.float32)
+    multiples = sizes[:SIEVE, None] / np.maximum(fractions, np.finfo(np.float32).tiny)
+    return fractions[(np.abs(multiples - np.round(multiples)) < 1e-3).all(0)]
+
+
+def _numbers(values: np.ndarray, scale: np.float32) -> np.ndarray:
+    return np.round(values / scale).astype(np.int64) if scale else np.zeros(len(values), np.int64)
+
+
+def _is_grid(values: np.ndarray, scale: np.float32) -> bool:
+    again = _numbers(values, scale).astype(np.float32) * scale
+    return np.array_equal(again.view(np.uint32), values.view(np.uint32))
 
 
 def forms(values: np.ndarray, rows: int) -> Iterator[Form]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MOST = 127  # a multiple of the step lies between -MOST and MOST
+MOST = 511  # a multiple of the step lies between -MOST and MOST
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
 BLOCK = 32  # columns after which the rest is brought up to date
