@@ -25,6 +25,7 @@ ORDER = (
     "anatomy",
     "step",
     "signals",
+    "muon",
     "optim",
     "evaluation",
     "train",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils import optim
+from squeeze_utils.runtime import precision
 from squeeze_utils.train import Train
 
 LR, DECAY, STEPS = 0.01, 0.1, 50
@@ -91,7 +92,8 @@ def lion(w: Tensor, g: Tensor, memory: dict, decay: float) -> Tensor:
 
 def muon(w: Tensor, g: Tensor, memory: dict, decay: float) -> Tensor:
     memory["v"] = torch.lerp(g, memory.get("v", torch.zeros_like(g)), 0.95)
-    x = torch.lerp(g, memory["v"], 0.95).bfloat16().T  # 4 rows, 6 columns
+    number = torch.bfloat16 if precision() == "bfloat16" else g.dtype
+    x = torch.lerp(g, memory["v"], 0.95).to(number).T  # 4 rows, 6 columns
     x = x / x.norm()
     for _ in range(5):
         gram = x @ x.T
