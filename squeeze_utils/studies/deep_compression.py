@@ -105,9 +105,9 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
 PHOTOS: dict[str, Any] = {"shift": 3, "flip": True}
 
 
-def photos(train_limit: int | None = None) -> DataSpec:
-    """CIFAR-10, or a part of its training images."""
-    return DataSpec("cifar10", train_limit=train_limit)
+def photos() -> DataSpec:
+    """CIFAR-10, all 45,000 training images."""
+    return DataSpec("cifar10")
 
 
 def _expand3x3(spec: ModelSpec) -> list[str]:
@@ -127,9 +127,9 @@ def squeezenet() -> dict[str, tuple[Step, ...]]:
         "dense": (first,),
         "ours": (
             first,
-            Train(2, lr=0.01, schedule="linear", during=(gradual,), **PHOTOS),
+            Train(10, lr=0.02, schedule="linear", during=(gradual,), **PHOTOS),
             Share(4, per_layer=tuple((name, 3) for name in large)),
-            TuneCentroids(1, lr=1e-3, **PHOTOS),
+            TuneCentroids(2, lr=1e-3, **PHOTOS),
             MergeStatistics(),
             Halve(),
             Encode(details=True),
@@ -173,7 +173,7 @@ def deep_compression(scale: Scale) -> Study:
     for name in LAYERS:
         arms += _arms(name, scale, digits(scale), lenet(name, scale), seeds)
     if scale.name == "reference":
-        arms += _arms("SqueezeNet", scale, photos(15_000), squeezenet(), seeds)
+        arms += _arms("SqueezeNet", scale, photos(), squeezenet(), seeds)
     return Study("deep_compression", "how small a file does each network fit into?", arms)
 
 
