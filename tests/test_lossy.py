@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from squeeze_utils.compress import container
-from squeeze_utils.compress.lossy import frontier, inputs, rounding, squeeze
+from squeeze_utils.compress.lossy import (
+    Squeezed,
+    frontier,
+    inputs,
+    pipeline,
+    rounding,
+    squeeze,
+)
 from squeeze_utils.models import build
 
 OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
@@ -25,6 +32,15 @@ def model() -> nn.Module:
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
     return torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def squeezed(model, images) -> Squeezed:
+    return squeeze(model, images, dense_bytes(model) // 8)
+
+
+def dense_bytes(model: nn.Module) -> int:
+    return 4 * sum(p.numel() for p in model.parameters())
 
 
 def test_windows_times_weights_are_the_convolution():
@@ -54,14 +70,15 @@ def test_a_layer_sees_what_the_network_hands_it(model, images):
             x = inputs.run(stage, x)
 
 
-def test_one_frontier_learns_once_and_keeps_to_every_target(model, images):
-    dense = 4 * sum(p.numel() for p in model.parameters())
-    targets = [dense // 6, dense // 8]
+def test_one_frontier_learns_once_and_keeps_to_every_target(model, images, squeezed):
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    targets = [dense_bytes(model) // 8, dense_bytes(model) // 12]
     plans = []
     found = list(frontier(model, images, targets, on_plan=plans.append))
     assert len(plans) == 1 and all(value > 0 for value in plans[0].values())
     assert all(len(f.data) <= target for f, target in zip(found, targets, strict=True))
-    assert found[0].data == squeeze(model, images, targets[0]).data
+    assert found[0].data == squeezed.data  # repeatable
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
 def test_stages_hold_every_convolution_once(model):
@@ -127,26 +144,32 @@ def test_a_layer_of_zeros_stays_zero():
     assert not found.numbers.any() and found.error == 0
 
 
-def test_the_file_fits_says_what_was_done_and_gives_the_same_outputs(model, images):
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    dense = 4 * sum(p.numel() for p in model.parameters())
-    target = dense // 6
-    found = squeeze(model, images, target)
-    assert 0.9 * target < len(found.data) <= target
-    assert sum(found.parts.values()) == len(found.data)
-    decoded = container.decode(found.data)
-    assert torch.equal(decoded(images), found.model.eval()(images))
-    assert [fact["weights"] for fact in found.layers] == [
+def test_mirrored_pictures_are_learned_from_too(model, images, monkeypatch):
+    seen = []
+
+    def learn(original: nn.Module, x: torch.Tensor, seed: int) -> None:
+        seen.append(x)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "learn", learn)
+    with pytest.raises(KeyboardInterrupt):
+        squeeze(model, images, 20_000)
+    assert torch.equal(seen[0], torch.cat([images, images.flip(3)]))
+
+
+def test_the_file_fits_says_what_was_done_and_gives_the_same_outputs(model, images, squeezed):
+    target = dense_bytes(model) // 8
+    assert 0.9 * target < len(squeezed.data) <= target
+    assert sum(squeezed.parts.values()) == len(squeezed.data)
+    decoded = container.decode(squeezed.data)
+    assert torch.equal(decoded(images), squeezed.model.eval()(images))
+    assert [fact["weights"] for fact in squeezed.layers] == [
         m.weight.numel() for m in model.modules() if isinstance(m, nn.Conv2d)
     ]
-    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    again = squeeze(model, images, target)
-    assert again.data == found.data  # repeatable
 
 
-def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, images):
-    dense = 4 * sum(p.numel() for p in model.parameters())
-    found = squeeze(model, images, dense // 8)
+def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, images, squeezed):
+    found = squeezed
     with torch.no_grad():
         wanted = model(images)
         error = (found.model(images) - wanted).square().mean()

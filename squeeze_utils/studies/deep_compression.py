@@ -21,6 +21,7 @@ from ..scale import Scale
 from ..step import Step
 from ..study import Arm, Study
 from ..train import Train
+from ..tuned import MUON
 
 SEEDS = (0, 1, 2)
 MNIST: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 256, "shift": 1}
@@ -127,7 +128,7 @@ def squeezenet() -> dict[str, tuple[Step, ...]]:
         "dense": (first,),
         "ours": (
             first,
-            Train(10, lr=0.02, schedule="linear", during=(gradual,), **PHOTOS),
+            Train(8, lr=0.02, schedule="linear", during=(gradual,), **MUON, **PHOTOS),
             Share(4, per_layer=tuple((name, 3) for name in large)),
             TuneCentroids(2, lr=1e-3, **PHOTOS),
             MergeStatistics(),

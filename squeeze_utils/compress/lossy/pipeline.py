@@ -74,6 +74,11 @@ def frontier(
     original = deepcopy(check_chain(model)).eval().to(memory_format=torch.channels_last)
     for target in targets:
         whole_number("target_bytes", target, 1)
+        if target <= _rest(original):
+            raise ValueError(
+                f"{target:,} bytes cannot be reached: without any weight "
+                f"there are about {_rest(original):,}"
+            )
     if images.ndim != 4 or len(images) < 2:
         raise ValueError(f"images must be at least two (n, c, h, w), got {tuple(images.shape)}")
     images = torch.cat([images, images.flip(3)]).float()  # mirrored, a picture shows more
