@@ -9,7 +9,6 @@ from squeeze_utils.compress.lossy import (
     Squeezed,
     frontier,
     inputs,
-    pipeline,
     rounding,
     squeeze,
 )
@@ -142,19 +141,6 @@ def test_a_higher_price_needs_fewer_bits_and_makes_more_zeros():
 def test_a_layer_of_zeros_stays_zero():
     found = rounding.round_layer(torch.zeros(4, 6), rounding.factor(torch.eye(6)), 1e-6)
     assert not found.numbers.any() and found.error == 0
-
-
-def test_mirrored_pictures_are_learned_from_too(model, images, monkeypatch):
-    seen = []
-
-    def learn(original: nn.Module, x: torch.Tensor, seed: int) -> None:
-        seen.append(x)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pipeline, "learn", learn)
-    with pytest.raises(KeyboardInterrupt):
-        squeeze(model, images, 20_000)
-    assert torch.equal(seen[0], torch.cat([images, images.flip(3)]))
 
 
 def test_the_file_fits_says_what_was_done_and_gives_the_same_outputs(model, images, squeezed):

@@ -66,6 +66,8 @@ def test_pictures_are_found_drawn_and_labelled(tmp_path, photo, ours):
     assert len({tuple(pictures.draw(paths, 4, seed)) for seed in range(9)}) > 1
     assert pictures.draw(paths, 50, 0) == paths
     assert [len(x) for x in pictures.batches(paths, ours)] == [6]
+    images = pictures.calibration(paths, ours)
+    assert len(images) == 12 and torch.equal(images[6:], images[:6].flip(3))
     assert judging.outputs(ours, paths).shape == (6, 1000)
     with pytest.raises(ValueError, match="at least two pictures"):
         pictures.draw(paths, 1, 0)

@@ -72,7 +72,7 @@ def _make(chosen: argparse.Namespace) -> None:
         print(f"{chosen.output}: {size:,} bytes, every weight as it was")
         return
     paths = pictures.draw(pictures.find(chosen.calibrate), chosen.images, chosen.seed)
-    images = torch.cat(list(pictures.batches(paths, model)))
+    images = pictures.calibration(paths, model)
     found = squeeze(model, images, chosen.target_bytes, chosen.seed, progress=True)
     container.save(found.model, chosen.output)
     print(f"{chosen.output}: {len(found.data):,} bytes, calibrated on {len(paths)} pictures")

@@ -127,7 +127,7 @@ def _record_network(name: str, paths: Sequence[Path], labels: Tensor) -> Iterato
     }
     for half in (0, 1):
         calibrating, judged = paths[half::2], slice(1 - half, None, 2)
-        images = torch.cat(list(pictures.batches(calibrating, model)))
+        images = pictures.calibration(calibrating, model)
         start = time.perf_counter()
         makes = frontier(model, images, TARGETS[name], progress=True)
         for target, found in zip(TARGETS[name], makes, strict=True):
@@ -135,7 +135,9 @@ def _record_network(name: str, paths: Sequence[Path], labels: Tensor) -> Iterato
             after = judging.outputs(found.model, paths[judged])
             verdict = judging.judge(after, scores[judged], labels[judged])
             facts = {"half": half, "target": target, "bytes": len(found.data)}
-            rows.append({**facts, "calibrated": len(images), "seconds": seconds, **asdict(verdict)})
+            rows.append(
+                {**facts, "calibrated": len(calibrating), "seconds": seconds, **asdict(verdict)}
+            )
             if half == 0 and target == TARGETS[name][0]:
                 yield _record_inside(name, found)
                 yield _record_examples(name, paths[judged], labels[judged], scores[judged], after)

@@ -87,3 +87,9 @@ def batches(paths: Sequence[Path], model: nn.Module) -> Iterator[Tensor]:
     """The pictures as `model` takes them, a few at a time."""
     for start in range(0, len(paths), BATCH):
         yield torch.stack([load(path, model) for path in paths[start : start + BATCH]])
+
+
+def calibration(paths: Sequence[Path], model: nn.Module) -> Tensor:
+    """Pictures that show `model` what it will see: each as it is, and mirrored."""
+    images = torch.cat(list(batches(paths, model)))
+    return torch.cat([images, images.flip(3)])

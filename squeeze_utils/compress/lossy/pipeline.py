@@ -81,8 +81,7 @@ def frontier(
             )
     if images.ndim != 4 or len(images) < 2:
         raise ValueError(f"images must be at least two (n, c, h, w), got {tuple(images.shape)}")
-    images = torch.cat([images, images.flip(3)]).float()  # mirrored, a picture shows more
-    images = images.contiguous(memory_format=torch.channels_last)
+    images = images.float().contiguous(memory_format=torch.channels_last)
     with tqdm(total=1 + PASSES + len(targets), desc="squeeze", disable=not progress) as bar:
         layers = learn(original, images, seed)
         bar.update()
