@@ -1,4 +1,4 @@
-"""Muon for networks of convolutions, in the number format that the processor is fast in."""
+"""Muon for matrices, in the number format that the processor is fast in."""
 
 from __future__ import annotations
 
@@ -16,52 +16,7 @@ ITERATIONS = 5
 SMALLEST = 1e-7
 
 
-class ConvMuon(Optimizer):
-    """Muon for every weight of two or more dimensions, AdamW for biases and norm parameters.
-
-    torch's Muon takes matrices only; a convolution's weight is handed to it as the matrix
-    (outputs, inputs x height x width), a view of the same memory. Updates are scaled to the
-    root mean square of AdamW's, so that both parts share one learning rate.
-    """
-
-    def __init__(self, groups: list[dict], lr: float) -> None:
-        super().__init__(groups, {"lr": lr, "weight_decay": 0.0})
-        self._inner: list[tuple[dict, Optimizer, list[tuple[Tensor, Tensor]]]] = []
-        for group in self.param_groups:
-            decay = group["weight_decay"]
-            large = [(p, _matrix(p)) for p in group["params"] if p.ndim >= 2]
-            small = [(p, p) for p in group["params"] if p.ndim < 2]
-            if large:
-                views = [view for _, view in large]
-                self._inner.append((group, _for_matrices(views, lr, decay), large))
-            if small:
-                adamw = torch.optim.AdamW([p for p, _ in small], lr, weight_decay=decay)
-                self._inner.append((group, adamw, small))
-
-    def step(self, closure: None = None) -> None:
-        """One step of both parts at their group's learning rate."""
-        for group, inner, pairs in self._inner:
-            for parameter, view in pairs:
-                if view is not parameter:
-                    view.grad = None if parameter.grad is None else _as_matrix(parameter.grad)
-            for own in inner.param_groups:
-                own["lr"] = group["lr"]
-            inner.step()
-
-
-def _as_matrix(weight: Tensor) -> Tensor:
-    return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight.flatten(1)
-
-
-def _matrix(weight: Tensor) -> Tensor:
-    view = _as_matrix(weight.detach())
-    if view.untyped_storage().data_ptr() != weight.untyped_storage().data_ptr():
-        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        view = _as_matrix(weight.detach())
-    return view.requires_grad_()
-
-
-def _for_matrices(matrices: list[Tensor], lr: float, decay: float) -> Optimizer:
+def muon(matrices: list[Tensor], lr: float, decay: float) -> Optimizer:
     """torch's Muon where bfloat16, its only number format, is an instruction; else ours."""
     if precision("auto", matrices[0].device) == "bfloat16":
         return torch.optim.Muon(matrices, lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")

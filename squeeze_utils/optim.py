@@ -12,10 +12,54 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .models.layers import choose, whole_number
-from .muon import ConvMuon
+from .muon import muon
 
 Maker = Callable[[list[dict], float], Optimizer]
 Schedule = Callable[[float], float]
+
+
+class ConvMuon(Optimizer):
+    """Muon for every weight of two or more dimensions, AdamW for biases and norm parameters.
+
+    torch's Muon takes matrices only; a convolution's weight is handed to it as the matrix
+    (outputs, inputs x height x width), a view of the same memory. Updates are scaled to the
+    root mean square of AdamW's, so that both parts share one learning rate.
+    """
+
+    def __init__(self, groups: list[dict], lr: float) -> None:
+        super().__init__(groups, {"lr": lr, "weight_decay": 0.0})
+        self._inner: list[tuple[dict, Optimizer, list[tuple[Tensor, Tensor]]]] = []
+        for group in self.param_groups:
+            decay = group["weight_decay"]
+            large = [(p, _matrix(p)) for p in group["params"] if p.ndim >= 2]
+            small = [(p, p) for p in group["params"] if p.ndim < 2]
+            if large:
+                views = [view for _, view in large]
+                self._inner.append((group, muon(views, lr, decay), large))
+            if small:
+                adamw = torch.optim.AdamW([p for p, _ in small], lr, weight_decay=decay)
+                self._inner.append((group, adamw, small))
+
+    def step(self, closure: None = None) -> None:
+        """One step of both parts at their group's learning rate."""
+        for group, inner, pairs in self._inner:
+            for parameter, view in pairs:
+                if view is not parameter:
+                    view.grad = None if parameter.grad is None else _as_matrix(parameter.grad)
+            set_lr(inner.param_groups, group["lr"])
+            inner.step()
+
+
+def _as_matrix(weight: Tensor) -> Tensor:
+    return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight.flatten(1)
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    view = _as_matrix(weight.detach())
+    if view.untyped_storage().data_ptr() != weight.untyped_storage().data_ptr():
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        view = _as_matrix(weight.detach())
+    return view.requires_grad_()
 
 
 class PerturbedSGD(Optimizer):

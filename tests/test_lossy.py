@@ -5,13 +5,7 @@ import torch
 from torch import nn
 
 from squeeze_utils.compress import container
-from squeeze_utils.compress.lossy import (
-    Squeezed,
-    frontier,
-    inputs,
-    rounding,
-    squeeze,
-)
+from squeeze_utils.compress.lossy import Squeezed, frontier, inputs, rounding, squeeze
 from squeeze_utils.models import build
 
 OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
@@ -155,10 +149,9 @@ def test_the_file_fits_says_what_was_done_and_gives_the_same_outputs(model, imag
 
 
 def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, images, squeezed):
-    found = squeezed
     with torch.no_grad():
         wanted = model(images)
-        error = (found.model(images) - wanted).square().mean()
+        error = (squeezed.model(images) - wanted).square().mean()
         nearest = build("squeezenet_small", **OPTIONS).eval()
         for bits in range(8, 1, -1):  # the finest plain grid that fits
             for (_, p), (_, q) in zip(
@@ -166,7 +159,7 @@ def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, im
             ):
                 step = p.abs().max() / (2 ** (bits - 1) - 1)
                 q.copy_((p / step).round() * step if p.ndim == 4 else p.half().float())
-            if len(container.encode(nearest)[0]) <= len(found.data):
+            if len(container.encode(nearest)[0]) <= len(squeezed.data):
                 break
         assert error < 0.5 * (nearest(images) - wanted).square().mean()
 

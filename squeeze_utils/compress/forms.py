@@ -96,8 +96,11 @@ def _steps(row: np.ndarray) -> tuple[float, np.ndarray] | None:
         return None
     for step in _possible_steps(np.abs(levels[levels != 0])):
         for scale in (step, *(np.nextafter(step, np.float32(end)) for end in (0, np.inf))):
-            if _is_grid(levels, scale) and _is_grid(row, scale):  # a row may hold -0.0 too
-                return float(scale), _numbers(row, scale)
+            if _multiples(levels, scale) is None:
+                continue
+            numbers = _multiples(row, scale)  # a row may hold -0.0 too
+            if numbers is not None:
+                return float(scale), numbers
     return None
 
 
@@ -110,13 +113,13 @@ def _possible_steps(sizes: np.ndarray) -> np.ndarray:
     return fractions[(np.abs(multiples - np.round(multiples)) < 1e-3).all(0)]
 
 
-def _numbers(values: np.ndarray, scale: np.float32) -> np.ndarray:
-    return np.round(values / scale).astype(np.int64) if scale else np.zeros(len(values), np.int64)
-
-
-def _is_grid(values: np.ndarray, scale: np.float32) -> bool:
-    again = _numbers(values, scale).astype(np.float32) * scale
-    return np.array_equal(again.view(np.uint32), values.view(np.uint32))
+def _multiples(values: np.ndarray, scale: np.float32) -> np.ndarray | None:
+    """Whole numbers whose product with `scale` is `values`, bit for bit; None if none are."""
+    numbers = np.zeros(len(values), np.int64)
+    if scale:
+        numbers = np.round(values / scale).astype(np.int64)
+    again = numbers.astype(np.float32) * scale
+    return numbers if np.array_equal(again.view(np.uint32), values.view(np.uint32)) else None
 
 
 def forms(values: np.ndarray, rows: int) -> Iterator[Form]:

@@ -104,11 +104,7 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
 
 
 PHOTOS: dict[str, Any] = {"shift": 3, "flip": True}
-
-
-def photos() -> DataSpec:
-    """CIFAR-10, all 45,000 training images."""
-    return DataSpec("cifar10")
+CIFAR10 = DataSpec("cifar10")  # all 45,000 training images
 
 
 def _expand3x3(spec: ModelSpec) -> list[str]:
@@ -174,13 +170,13 @@ def deep_compression(scale: Scale) -> Study:
     for name in LAYERS:
         arms += _arms(name, scale, digits(scale), lenet(name, scale), seeds)
     if scale.name == "reference":
-        arms += _arms("SqueezeNet", scale, photos(), squeezenet(), seeds)
+        arms += _arms("SqueezeNet", scale, CIFAR10, squeezenet(), seeds)
     return Study("deep_compression", "how small a file does each network fit into?", arms)
 
 
 def large(scale: Scale) -> Study:
     """VGG-11 and VGG-11 of Fire modules; the digits of the quick scale have 32 pixels here."""
-    images, arms = scale.pick(DataSpec(), photos()), []
+    images, arms = scale.pick(DataSpec(), CIFAR10), []
     for name in ("VGG-11", "VGG-11 with Fire"):
         arms += _arms(name, scale, images, vgg(scale), (0,))
     return Study("deep_compression_vgg", "and VGG-11, with and without Fire modules?", arms)

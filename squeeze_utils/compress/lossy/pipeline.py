@@ -72,12 +72,12 @@ def frontier(
     What errors matter is measured at the first target.
     """
     original = deepcopy(check_chain(model)).eval().to(memory_format=torch.channels_last)
+    rest = _rest(original)
     for target in targets:
         whole_number("target_bytes", target, 1)
-        if target <= _rest(original):
+        if target <= rest:
             raise ValueError(
-                f"{target:,} bytes cannot be reached: without any weight "
-                f"there are about {_rest(original):,}"
+                f"{target:,} bytes cannot be reached: without any weight there are about {rest:,}"
             )
     if images.ndim != 4 or len(images) < 2:
         raise ValueError(f"images must be at least two (n, c, h, w), got {tuple(images.shape)}")
