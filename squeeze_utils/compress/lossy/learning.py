@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .inputs import Moments, convolutions, input_of, layers_of, places, run, stages, windows
-from .rounding import Rounded, factor
+from .rounding import Columns, Rounded
 
 BATCH = 25
 
@@ -18,7 +18,7 @@ class Learned:
     """What is known of a convolution.
 
     `weight` (rows, columns) and the `moments` of its windows; for each batch of images the places
-    `at` and the windows `seen` there; `triangle`, U of the covariance; `matters`: what a unit of
+    `at` and the windows `seen` there; `columns`, their covariance; `matters`: what a unit of
     squared error costs, at first in shares of the output's power, later in nats of divergence.
     """
 
@@ -26,7 +26,7 @@ class Learned:
     moments: Moments
     at: list[Tensor] = field(default_factory=list)
     seen: list[Tensor] = field(default_factory=list)
-    triangle: Tensor | None = None
+    columns: Columns | None = None
     matters: float = 1.0
     rounded: Rounded | None = None
 
@@ -49,5 +49,5 @@ def learn(original: nn.Module, images: Tensor, seed: int) -> dict[str, Learned]:
     for layer in found.values():
         covariance = layer.moments.covariance
         power = ((layer.weight @ covariance) * layer.weight).sum()
-        layer.triangle, layer.matters = factor(covariance), 1 / float(power.clamp(min=1e-12))
+        layer.columns, layer.matters = Columns.of(covariance), 1 / float(power.clamp(min=1e-12))
     return found

@@ -21,13 +21,13 @@ from ...models.layers import whole_number
 from .. import container
 from .inputs import Moments, check_chain, convolutions, input_of, layers_of, run, stages, windows
 from .learning import BATCH, Learned, learn
-from .rounding import FEW_ROUNDS, Rounded, factor, round_layer
+from .rounding import FEW_ROUNDS, Columns, Rounded, round_bias, round_layer
 
 JUDGED = 25  # calibration images on which the weight of a layer's error is measured
 PASSES = 2  # of measuring what errors matter, each at the prices that the one before led to
 TRIES = 4  # at the wanted size, once prices are known
 SEARCHES = 8  # of a price
-NEAR = 0.004  # of the wanted bytes that the size is aimed below
+NEAR = 0.0015  # of the wanted bytes that the size is aimed below
 
 
 @dataclass
@@ -124,13 +124,13 @@ def _round_all(layers: dict[str, Learned], price: float) -> float:
     """Round every layer by itself; the bytes that all their numbers need."""
     for layer in layers.values():
         bit = price / layer.matters
-        layer.rounded = round_layer(layer.weight, layer.triangle, bit, FEW_ROUNDS)
+        layer.rounded = round_layer(layer.weight, layer.columns, bit, FEW_ROUNDS)
     return sum(layer.rounded.bits for layer in layers.values()) / 8
 
 
 def _rest(model: nn.Module) -> int:
-    """About the bytes of a file that are no weights: biases as halves, heads, checksums."""
-    return 300 + sum(2 * len(conv.bias) + 20 for conv in convolutions(model).values())
+    """About the bytes of a file that are no weights: biases, heads, checksums."""
+    return 300 + sum(len(conv.bias) + 25 for conv in convolutions(model).values())
 
 
 def _weigh(original: nn.Module, layers: dict[str, Learned], images: Tensor) -> None:
@@ -186,7 +186,7 @@ def _within(
         smallest = min(smallest, len(data))
         if len(data) <= target_bytes and (best is None or len(data) > len(best.data)):
             best = Squeezed(model, data, parts, facts, price)
-        if target_bytes * (1 - 4 * NEAR) <= len(data) <= target_bytes:
+        if target_bytes * (1 - 2 * NEAR) <= len(data) <= target_bytes:
             break
         goal *= target_bytes * (1 - NEAR) / len(data)
     if best is None:
@@ -207,12 +207,12 @@ def _in_sequence(
         for name in (n for group in layers_of(stage) for n in group):
             layer, conv = layers[name], model.get_submodule(name)
             moments = _compare(layer, conv, [input_of(stage, name, x) for x in batches])
-            wanted, triangle = moments.corrected(layer.weight), factor(moments.covariance)
-            rounded = round_layer(wanted, triangle, price / layer.matters)
+            wanted, bit = moments.corrected(layer.weight), price / layer.matters
+            rounded = round_layer(wanted, Columns.of(moments.covariance), bit)
             mean, mean_original = moments.means
             outputs = layer.weight @ mean_original - rounded.weight @ mean
             conv.weight.data = rounded.weight.view_as(conv.weight)
-            conv.bias.data = (conv.bias + outputs).half().float()
+            conv.bias.data = round_bias(conv.bias + outputs, bit)
             facts.append(_facts(name, layer, rounded))
         batches = [run(stage, x) for x in batches]
     return model, facts

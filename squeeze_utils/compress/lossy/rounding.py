@@ -4,6 +4,7 @@ Column by column, as optimal brain quantization and GPTQ do (Frantar et al. 2022
 rounding one column makes, the columns still to come take over as far as the covariance of the
 inputs allows. Each weight goes to the multiple of the step that minimises error + price * bits,
 where the bits are those that an entropy coder will need: so zeros, being frequent, are cheap.
+Then every column has second thoughts, twice, now that the others are known.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 MOST = 511  # a multiple of the step lies between -MOST and MOST
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
+SWEEPS = 2  # of second thoughts
 BLOCK = 32  # columns after which the rest is brought up to date
 
 
@@ -36,6 +38,45 @@ class Rounded:
         return self.numbers.float() * self.step
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The covariance of what a layer sees, columns in the `order` in which they are rounded.
+
+    `triangle` is U of that order, see `factor`.
+    """
+
+    covariance: Tensor
+    order: Tensor
+    triangle: Tensor
+
+    @classmethod
+    def of(cls, covariance: Tensor) -> Columns:
+        """In the order that makes the curvatures alike."""
+        order = order_for(covariance)
+        ordered = covariance[order][:, order]
+        return cls(ordered, order, factor(ordered))
+
+
+def order_for(covariance: Tensor) -> Tensor:
+    """The order of columns: last the one that varies least, before it the next, and so on.
+
+    A column's curvature is the variance that the later columns leave of it. The product of all
+    curvatures is the same in every order, so their sum, and with it the error of a grid, is small
+    where they are alike: where columns that vary much come first and have many to lean on.
+    """
+    left = covariance.double().numpy().copy()
+    order: list[int] = []
+    variance = left.diagonal().copy()
+    for _ in range(len(left)):
+        at = int(variance.argmin())
+        order.append(at)
+        known = left[at] / np.sqrt(max(left[at, at], 1e-12))
+        left -= np.outer(known, known)
+        variance = left.diagonal().copy()
+        variance[order] = np.inf
+    return torch.tensor(order[::-1])
+
+
 def factor(covariance: Tensor) -> Tensor:
     """The upper triangular U with U^T U the inverse of the covariance.
 
@@ -51,16 +92,15 @@ def factor(covariance: Tensor) -> Tensor:
     return torch.linalg.cholesky(torch.cholesky_inverse(lower), upper=True).float()
 
 
-def step_for(price: float, triangle: Tensor, weight: Tensor) -> float:
-    """The step at which one more bit a weight is worth its `price`, as a half-precision number.
+def step_for(price: float, curvature: float, largest: float) -> float:
+    """The step at which one more bit a number is worth its `price`, as a half-precision number.
 
-    A grid of step s makes the error h s^2 / 12 in each weight (h the curvature, 1 / U[j, j]^2);
-    a bit more divides it by 4, so at the optimum price = 2 ln 2 * h s^2 / 12.
+    A grid of step s makes the error h s^2 / 12 in each number (h the curvature); a bit more
+    divides it by 4, so at the optimum price = 2 ln 2 * h s^2 / 12. `largest` is the largest size
+    of a number.
     """
-    curvature = float((1 / triangle.diagonal() ** 2).mean())
     fine = (6 * price / (log(2) * curvature)) ** 0.5
-    coarsest = float(weight.abs().max())
-    step = min(max(fine, coarsest / MOST), max(coarsest, 1e-6))
+    step = min(max(fine, largest / MOST), max(largest, 1e-6))
     return float(torch.tensor(step).half().clamp(min=1e-7))
 
 
@@ -70,36 +110,71 @@ def code_lengths(numbers: Tensor) -> Tensor:
     return -(counts / counts.sum()).log2()
 
 
-def round_layer(weight: Tensor, triangle: Tensor, price: float, rounds: int = ROUNDS) -> Rounded:
+def round_layer(
+    weight: Tensor, columns: Columns, price: float, rounds: int = ROUNDS, sweeps: int = SWEEPS
+) -> Rounded:
     """Round `weight` (rows, columns) at a `price` in error for a bit."""
-    step = step_for(price, triangle, weight)
-    numbers = (weight / step).round().clamp(-MOST, MOST).long()
-    error = 0.0
+    curvature = float((1 / columns.triangle.diagonal() ** 2).mean())
+    step = step_for(price, curvature, float(weight.abs().max()))
+    wanted = np.ascontiguousarray((weight[:, columns.order] / step).numpy().T)
+    numbers = np.rint(wanted).clip(-MOST, MOST)  # a column of weights is a row here
     for _ in range(rounds):
-        numbers, error = _by_columns(weight, triangle, step, price * code_lengths(numbers))
-    bits = code_lengths(numbers)[numbers + MOST].sum()
-    return Rounded(numbers, step, error, float(bits))
+        numbers = _by_columns(wanted, columns.triangle.numpy(), step, price * _lengths(numbers))
+    covariance = columns.covariance.numpy()
+    for _ in range(sweeps):
+        numbers = _again(wanted, numbers, covariance, step, price * _lengths(numbers))
+    missing = wanted - numbers
+    error = step**2 * float((missing * (covariance @ missing)).sum())
+    found = torch.empty_like(weight, dtype=torch.long)
+    found[:, columns.order] = torch.from_numpy(np.ascontiguousarray(numbers.T)).long()
+    bits = code_lengths(found)[found + MOST].sum()
+    return Rounded(found, step, error, float(bits))
+
+
+def round_bias(bias: Tensor, price: float) -> Tensor:
+    """A bias on its own grid: the weight of one more column, which always sees a one."""
+    step = step_for(price, 1.0, float(bias.abs().max()))
+    return (bias / step).round().clamp(-MOST, MOST) * step
+
+
+def _lengths(numbers: np.ndarray) -> np.ndarray:
+    return code_lengths(torch.from_numpy(numbers).long()).numpy()
 
 
 def _by_columns(
-    weight: Tensor, triangle: Tensor, step: float, costs: Tensor
-) -> tuple[Tensor, float]:
-    """Numbers (rows, columns) and the error. Later columns are brought up to date in blocks."""
-    left = np.ascontiguousarray((weight / step).numpy().T)  # a column of weights is a row here
-    upper, costs = triangle.numpy(), costs.numpy()
+    wanted: np.ndarray, upper: np.ndarray, step: float, costs: np.ndarray
+) -> np.ndarray:
+    """Numbers for `wanted`, in steps. Later columns are brought up to date in blocks."""
+    left, numbers = wanted.copy(), np.empty_like(wanted)
     passed_on = upper / np.diagonal(upper)[:, None]
     curvatures = (step / np.diagonal(upper)) ** 2
-    numbers, error = np.empty_like(left), 0.0
     for start in range(0, len(left), BLOCK):
         stop = min(start + BLOCK, len(left))
-        missing = np.empty((stop - start, len(weight)), np.float32)
         for j in range(start, stop):
             numbers[j] = _chosen(left[j], curvatures[j], costs)
-            missing[j - start] = left[j] - numbers[j]
-            left[j + 1 : stop] -= passed_on[j, j + 1 : stop, None] * missing[j - start]
-        left[stop:] -= passed_on[start:stop, stop:].T @ missing
-        error += float(curvatures[start:stop] @ (missing**2).sum(1))
-    return torch.from_numpy(np.ascontiguousarray(numbers.T)).long(), error
+            left[j + 1 : stop] -= passed_on[j, j + 1 : stop, None] * (left[j] - numbers[j])
+        left[stop:] -= passed_on[start:stop, stop:].T @ (left[start:stop] - numbers[start:stop])
+    return numbers
+
+
+def _again(
+    wanted: np.ndarray, numbers: np.ndarray, covariance: np.ndarray, step: float, costs: np.ndarray
+) -> np.ndarray:
+    """Every column chosen once more, with what is best for it given all others as they are now."""
+    numbers, variances = numbers.copy(), np.diagonal(covariance)
+    pulls = covariance @ (wanted - numbers)  # half the slope of the error
+    for start in range(0, len(numbers), BLOCK):
+        block = slice(start, min(start + BLOCK, len(numbers)))
+        before = numbers[block].copy()
+        for j in range(block.start, block.stop):
+            best = numbers[j] + pulls[j] / variances[j]
+            new = _chosen(best, variances[j] * step**2, costs)
+            pulls[block] -= np.outer(covariance[block, j], new - numbers[j])
+            numbers[j] = new
+        moved = covariance[:, block] @ (numbers[block] - before)
+        pulls[: block.start] -= moved[: block.start]
+        pulls[block.stop :] -= moved[block.stop :]
+    return numbers
 
 
 def _chosen(wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.ndarray:
