@@ -20,6 +20,7 @@ MOST = 511  # a multiple of the step lies between -MOST and MOST
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
 SWEEPS = 2  # of second thoughts
+STEADY = 16  # times as much as an equal error that changes from place to place matters a bias's
 BLOCK = 32  # columns after which the rest is brought up to date
 
 
@@ -132,8 +133,12 @@ def round_layer(
 
 
 def round_bias(bias: Tensor, price: float) -> Tensor:
-    """A bias on its own grid: the weight of one more column, which always sees a one."""
-    step = step_for(price, 1.0, float(bias.abs().max()))
+    """A bias on its own grid: the weight of one more column, which always sees a one.
+
+    Its error is the same everywhere in a picture. Errors of weights change from place to place,
+    and a part of them averages out before the prediction; so the bias's counts more.
+    """
+    step = step_for(price, STEADY, float(bias.abs().max()))
     return (bias / step).round().clamp(-MOST, MOST) * step
 
 
