@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..compress.encode import Encode
+from ..compress.fold import FoldBatchNorm
 from ..compress.halve import Halve, MergeStatistics
 from ..compress.kmeans import METHODS
 from ..compress.load import Load
@@ -15,6 +16,7 @@ from ..compress.prune import Prune
 from ..compress.scores import prunable
 from ..compress.share import Share, TuneCentroids
 from ..compress.sparse import Gradual
+from ..compress.squeezing import Squeeze
 from ..models import ModelSpec
 from ..recipe import DataSpec, Experiment
 from ..scale import Scale
@@ -115,14 +117,19 @@ def _expand3x3(spec: ModelSpec) -> list[str]:
 
 
 def squeezenet() -> dict[str, tuple[Step, ...]]:
-    """From the committed dense network: three seeds of compression share its weights."""
+    """From the committed dense network: three seeds of compression share its weights.
+
+    Two sizes without any training, and the other networks' way: pruned while it trains, shared.
+    """
     first, large = Load("squeezenet-cifar10"), _expand3x3(model("SqueezeNet", Scale("reference")))
     own = (("features.0.weight", 0.1), ("classifier.1.weight", 0.5))
     own += tuple((name, 0.82) for name in large)
     gradual = Gradual(0.6, begin=0.0, end=0.6, per_layer=own)
     return {
         "dense": (first,),
-        "ours": (
+        "ours": (first, FoldBatchNorm(), Squeeze(140_000), Encode(details=True)),
+        "ours, smaller": (first, FoldBatchNorm(), Squeeze(97_000), Encode(details=True)),
+        "trained": (
             first,
             Train(8, lr=0.02, schedule="linear", during=(gradual,), **MUON, **PHOTOS),
             Share(4, per_layer=tuple((name, 3) for name in large)),
@@ -170,7 +177,10 @@ def deep_compression(scale: Scale) -> Study:
     for name in LAYERS:
         arms += _arms(name, scale, digits(scale), lenet(name, scale), seeds)
     if scale.name == "reference":
-        arms += _arms("SqueezeNet", scale, CIFAR10, squeezenet(), seeds)
+        ways = squeezenet()
+        trained = {"trained": ways.pop("trained")}  # hours, and worse: one seed says so
+        arms += _arms("SqueezeNet", scale, CIFAR10, ways, seeds)
+        arms += _arms("SqueezeNet", scale, CIFAR10, trained, (0,))
     return Study("deep_compression", "how small a file does each network fit into?", arms)
 
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from squeeze_utils.compress import container
+from squeeze_utils.compress.fold import FoldBatchNorm
+from squeeze_utils.compress.prune import Prune
+from squeeze_utils.compress.share import Share
+from squeeze_utils.compress.squeezing import Squeeze
+from squeeze_utils.data import load
+from squeeze_utils.models import build
+from squeeze_utils.step import State, check_masks
+
+TARGET = 12_000
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits", 16)
+
+
+def fresh(digits, seed: int = 0) -> State:
+    torch.manual_seed(0)
+    model = build("squeezenet_small", num_classes=10, in_channels=1, width=0.25)
+    return State(model, digits, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def squeezed(digits) -> State:
+    state = fresh(digits)
+    FoldBatchNorm().apply(state)
+    found = Squeeze(TARGET, images=40).apply(state)
+    assert found["price"] > 0 and len(found["rounded"]) == 26
+    return state
+
+
+def test_the_file_fits_and_zeros_are_masked_for_what_comes_after(squeezed):
+    assert 0.9 * TARGET < len(container.encode(squeezed.model)[0]) <= TARGET
+    check_masks(squeezed)
+    zeros = sum(int((p == 0).sum()) for p in squeezed.model.parameters() if p.ndim == 4)
+    assert zeros == sum(int((~mask).sum()) for mask in squeezed.masks.values()) > 0
+
+
+def test_the_seed_draws_the_images(digits, squeezed):
+    again = [fresh(digits, seed) for seed in (0, 1)]
+    for state in again:
+        FoldBatchNorm().apply(state)
+        Squeeze(TARGET, images=40).apply(state)
+    same, other = (container.encode(state.model)[0] for state in again)
+    assert same == container.encode(squeezed.model)[0] != other
+
+
+def test_what_it_cannot_do_is_said(digits):
+    with pytest.raises(ValueError, match="target_bytes must be"):
+        Squeeze(0)
+    with pytest.raises(ValueError, match="images must be"):
+        Squeeze(1000, images=1)
+    state = fresh(digits)
+    with pytest.raises(ValueError, match="fold the batch normalisation"):
+        Squeeze(TARGET).apply(state)
+    Share(4).apply(state)
+    with pytest.raises(ValueError, match="leave Share out"):
+        Squeeze(TARGET).apply(state)
+
+
+def test_pruning_goes_on_from_what_it_made_zero(digits):
+    state = fresh(digits)
+    FoldBatchNorm().apply(state)
+    Squeeze(TARGET, images=40).apply(state)
+    before = sum(int((p != 0).sum()) for p in state.model.parameters() if p.ndim == 4)
+    Prune(0.9).apply(state)
+    assert sum(int((p != 0).sum()) for p in state.model.parameters() if p.ndim == 4) < before
