@@ -31,7 +31,10 @@ CHOSEN: dict[str, dict[str, Any]] = {
 }
 EPOCHS = {"SqueezeNet": (5, 15), "AlexNet": (5, 15), "LeNet-5": (6, 15), "VGG-11": (2, 5)}
 # Where digits want another choice. VGG-11 is slow: it sees them half as often, in smaller batches.
-QUICK: dict[str, dict[str, Any]] = {"LeNet-5": {"lr": 0.01}, "VGG-11": {"batch_size": 32}}
+QUICK: dict[str, dict[str, Any]] = {
+    "LeNet-5": {"lr": 0.01},
+    "VGG-11": {"lr": 0.01, "batch_size": 32},
+}
 
 
 def model(name: str, scale: Scale, **options: Any) -> ModelSpec:
