@@ -35,6 +35,12 @@ class State:
     progress: bool = False
 
 
+def mask_zeros(state: State) -> None:
+    """Make what is zero in weights of two or more dimensions the masks of the state."""
+    masks = {n: p.detach() != 0 for n, p in state.model.named_parameters() if p.ndim >= 2}
+    state.masks = {n: mask for n, mask in masks.items() if not mask.all()}
+
+
 def check_masks(state: State) -> None:
     """Raise if a weight that a mask holds at zero is not zero."""
     for name, mask in state.masks.items():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import Fire, ModelSpec, SqueezeNet
-from ..step import State, Step
+from ..step import State, Step, mask_zeros
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,8 @@ class FoldBatchNorm(Step):
         if state.codebooks:
             raise ValueError("fold before weights are shared: folding scales every row by itself")
         smaller = folded(state.model)
-        masks = {n: p.detach() != 0 for n, p in smaller.named_parameters() if p.ndim >= 2}
-        state.masks = {n: mask for n, mask in masks.items() if not mask.all()}
         state.model = smaller.to(state.device, memory_format=torch.channels_last)
+        mask_zeros(state)
         return {"folded": sum(1 for _ in _pairs(smaller))}
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ..data import Batches
 from ..models.layers import whole_number
-from ..step import State, Step
+from ..step import State, Step, mask_zeros
 from .lossy import squeeze
 
 
@@ -39,6 +39,5 @@ class Squeeze(Step):
         seed = int(torch.randint(2**31, (), generator=state.generator))
         found = squeeze(state.model.cpu(), x.cpu(), self.target_bytes, seed, state.progress)
         state.model = found.model.to(state.device, memory_format=torch.channels_last)
-        masks = {n: p.detach() != 0 for n, p in state.model.named_parameters() if p.ndim >= 2}
-        state.masks = {n: mask for n, mask in masks.items() if not mask.all()}
+        mask_zeros(state)
         return {"price": found.price, "rounded": found.layers}
