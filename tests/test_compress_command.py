@@ -114,7 +114,7 @@ def test_too_small_a_target_is_refused(file, folder, tmp_path, capsys):
 def test_records_never_judge_what_has_calibrated(model, folder, monkeypatch):
     seen, kept = [], {}
 
-    def fake(network, images, targets, progress):
+    def fake(network, images, targets, seed, progress):
         seen.append(images)
         for target in targets:
             yield Squeezed(
@@ -132,8 +132,8 @@ def test_records_never_judge_what_has_calibrated(model, folder, monkeypatch):
     )
     list(frontier.record(folder, ["squeezenet1_1"]))
     rows, about = kept["released/squeezenet1_1"]
-    assert [(row["half"], row["target"], row["n"]) for row in rows] == [
-        (0, 10, 3), (0, 20, 3), (1, 10, 3), (1, 20, 3),
+    assert [(row["seed"], row["half"], row["target"], row["n"]) for row in rows] == [
+        (0, 0, 10, 3), (0, 0, 20, 3), (0, 1, 10, 3), (0, 1, 20, 3),
     ]  # fmt: skip
     assert all(row["same"] == 3 and row["gained"] == row["lost"] == 0 for row in rows)
     assert about["original"]["n"] == 6 and about["values"] == "float32"

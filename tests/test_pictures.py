@@ -98,6 +98,14 @@ def test_a_verdict_by_hand():
     assert both.n == 10 and both.top1 == 80 and both.agreement == 70
 
 
+def test_networks_on_the_same_pictures_are_averaged_not_added():
+    good, bad = Verdict(500, 300, 400, 480, 6, 2, 1.0), Verdict(500, 296, 400, 470, 4, 4, 3.0)
+    mean = Verdict.mean([good, bad])
+    assert (mean.n, mean.right, mean.same, mean.divergence) == (500, 298, 475, 2.0)
+    assert mean.difference == pytest.approx((good.difference + bad.difference) / 2)
+    assert mean.interval > min(good.interval, bad.interval)  # more seeds are no more pictures
+
+
 def test_five_guesses_count():
     scores = torch.arange(6.0).expand(2, 6)
     assert judge(scores, scores, torch.tensor([0, 1])).right5 == 1  # the least likely is missed

@@ -7,7 +7,7 @@ import torch
 from tiny import tiny_set
 from torch import nn
 
-from squeeze_utils.compress import container
+from squeeze_utils.compress import container, repair
 from squeeze_utils.compress.fold import FoldBatchNorm, folded
 from squeeze_utils.compress.prune import Prune
 from squeeze_utils.compress.ptq import LIMITS, Calibrate, QuantizeWeights
@@ -118,6 +118,19 @@ def test_corrected_biases_bring_the_means_back():
     CorrectBias(images=48).apply(state)
     x = (whole - outputs(state)).mean(0).abs().sum()
     assert x < (whole - rounded).mean(0).abs().sum()
+
+
+def test_means_of_a_layer_do_not_need_the_layers_behind_it():
+    state = state_of(norm="none")
+    layers = {n: m for n, m in state.model.named_modules() if isinstance(m, nn.Conv2d)}
+    x, first = torch.rand(200, 1, 16, 16), next(iter(layers))  # two parts
+    every = repair._means(state.model, layers, x)
+    ran = []
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda *_, name=name: ran.append(name))
+    alone = repair._means(state.model, {first: layers[first]}, x)
+    assert ran == [first, first] and set(every) == set(layers)
+    assert torch.equal(alone[first], every[first])
 
 
 @pytest.mark.parametrize("range_", ["minmax", "percentile", "mse"])

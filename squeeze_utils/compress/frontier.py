@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,13 @@ EXAMPLES = 9  # pictures whose predictions are kept
 REPEATS = 5
 
 
-def record(folder: Path, only: Sequence[str] | None = None) -> Iterator[Path]:
+def record(
+    folder: Path, only: Sequence[str] | None = None, seeds: Sequence[int] = (0,)
+) -> Iterator[Path]:
     """Make the tables from the pictures in `folder`; the path of each, whenever it is written.
 
-    `only` may name networks of TARGETS, or `file` for the anatomy of the released file.
+    `only` may name networks of TARGETS, or `file` for the anatomy of the released file. Rows of
+    other seeds than `seeds` stay as they are.
     """
     accepted = ("file", *TARGETS)
     chosen = accepted if only is None else tuple(only)
@@ -44,7 +48,7 @@ def record(folder: Path, only: Sequence[str] | None = None) -> Iterator[Path]:
         yield _record_file()
     for name in TARGETS:
         if name in chosen:
-            yield from _record_network(name, paths, labels)
+            yield from _record_network(name, paths, labels, seeds)
 
 
 def original(name: str) -> nn.Module:
@@ -114,31 +118,33 @@ def grouped(parts: dict[str, int]) -> dict[str, int]:
     return found
 
 
-def _record_network(name: str, paths: Sequence[Path], labels: Tensor) -> Iterator[Path]:
+def _record_network(
+    name: str, paths: Sequence[Path], labels: Tensor, seeds: Sequence[int]
+) -> Iterator[Path]:
     model = original(name)
     scores = judging.outputs(model, paths, progress=True)
-    rows: list[dict[str, Any]] = []
+    known = measured.read(f"released/{name}")
+    rows = [row for row in known.rows if row["seed"] not in seeds] if known else []
     whole = all(torch.equal(p, p.half().float()) for p in model.parameters())
     about = {
         "original": asdict(judging.judge(scores, scores, labels)),
         "values": "float16" if whole else "float32",
         "halves": "every second class calibrates, the others judge; then the reverse",
-        "seed": 0,
     }
-    for half in (0, 1):
+    for seed, half in product(seeds, (0, 1)):
         calibrating, judged = paths[half::2], slice(1 - half, None, 2)
         images = pictures.calibration(calibrating, model)
         start = time.perf_counter()
-        makes = frontier(model, images, TARGETS[name], progress=True)
+        makes = frontier(model, images, TARGETS[name], seed, progress=True)
         for target, found in zip(TARGETS[name], makes, strict=True):
             seconds = time.perf_counter() - start
             after = judging.outputs(found.model, paths[judged])
             verdict = judging.judge(after, scores[judged], labels[judged])
-            facts = {"half": half, "target": target, "bytes": len(found.data)}
+            facts = {"seed": seed, "half": half, "target": target, "bytes": len(found.data)}
             rows.append(
                 {**facts, "calibrated": len(calibrating), "seconds": seconds, **asdict(verdict)}
             )
-            if half == 0 and target == TARGETS[name][0]:
+            if (seed, half, target) == (0, 0, TARGETS[name][0]):
                 yield _record_inside(name, found)
                 yield _record_examples(name, paths[judged], labels[judged], scores[judged], after)
             yield measured.keep(f"released/{name}", rows, **about)

@@ -18,22 +18,30 @@ from . import pictures
 class Verdict:
     """Counts over `n` pictures, so that verdicts over different pictures can be added.
 
+    Over the same pictures they can be averaged.
+
     `right` and `right5` are right at once and within five guesses, `same` agrees with the
     original's first guess, `gained` is right where the original is wrong, `lost` the reverse;
     `divergence` is the sum over pictures, in nats.
     """
 
-    n: int
-    right: int
-    right5: int
-    same: int
-    gained: int
-    lost: int
+    n: float
+    right: float
+    right5: float
+    same: float
+    gained: float
+    lost: float
     divergence: float
 
     def __add__(self, other: Verdict) -> Verdict:
         mine, theirs = asdict(self), asdict(other)
         return Verdict(**{name: mine[name] + theirs[name] for name in mine})
+
+    @classmethod
+    def mean(cls, verdicts: Sequence[Verdict]) -> Verdict:
+        """The mean counts of several networks on the same pictures: `n` does not grow."""
+        counts = [asdict(verdict) for verdict in verdicts]
+        return cls(**{name: sum(c[name] for c in counts) / len(counts) for name in counts[0]})
 
     @property
     def top1(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,14 +133,22 @@ def _float_means(
             layer.weight.copy_(now[name])
 
 
+class _Enough(Exception):
+    """Every layer that is watched has been seen: the rest of the network need not run."""
+
+
 def _means(model: nn.Module, layers: dict[str, nn.Conv2d], x: Tensor) -> dict[str, Tensor]:
     """The mean of every output channel of `layers` over images and places."""
     sums: dict[str, Tensor] = {}
+    unseen: set[str] = set()
 
     def watch(name: str) -> Any:
         def note(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
             found = output.float().mean((2, 3)).sum(0)
             sums[name] = sums[name] + found if name in sums else found
+            unseen.discard(name)
+            if not unseen:
+                raise _Enough
 
         return note
 
@@ -147,7 +156,9 @@ def _means(model: nn.Module, layers: dict[str, nn.Conv2d], x: Tensor) -> dict[st
     was_training = model.training
     try:
         for part in x.split(128):
-            model.eval()(part)
+            unseen.update(layers)
+            with suppress(_Enough):
+                model.eval()(part)
     finally:
         model.train(was_training)
         for hook in hooks:
