@@ -7,6 +7,7 @@ from PIL import Image
 from squeeze_utils.compress import container, frontier, networks, released
 from squeeze_utils.compress.__main__ import main
 from squeeze_utils.compress.lossy import Squeezed
+from squeeze_utils.measured import Measured
 from squeeze_utils.models import build
 
 
@@ -111,7 +112,9 @@ def test_too_small_a_target_is_refused(file, folder, tmp_path, capsys):
     assert "900 bytes cannot be reached" in capsys.readouterr().err
 
 
-def test_records_never_judge_what_has_calibrated(model, folder, monkeypatch):
+@pytest.fixture
+def recording(model, monkeypatch):
+    """`frontier` without its hours: the images it was shown, and the tables that it keeps."""
     seen, kept = [], {}
 
     def fake(network, images, targets, seed, progress):
@@ -121,15 +124,24 @@ def test_records_never_judge_what_has_calibrated(model, folder, monkeypatch):
                 network, b"x" * target, {"a.weight/codes": target}, [{"layer": "a"}], 1.0
             )
 
+    def read(name):
+        return Measured(*kept[name]) if name in kept else None
+
     monkeypatch.setattr(frontier, "frontier", fake)
     monkeypatch.setattr(frontier, "TARGETS", {"squeezenet1_1": (10, 20)})
     monkeypatch.setattr(frontier, "original", lambda name: model)
     monkeypatch.setattr(frontier, "EXAMPLES", 3)
+    monkeypatch.setattr(frontier.measured, "read", read)
     monkeypatch.setattr(
         frontier.measured,
         "keep",
         lambda name, rows, **about: kept.__setitem__(name, (list(rows), about)),
     )
+    return seen, kept
+
+
+def test_records_never_judge_what_has_calibrated(folder, recording):
+    seen, kept = recording
     list(frontier.record(folder, ["squeezenet1_1"]))
     rows, about = kept["released/squeezenet1_1"]
     assert [(row["seed"], row["half"], row["target"], row["n"]) for row in rows] == [
@@ -141,6 +153,18 @@ def test_records_never_judge_what_has_calibrated(model, folder, monkeypatch):
     assert not any(torch.equal(a, b) for a in first for b in second)
     assert len(kept["released/squeezenet1_1_examples"][0]) == 3
     assert kept["released/squeezenet1_1_inside"][1]["parts"]["weights"] == 10
+
+
+def test_records_of_other_seeds_stay(folder, recording):
+    seen, kept = recording
+    list(frontier.record(folder, ["squeezenet1_1"], [5, 6]))
+    five = [row for row in kept["released/squeezenet1_1"][0] if row["seed"] == 5]
+    assert run("records", folder, "--network", "squeezenet1_1", "--seeds", 6, 0) == 0
+    rows, _ = kept["released/squeezenet1_1"]
+    assert [row["seed"] for row in rows] == [5] * 4 + [6] * 4 + [0] * 4  # 6 anew, none twice
+    assert rows[:4] == five and len(seen) == 8
+    with pytest.raises(SystemExit):
+        run("records", folder, "--seeds")  # none named
 
 
 def test_bytes_are_grouped_by_what_they_hold(model):

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("records", help="make the tables of notebook 14 anew")
     again.add_argument("folder", help="ImageNet pictures in folders, as for evaluate")
     again.add_argument("--network", nargs="*", help="only of these networks, or only the file's")
-    again.add_argument("--seeds", nargs="*", type=int, default=[0], help="rows of others stay")
+    again.add_argument("--seeds", nargs="+", type=int, default=[0], help="rows of others stay")
     again.set_defaults(run=_records)
     return parser
 

@@ -16,9 +16,9 @@ from . import pictures
 
 @dataclass(frozen=True)
 class Verdict:
-    """Counts over `n` pictures, so that verdicts over different pictures can be added.
+    """Counts over `n` pictures.
 
-    Over the same pictures they can be averaged.
+    Those over different pictures can be added, those over the same ones averaged.
 
     `right` and `right5` are right at once and within five guesses, `same` agrees with the
     original's first guess, `gained` is right where the original is wrong, `lost` the reverse;
