@@ -13,7 +13,7 @@ from .recipe import DataSpec, Experiment
 from .step import Step
 from .study import Arm, Scale
 from .train import Train
-from .tuned import MUON, QUICK_RATE, SEEDS
+from .tuned import MUON, QUICK_BATCH, QUICK_EPOCHS, QUICK_RATE, SEEDS
 
 # The first layer sees three channels and has few weights: as in the literature it stays whole.
 WHOLE = ("features.0",)
@@ -38,13 +38,16 @@ def rate(scale: Scale) -> float:
 def train(scale: Scale, epochs: tuple[int, int], **changes: Any) -> Train:
     """The series' training, for (quick, reference) epochs."""
     how: dict[str, Any] = {"lr": rate(scale), **MUON}
-    how |= scale.pick({"shift": 1, "batch_size": 32}, {"shift": 3, "flip": True})
+    how |= scale.pick({"shift": 1, "batch_size": QUICK_BATCH}, {"shift": 3, "flip": True})
     return Train(scale.pick(*epochs), **{**how, **changes})
 
 
+DENSE = (QUICK_EPOCHS, 12)  # epochs of what is pruned afterwards
+
+
 def dense(scale: Scale) -> Train:
-    """What is pruned afterwards: 12 epochs at reference scale."""
-    return train(scale, (4, 12))
+    """What is pruned afterwards."""
+    return train(scale, DENSE)
 
 
 def retrain(scale: Scale, epochs: tuple[int, int], **changes: Any) -> Train:

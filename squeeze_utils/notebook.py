@@ -57,11 +57,11 @@ def _threads() -> None:
 
 def describe(scale: str, seed: int) -> str:
     """The block that a set-up cell prints: versions, device, scale, seed, and where data is."""
-    import torchvision
+    from .runtime import versions
 
     lines = {
         "versions": f"Python {platform.python_version()} · torch {torch.__version__} · "
-        f"torchvision {torchvision.__version__} · squeeze_utils {__version__}",
+        f"torchvision {versions()['torchvision']} · squeeze_utils {__version__}",
         "device": _device(),
         "scale": scale,
         "seed": str(seed),

@@ -15,7 +15,12 @@ INIT_CHAPTER = Chapter(
     "activation_init",
     "without batch norm: does an initialisation that is matched to the activation help?",
     tuple(
-        Variant.of({"activation": name, "norm": "none", "init": init}, activation=name, init=init)
+        Variant.of(
+            {"activation": name, "norm": "none", "init": init},
+            quick_lr=0.01,
+            activation=name,
+            init=init,
+        )
         for name in ("tanh", "gelu")
         for init in ("kaiming", "matched")
     ),

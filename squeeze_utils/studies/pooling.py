@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..models import POOLINGS
-from ..tuned import Chapter, Variant, studies_of
+from ..tuned import QUICK_RATE, Chapter, Variant, studies_of
 
 # Three halvings each; the later they come, the larger the maps that most layers see.
 PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}
@@ -22,7 +22,10 @@ PLACE_CHAPTER = Chapter(
 HEAD_CHAPTER = Chapter(
     "head",
     "does a dense head earn its parameters?",
-    tuple(Variant.of({"head": head}, head=name) for head, name in HEADS.items()),
+    (
+        Variant.of({"head": "average"}, head=HEADS["average"]),
+        Variant.of({"head": "dense"}, quick_lr=QUICK_RATE / 2, head=HEADS["dense"]),
+    ),
 )
 
 STUDIES = studies_of(KIND_CHAPTER, PLACE_CHAPTER, HEAD_CHAPTER)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..compress.prune import Prune, Recalibrate, Remember, Rewind
 from ..compress.shrink import Shrink
 from ..compress.sparse import Gradual, Rewire
-from ..groundwork import WHOLE, dense, each_seed, model, retrain, train
+from ..groundwork import DENSE, WHOLE, dense, each_seed, model, retrain, train
 from ..step import Step
 from ..study import Arm, Scale, Study
 
@@ -63,7 +63,7 @@ def schedules(scale: Scale) -> Study:
     """One sparsity reached in different ways, each with the same number of epochs in all."""
     step = retrain(scale, (1, 2))
     thirds = [Prune(1 - (1 - HIGH) ** (k / 3), exclude=WHOLE) for k in (1, 2, 3)]
-    whole = (scale.pick(4, 12) + scale.pick(3, 6),) * 2
+    whole = (scale.pick(*DENSE) + scale.pick(3, 6),) * 2
     sparse = Prune(HIGH, "random", exclude=WHOLE)
     ways: dict[str, tuple[Step, ...]] = {
         "one shot": (dense(scale), thirds[-1], retrain(scale, (3, 6))),
@@ -107,7 +107,7 @@ def whole_filters(scale: Scale) -> Study:
         recipe = (dense(scale), prune, retrain(scale, (2, 4)), Shrink())
         arms += each_seed(scale, recipe, kind="pruned", filters_removed=share)
         narrow = model(scale, width=scale.pick(0.25, 0.5) * (1 - share))
-        epochs = (scale.pick(4, 12) + scale.pick(2, 4),) * 2
+        epochs = (scale.pick(*DENSE) + scale.pick(2, 4),) * 2
         arms += each_seed(
             scale, (train(scale, epochs),), narrow, kind="narrow", filters_removed=share
         )

@@ -10,7 +10,7 @@ from ..models import ModelSpec
 from ..recipe import DataSpec, Experiment, Train
 from ..search import Choice, Range, Search, best, is_done, read
 from ..study import Arm, Scale, Study
-from ..tuned import MUON, SEEDS
+from ..tuned import MUON, QUICK_BATCH, QUICK_EPOCHS, SEEDS
 
 METHODS: dict[str, tuple[str, str]] = {
     "TPE + pruning": ("tpe", "median"),
@@ -30,7 +30,7 @@ SPACE = (
     Range("dropout", 0.0, 0.5, of="model"),
 )
 _FEW_SMALL_IMAGES = {
-    "batch_size": Choice("batch_size", (16, 32, 64)),
+    "batch_size": Choice("batch_size", (32, 64, 128)),
     "shift": Range("shift", 0, 2, whole=True),
 }
 QUICK_SPACE = tuple(_FEW_SMALL_IMAGES.get(axis.name, axis) for axis in SPACE)
@@ -45,7 +45,7 @@ def search(scale: Scale, method: str, repetition: int) -> Search:
     if scale.name == "quick":
         model = ModelSpec.of("squeezenet_small", num_classes=10, in_channels=1, width=0.25)
         images = DataSpec(size=16, train_limit=480)
-        return Search(name, QUICK_SPACE, budget=40, startup=5, model=model, data=images, **shared)
+        return Search(name, QUICK_SPACE, budget=32, startup=5, model=model, data=images, **shared)
     model = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
     images = DataSpec("cifar10", train_limit=5_000)
     train = (("flip", True),)
@@ -64,7 +64,7 @@ def experiment(scale: Scale, settings: Mapping[str, Any], seed: int) -> Experime
     of_model = [axis.name for axis in trial.space if axis.of == "model"]
     train = {name: value for name, value in settings.items() if name not in of_model}
     if scale.name == "quick":
-        train = {"epochs": 4, "shift": 1, "batch_size": 32, **train}
+        train = {"epochs": QUICK_EPOCHS, "shift": 1, "batch_size": QUICK_BATCH, **train}
         images = DataSpec(size=16)
     else:
         train = {"epochs": EPOCHS, "shift": 3, "flip": True, **train}
