@@ -104,6 +104,12 @@ class PrefixCache:
         """The file of the state named `key`."""
         return self.folder / f"{key}.pt"
 
+    def lacks(self, experiment: Experiment) -> str:
+        """The key of the shortest prefix of `experiment` that is not here: what runs next."""
+        lengths = range(1, len(experiment.recipe) + 1)
+        keys = (experiment.prefix(count).key for count in lengths)
+        return next((key for key in keys if not self.path(key).is_file()), experiment.key)
+
     def save(self, key: str, state: State, steps: list[dict[str, Any]]) -> None:
         """Keep `state` and the measurements up to it."""
         buffer = io.BytesIO()

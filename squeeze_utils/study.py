@@ -99,8 +99,9 @@ def run(
 
     Without a folder nothing is kept: every arm runs, and the records are only returned.
     `jobs` processes share the processor's threads; arms that begin alike stay in one process,
-    so their common prefix is trained once. A record is written as soon as its arm ends; that of
-    an experiment which another study under `folder` has recorded is taken from there.
+    so their common prefix is trained once; if `cache` has it, they may part. A record is written
+    as soon as its arm ends; that of an experiment which another study under `folder` has
+    recorded is taken from there.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -131,7 +132,7 @@ def _run_arms(
     from joblib import Parallel, delayed
 
     def beginning(arm: Arm) -> str:
-        return arm.experiment.prefix(1).key
+        return cache.lacks(arm.experiment) if cache else arm.experiment.prefix(1).key
 
     groups = [list(group) for _, group in groupby(sorted(todo, key=beginning), key=beginning)]
     order = {arm.experiment.key: position for position, arm in enumerate(todo)}

@@ -195,6 +195,17 @@ def test_a_shared_prefix_is_trained_once_and_the_result_is_the_same_bit_for_bit(
     assert len(fits) == 5  # another seed is another prefix
 
 
+def test_what_a_cache_lacks_is_what_runs_next(data, cache):
+    experiment = tiny_experiment(ONE, TWO)
+    first, whole = experiment.prefix(1), experiment
+    assert cache.lacks(experiment) == first.key
+    run(first, data=data, cache=cache)
+    assert cache.lacks(experiment) == whole.key
+    assert cache.lacks(tiny_experiment(TWO, ONE)) != first.key
+    run(whole, data=data, cache=cache)
+    assert cache.lacks(experiment) == whole.key  # nothing is left to run
+
+
 def test_masks_and_codebooks_come_back_from_the_cache(data, cache):
     state, steps = run(tiny_experiment(), data=data)
     state.masks = {"classifier.0.weight": torch.ones(300, 64)}
