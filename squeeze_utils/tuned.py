@@ -20,7 +20,8 @@ SEEDS = (0, 1, 2)
 MUON = {"optimizer": "muon", "weight_decay": 0.05}
 MUON_RATES = (0.01, 0.02, 0.04, 0.08)
 # Digits are few: with batches of half the usual size an epoch makes twice the steps.
-QUICK_RATE, QUICK_EPOCHS, QUICK_BATCH = 0.04, 5, 64
+QUICK_TRAIN = {"epochs": 5, "batch_size": 64}
+QUICK_RATE = 0.04
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Chapter:
     """A study of variants and the pilot that finds their learning rates.
 
     `width` is the network's at reference scale, `epochs` and `pilot_epochs` are the reference's;
-    `quick` holds options of the network at quick scale, `quick_train` those of its training.
+    `quick` holds options of the network at quick scale.
     """
 
     name: str
@@ -67,7 +68,6 @@ class Chapter:
     pilot_epochs: int = 2
     seeds: Sequence[int] = SEEDS
     quick: Mapping[str, Any] = field(default_factory=lambda: {"width": 0.25})
-    quick_train: Mapping[str, Any] = field(default_factory=dict)
     quick_images: DataSpec = field(default_factory=lambda: DataSpec(size=16))
     quick_seeds: Sequence[int] = (0,)
 
@@ -118,8 +118,7 @@ class Chapter:
         train: dict[str, Any] = {"lr": lr, "may_diverge": True, **MUON, **variant.train}
         options = dict(variant.model)
         if scale.name == "quick":
-            few = {"epochs": QUICK_EPOCHS, "batch_size": QUICK_BATCH}
-            train = {"shift": 1, **train, **few, **self.quick_train}
+            train = {"shift": 1, **train, **QUICK_TRAIN}
             options = {"in_channels": 1, **self.quick, **options}
         else:
             epochs = self.pilot_epochs if pilot else self.epochs

@@ -9,7 +9,7 @@ from squeeze_utils.models import SMALL
 from squeeze_utils.records import Record
 from squeeze_utils.scale import Scale
 from squeeze_utils.studies import activations, kernels, optimizers, pooling, residual
-from squeeze_utils.tuned import QUICK_RATE, Chapter, Variant, best_rate
+from squeeze_utils.tuned import Chapter, Variant, best_rate
 
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
 CHAPTER = Chapter(
@@ -71,7 +71,7 @@ def test_the_best_rate_waits_for_every_run(shipped):
 def test_at_quick_scale_there_is_no_pilot_to_wait_for(shipped):
     arms = CHAPTER.study(QUICK).arms
     assert [dict(arm.labels)["kind"] for arm in arms] == ["plain", "blurred"]
-    assert [dict(arm.labels)["lr"] for arm in arms] == [QUICK_RATE, QUICK_RATE]
+    assert [dict(arm.labels)["lr"] for arm in arms] == [0.04, 0.04]
 
 
 def test_the_plain_network_of_one_chapter_is_that_of_the_others():

@@ -10,7 +10,7 @@ from ..models import ModelSpec
 from ..recipe import DataSpec, Experiment, Train
 from ..search import Choice, Range, Search, best, is_done, read
 from ..study import Arm, Scale, Study
-from ..tuned import MUON, QUICK_BATCH, QUICK_EPOCHS, SEEDS
+from ..tuned import MUON, QUICK_TRAIN, SEEDS
 
 METHODS: dict[str, tuple[str, str]] = {
     "TPE + pruning": ("tpe", "median"),
@@ -64,7 +64,7 @@ def experiment(scale: Scale, settings: Mapping[str, Any], seed: int) -> Experime
     of_model = [axis.name for axis in trial.space if axis.of == "model"]
     train = {name: value for name, value in settings.items() if name not in of_model}
     if scale.name == "quick":
-        train = {"epochs": QUICK_EPOCHS, "shift": 1, "batch_size": QUICK_BATCH, **train}
+        train = {"shift": 1, **QUICK_TRAIN, **train}
         images = DataSpec(size=16)
     else:
         train = {"epochs": EPOCHS, "shift": 3, "flip": True, **train}
