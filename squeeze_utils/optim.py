@@ -6,6 +6,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,15 @@ class ConvMuon(Optimizer):
                     view.grad = None if parameter.grad is None else _as_matrix(parameter.grad)
             set_lr(inner.param_groups, group["lr"])
             inner.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of both parts, which hold it."""
+        return {"inner": [inner.state_dict() for _, inner, _ in self._inner]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        for (_, inner, _), state in zip(self._inner, state_dict["inner"], strict=True):
+            inner.load_state_dict(state)
 
 
 def _as_matrix(weight: Tensor) -> Tensor:

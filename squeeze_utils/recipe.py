@@ -18,6 +18,7 @@ from . import runtime
 from .data import ImageSet, load
 from .evaluation import evaluate
 from .files import set_aside, write_atomically
+from .halfway import Halfway
 from .models import ModelSpec, frozen
 from .step import State, Step
 from .train import Train
@@ -103,6 +104,10 @@ class PrefixCache:
     def path(self, key: str) -> Path:
         """The file of the state named `key`."""
         return self.folder / f"{key}.pt"
+
+    def halfway(self, key: str) -> Halfway:
+        """Where the last step of the experiment named `key` keeps itself while it runs."""
+        return Halfway(self.folder / f"{key}.halfway.pt")
 
     def lacks(self, experiment: Experiment) -> str:
         """The key of the shortest prefix of `experiment` that is not here: what runs next."""
@@ -192,9 +197,12 @@ def run(
             steps, done = found, count
             break
     for position in range(done, len(experiment.recipe)):
+        key = experiment.prefix(position + 1).key
+        state.halfway = cache.halfway(key) if cache else None
         steps.append(_apply(experiment, position, state))
         if cache:
-            cache.save(experiment.prefix(position + 1).key, state, steps)
+            cache.save(key, state, steps)
+            state.halfway.remove()
     return state, steps
 
 
@@ -203,7 +211,7 @@ def _apply(experiment: Experiment, position: int, state: State) -> dict[str, Any
     state.generator = torch.Generator().manual_seed(_derived_seed(experiment.seed, position))
     start = time.perf_counter()
     measured = step.apply(state)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start + (state.halfway.spent if state.halfway else 0.0)
     found = evaluate(state.model, state.data.validation, state.data)
     return {
         "step": step.as_dict(),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .data import ImageSet
+from .halfway import Halfway
 
 AfterStep = Callable[[nn.Module, int, int], None]
 
@@ -22,7 +23,7 @@ class State:
 
     `masks` and `codebooks` are keyed by parameter name; a step that sets them binds all later
     steps. `saved` holds the weights that a step put aside. `generator` is fresh for every step,
-    derived from the experiment's seed.
+    derived from the experiment's seed. `halfway` is where a step that takes long keeps itself.
     """
 
     model: nn.Module
@@ -32,6 +33,7 @@ class State:
     masks: dict[str, Tensor] = field(default_factory=dict)
     codebooks: dict[str, Tensor] = field(default_factory=dict)
     saved: dict[str, Tensor] = field(default_factory=dict)
+    halfway: Halfway | None = None
     progress: bool = False
 
 

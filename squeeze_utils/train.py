@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from tqdm.auto import tqdm
 from . import optim, runtime
 from .data import Augment, Batches, ImageSet
 from .evaluation import check_fits, evaluate, numerics
+from .halfway import Going, Halfway
 from .models.layers import choose, whole_number
 from .step import AfterStep, State, Step, Within, check_masks, masks_of, shared_weights
 
@@ -97,6 +99,8 @@ class Train(Step):
                     device=state.device,
                     after_step=[*(part.callback(state) for part in self.during), masks_of(state)],
                     progress=state.progress,
+                    halfway=state.halfway,
+                    masks=state.masks,
                 )
         except DivergedError as error:
             if not self.may_diverge:
@@ -115,6 +119,8 @@ def fit(
     device: torch.device | str | None = None,
     after_step: Sequence[AfterStep] = (),
     progress: bool = False,
+    halfway: Halfway | None = None,
+    masks: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Train `model` on `data.train` by `plan`; one dict per epoch, with validation results.
 
@@ -122,6 +128,9 @@ def fit(
     generator state gives the same result on the same machine; the caller's global random
     state is left as it was. After every optimizer step each of `after_step` is called with
     (model, steps done, steps in all). The test split is never touched.
+
+    With `halfway` a training that was cut off goes on after the last epoch kept there, to the
+    same result; `masks`, which `after_step` may change, go with it.
     """
     check_fits(model, data)
     runtime.keep_freed_memory()
@@ -129,17 +138,22 @@ def fit(
     model.to(device, memory_format=torch.channels_last)
     data = data.to(device)
     generator = generator or torch.Generator().manual_seed(0)
-    history: list[dict[str, Any]] = []
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         epochs = _Epochs(model, data, plan, generator, device, after_step)
+        held = {} if masks is None else masks
+        going = Going(epochs.name, model, epochs.optimizer, generator, held)
+        history = halfway.resume(going) if halfway else []
         finished = _copy(model)
-        bar = tqdm(range(plan.epochs), desc="epochs", disable=not progress)
+        left = range(len(history), plan.epochs)
+        bar = tqdm(left, "epochs", plan.epochs, initial=len(history), disable=not progress)
         try:
             for epoch in bar:
                 history.append(epochs.run(epoch))
                 finished = _copy(model)
+                if halfway:
+                    halfway.keep(going, history)
                 bar.set_postfix(validation=f"{history[-1]['validation_accuracy']:.1f} %")
         except KeyboardInterrupt:
             model.load_state_dict(finished)
@@ -184,6 +198,7 @@ class _Epochs:
         self.factor = optim.schedule(plan.schedule, plan.cycles, plan.epochs)
         self.after_step = after_step
         self.chosen = runtime.precision(plan.precision, device)
+        self.name = json.dumps([plan.as_dict(), data.fingerprint, self.chosen, device.type])
 
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""

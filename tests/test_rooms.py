@@ -15,6 +15,7 @@ PACKAGE = Path(squeeze_utils.__file__).parent
 # Data flows downward: a room imports from rooms above it, and from no room below.
 ORDER = (
     "files",
+    "halfway",
     "memory",
     "places",
     "scale",
