@@ -28,6 +28,17 @@ def images() -> torch.Tensor:
     return torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
+def with_dense_layers() -> list[nn.Module]:
+    """LeNet-5, a SqueezeNet with a dense head, and VGG-11 of thin Fire modules for 32 pixels."""
+    torch.manual_seed(0)
+    small = {"num_classes": 10, "in_channels": 1}
+    return [
+        build("lenet5", image_size=16, **small),
+        build("squeezenet_small", width=0.25, norm="none", head="dense", **small),
+        build("vgg11", image_size=32, fire=True, normalisation="none", **small),
+    ]
+
+
 @pytest.fixture(scope="module")
 def squeezed(model, images) -> Squeezed:
     return squeeze(model, images, dense_bytes(model) // 8)
@@ -47,11 +58,14 @@ def test_windows_times_weights_are_the_convolution():
     assert at.min() == 0 and at.max() == 4  # every place of the 5 x 5 output may be drawn
 
 
-def test_a_layer_sees_what_the_network_hands_it(model, images):
+@pytest.mark.parametrize("which", range(4))
+def test_a_layer_sees_what_the_network_hands_it(which, model, images):
+    model = [model, *with_dense_layers()][which].eval()
+    images = nn.functional.interpolate(images, scale_factor=2) if which == 3 else images
     seen = {}
     handles = [
         conv.register_forward_pre_hook(lambda m, args, n=name: seen.__setitem__(n, args[0]))
-        for name, conv in inputs.convolutions(model).items()
+        for name, conv in inputs.weighted(model).items()
     ]
     with torch.no_grad():
         model(images)
@@ -60,8 +74,21 @@ def test_a_layer_sees_what_the_network_hands_it(model, images):
         x = images
         for stage in inputs.stages(model):
             for name in (n for group in inputs.layers_of(stage) for n in group):
-                assert torch.equal(inputs.input_of(stage, name, x), seen[name]), name
+                found = inputs.input_of(stage, name, x)
+                assert torch.equal(found.view_as(seen[name]), seen.pop(name)), name
             x = inputs.run(stage, x)
+    assert not seen
+
+
+def test_dense_layers_are_rounded_too(images):
+    torch.manual_seed(0)
+    network, images = build("lenet_300_100", image_size=8).eval(), images[:, :, :8, :8]
+    found = squeeze(network, images, dense_bytes(network) // 12)
+    dense = ["classifier.0", "classifier.2", "classifier.4"]
+    assert [fact["layer"] for fact in found.layers] == dense
+    assert len(found.model.classifier[0].weight.unique()) < 64
+    assert torch.equal(container.decode(found.data)(images), found.model(images))
+    assert (found.model(images) - network(images)).square().mean() < 0.1 * network(images).var()
 
 
 def test_one_frontier_learns_once_and_keeps_to_every_target(model, images, squeezed):
@@ -224,14 +251,15 @@ def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, im
     ("name", "options", "message"),
     [
         ("squeezenet_small", {"norm": "batch"}, "fold the batch normalisation"),
-        ("squeezenet_small", {"norm": "none", "head": "dense"}, "accepted: convolutions"),
-        ("squeezenet_small", {"norm": "none", "expand": "depthwise"}, "accepted: convolutions"),
-        ("lenet5", {}, "only a SqueezeNet"),
+        ("squeezenet_small", {"norm": "none", "expand": "depthwise"}, "accepted: plain conv"),
+        ("vgg11", {"image_size": 32}, "fold the batch normalisation"),
     ],
 )
 def test_other_networks_are_refused(name, options, message, images):
     with pytest.raises(ValueError, match=message):
         squeeze(build(name, num_classes=10, in_channels=1, **options), images, 10_000)
+    with pytest.raises(ValueError, match="a Sequential cannot be rounded so"):
+        squeeze(nn.Sequential(nn.Conv2d(1, 4, 3)), images, 10_000)
 
 
 def test_bad_sizes_and_images_are_refused(model, images):

@@ -31,9 +31,10 @@ FORMS = [
 ]
 
 
-def state_of(**options) -> State:
+def state_of(name: str = "squeezenet_small", **options) -> State:
     torch.manual_seed(0)
-    spec = ModelSpec.of("squeezenet_small", width=0.25, in_channels=1, num_classes=3, **options)
+    width = {"width": 0.25} if name == "squeezenet_small" else {"image_size": 32}
+    spec = ModelSpec.of(name, in_channels=1, num_classes=3, **width, **options)
     state = State(spec.build(), DATA, generator=torch.Generator().manual_seed(0))
     for module in state.model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -45,8 +46,8 @@ def state_of(**options) -> State:
 
 
 @torch.no_grad()
-def outputs(state: State) -> torch.Tensor:
-    x = torch.randn(6, 1, 16, 16, generator=torch.Generator().manual_seed(3))
+def outputs(state: State, side: int = 16) -> torch.Tensor:
+    x = torch.randn(6, 1, side, side, generator=torch.Generator().manual_seed(3))
     return state.model.eval()(x)
 
 
@@ -59,6 +60,21 @@ def test_folding_changes_no_output_and_leaves_no_normalisation(options):
     assert torch.allclose(outputs(state), before, atol=1e-5) and before.abs().max() > 0.01
     assert not any(isinstance(m, nn.BatchNorm2d) for m in state.model.modules())
     assert sum(p.numel() for p in state.model.parameters()) < parameters
+    assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("vgg11", {}), ("vgg11", {"fire": True}), ("alexnet", {"normalisation": "batch"})],
+    ids=str,
+)
+def test_the_other_networks_with_normalisation_fold_too(name, options):
+    state = state_of(name, **options)
+    before = outputs(state, 32)
+    FoldBatchNorm().apply(state)
+    after = outputs(state, 32)
+    assert (after - before).abs().max() < 1e-5 * before.abs().max() and before.std() > 1e-3
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in state.model.modules())
     assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
 
 
@@ -260,8 +276,10 @@ def test_steps_without_what_they_need_are_refused(step, options, words):
 
 
 def test_other_networks_are_refused_by_name():
-    with pytest.raises(ValueError, match="only a SqueezeNet can be folded, not a"):
+    with pytest.raises(ValueError, match="nothing to fold"):
         folded(build("lenet5"))
+    with pytest.raises(ValueError, match="a Sequential cannot be folded; accepted: SqueezeNet"):
+        folded(nn.Sequential(nn.BatchNorm2d(1)))
     with pytest.raises(ValueError, match="only a SqueezeNet can be equalised"):
         Equalise().apply(State(build("lenet5"), DATA))
     state = state_of()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from squeeze_utils.compress import container
 from squeeze_utils.compress.fold import FoldBatchNorm
+from squeeze_utils.compress.lossy import Squeezed
 from squeeze_utils.compress.prune import Prune
 from squeeze_utils.compress.share import Share
 from squeeze_utils.compress.squeezing import Squeeze
@@ -42,13 +45,21 @@ def test_the_file_fits_and_zeros_are_masked_for_what_comes_after(squeezed):
     assert zeros == sum(int((~mask).sum()) for mask in squeezed.masks.values()) > 0
 
 
-def test_the_seed_draws_the_images(digits, squeezed):
-    again = [fresh(digits, seed) for seed in (0, 1)]
-    for state in again:
-        FoldBatchNorm().apply(state)
-        Squeeze(TARGET, images=40).apply(state)
-    same, other = (container.encode(state.model)[0] for state in again)
-    assert same == container.encode(squeezed.model)[0] != other
+def test_the_seed_draws_the_images_from_the_training_split(digits, squeezed, monkeypatch):
+    shown = []
+
+    def look(model, images, target_bytes, seed, progress):
+        shown.append((images, seed))
+        return Squeezed(model, b"", {}, [], 1.0)
+
+    monkeypatch.setattr("squeeze_utils.compress.squeezing.squeeze", look)
+    for seed in (0, 0, 1):
+        Squeeze(TARGET, images=40).apply(fresh(digits, seed))
+    (first, drawn), (again, same), (other, changed) = shown
+    assert torch.equal(first, again) and drawn == same != changed
+    assert first.shape == other.shape == (40, 1, 16, 16) and not torch.equal(first, other)
+    pixels = digits.train.images.float().div(255).sub(digits.mean[0]).div(digits.std[0])
+    assert all((pixels - image).abs().amax((1, 2, 3)).min() < 1e-4 for image in first)
 
 
 def test_what_it_cannot_do_is_said(digits):
@@ -64,10 +75,8 @@ def test_what_it_cannot_do_is_said(digits):
         Squeeze(TARGET).apply(state)
 
 
-def test_pruning_goes_on_from_what_it_made_zero(digits):
-    state = fresh(digits)
-    FoldBatchNorm().apply(state)
-    Squeeze(TARGET, images=40).apply(state)
+def test_pruning_goes_on_from_what_it_made_zero(squeezed):
+    state = copy.deepcopy(squeezed)
     before = sum(int((p != 0).sum()) for p in state.model.parameters() if p.ndim == 4)
     Prune(0.9).apply(state)
     assert sum(int((p != 0).sum()) for p in state.model.parameters() if p.ndim == 4) < before

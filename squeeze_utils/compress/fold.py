@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models import Fire, ModelSpec, SqueezeNet
+from ..models import Classifier, Fire, ModelSpec, SqueezeNet
 from ..step import State, Step, mask_zeros
 
 
@@ -32,14 +32,20 @@ class FoldBatchNorm(Step):
         return {"folded": sum(1 for _ in _pairs(smaller))}
 
 
+OPTION = {SqueezeNet: "norm", Classifier: "normalisation"}  # what a network calls it
+
+
 @torch.no_grad()
-def folded(model: nn.Module) -> SqueezeNet:
-    """A SqueezeNet without batch normalisation that computes what `model` does in evaluation."""
-    if not isinstance(model, SqueezeNet):
-        raise ValueError(f"only a SqueezeNet can be folded, not a {type(model).__name__}")
-    if model.config.norm != "batch":
+def folded(model: nn.Module) -> nn.Module:
+    """The same network without batch normalisation: it computes what `model` does in evaluation."""
+    if type(model) not in OPTION:
+        raise ValueError(
+            f"a {type(model).__name__} cannot be folded; accepted: SqueezeNet, AlexNet, VGG"
+        )
+    if not any(isinstance(m, nn.BatchNorm2d) for m in model.modules()):
         raise ValueError("nothing to fold: the network has no batch normalisation")
-    spec = ModelSpec.of(model.spec.name, **{**dict(model.spec.options), "norm": "none"})
+    options = {**dict(model.spec.options), OPTION[type(model)]: "none"}
+    spec = ModelSpec.of(model.spec.name, **options)
     plain = spec.build()
     for (conv, norm, start), (target, _, _) in zip(_pairs(model), _pairs(plain), strict=True):
         weight, bias = _through(conv, norm, start)
@@ -53,7 +59,7 @@ def folded(model: nn.Module) -> SqueezeNet:
 Pair = tuple[nn.Conv2d, nn.Module | None, int]
 
 
-def _pairs(model: SqueezeNet) -> Iterator[Pair]:
+def _pairs(model: nn.Module) -> Iterator[Pair]:
     """Every convolution that a normalisation follows, where it stands in it, or would follow."""
     layers = list(model.features)
     for at, layer in enumerate(layers):
@@ -75,7 +81,7 @@ def _pairs_of(fire: Fire) -> Iterator[Pair]:
         yield fire.bypass, None, 0
 
 
-def _others(model: SqueezeNet) -> list[nn.Module]:
+def _others(model: nn.Module) -> list[nn.Module]:
     """Modules with numbers of their own that folding leaves alone, in network order."""
     paired = {id(part) for conv, norm, _ in _pairs(model) for part in (conv, norm)}
     return [

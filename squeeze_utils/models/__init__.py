@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from . import baselines
+from .baselines import Classifier
 from .fire import BYPASSES, EXPANDS, Fire
 from .layers import ACTIVATIONS, POOLINGS, choose, whole_number
 from .squeezenet import SMALL, V1_0, V1_1, SqueezeNet, SqueezeNetConfig
@@ -21,6 +22,7 @@ __all__ = [
     "NAMES",
     "POOLINGS",
     "SMALL",
+    "Classifier",
     "Fire",
     "ModelSpec",
     "SqueezeNet",

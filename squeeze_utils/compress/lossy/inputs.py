@@ -1,8 +1,8 @@
-"""What the convolutions of a network see: windows of their inputs, and the moments of those.
+"""What the layers of a network see: windows of their inputs, and the moments of those.
 
-A convolution is a matrix product of its weights with windows of its input. So the error that
-other weights W' make at its output is (W' - W) C (W' - W)^T, with the covariance C of the
-windows, once a bias has taken over the difference of the means.
+A dense layer is a matrix product of its weights with its input, a convolution one with windows
+of its input. So the error that other weights W' make at its output is (W' - W) C (W' - W)^T, with
+the covariance C of the windows, once a bias has taken over the difference of the means.
 """
 
 from __future__ import annotations
@@ -13,56 +13,62 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...models import Fire, SqueezeNet
+from ...models import Classifier, Fire, SqueezeNet
 
-WINDOWS = 96  # of each image and layer, at places that are the same for a batch of images
+WINDOWS = 96  # of each image and convolution, at places that are the same for a batch of images
 DAMPING = 0.01  # of the mean variance, added to the diagonal of a covariance
+Layer = nn.Conv2d | nn.Linear
 Stage = list[tuple[str, nn.Module]]
 
 
-def check_chain(model: nn.Module) -> SqueezeNet:
+def check_chain(model: nn.Module) -> nn.Module:
     """Return a network that can be rounded layer by layer; raise a clear error for others."""
-    if not isinstance(model, SqueezeNet):
-        raise ValueError(f"only a SqueezeNet can be rounded so, not a {type(model).__name__}")
-    if model.config.norm != "none":
-        raise ValueError(f"fold the {model.config.norm} normalisation into the convolutions first")
-    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    if any(isinstance(layer, nn.Linear) or layer.groups != 1 for layer in layers):
-        raise ValueError("dense and depthwise layers cannot be rounded so; accepted: convolutions")
+    if not isinstance(model, SqueezeNet | Classifier):
+        raise ValueError(
+            f"a {type(model).__name__} cannot be rounded so: it is none of this series"
+        )
+    if any(isinstance(m, nn.BatchNorm2d) for m in model.modules()):
+        raise ValueError("fold the batch normalisation into the convolutions first")
+    if any(getattr(layer, "groups", 1) != 1 for layer in weighted(model).values()):
+        raise ValueError(
+            "depthwise layers cannot be rounded so; accepted: plain convolutions, dense layers"
+        )
     return model
 
 
-def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """The convolutions of a network by name, in order."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+def weighted(model: nn.Module) -> dict[str, Layer]:
+    """The convolutions and dense layers of a network by name, in order."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, Layer)}
 
 
-def stages(model: SqueezeNet) -> list[Stage]:
-    """The network in pieces that run one after the other; each begins with its convolutions."""
+def stages(model: nn.Module) -> list[Stage]:
+    """The network in pieces that run one after the other; each begins with its layers."""
     found: list[Stage] = [[]]
     for part in ("features", "classifier"):
-        for name, child in getattr(model, part).named_children():
-            if isinstance(child, nn.Conv2d | Fire) and found[-1]:
+        whole = getattr(model, part)
+        children = [(f"{part}.{name}", child) for name, child in whole.named_children()]
+        for name, child in children or [(part, whole)]:
+            if isinstance(child, Layer | Fire) and found[-1]:
                 found.append([])
-            found[-1].append((f"{part}.{name}", child))
+            found[-1].append((name, child))
     return found
 
 
 def run(stage: Stage, x: Tensor) -> Tensor:
-    """What a stage makes of `x`, which is left as it is."""
+    """What a stage makes of `x`, which is left as it is. Maps are flattened for dense layers."""
     for _, module in stage:
-        x = module(x)
+        x = module(x.flatten(1) if isinstance(module, nn.Linear) else x)
     return x
 
 
 def layers_of(stage: Stage) -> list[list[str]]:
-    """The convolutions of a stage in groups: a group has what it sees once those before it run."""
+    """The layers of a stage in groups: a group has what it sees once those before it run."""
     groups: list[list[str]] = []
     for name, child in stage:
-        if isinstance(child, nn.Conv2d):
+        if isinstance(child, Layer):
             groups.append([name])
         elif isinstance(child, Fire):
-            inner = list(convolutions(child))
+            inner = list(weighted(child))
             late = [n for n in inner if n.startswith("expand")]
             early = [n for n in inner if n not in late]
             groups += [[f"{name}.{n}" for n in group] for group in (early, late)]
@@ -70,15 +76,20 @@ def layers_of(stage: Stage) -> list[list[str]]:
 
 
 def input_of(stage: Stage, layer: str, x: Tensor) -> Tensor:
-    """What the convolution `layer` of a stage sees when the stage sees `x`."""
+    """What `layer` of a stage sees when the stage sees `x`."""
     if ".expand" not in layer:
         return x
     fire = next(m for _, m in stage if isinstance(m, Fire))
     return fire.squeeze_activation(fire.squeeze_norm(fire.squeeze(x)))
 
 
-def windows(x: Tensor, conv: nn.Conv2d, at: Tensor) -> Tensor:
-    """The windows of `conv` over x (n, c, h, w) at places `at` (p, 2): (n * p, c * kh * kw)."""
+def windows(x: Tensor, conv: Layer, at: Tensor) -> Tensor:
+    """The windows of `conv` over x (n, c, h, w) at places `at` (p, 2): (n * p, c * kh * kw).
+
+    A dense layer has one window, all of its input.
+    """
+    if isinstance(conv, nn.Linear):
+        return x.float().flatten(1)
     (kh, kw), (ph, pw) = conv.kernel_size, conv.padding
     padded = F.pad(x.float(), (pw, pw, ph, ph))
     top, left = at[:, 0] * conv.stride[0], at[:, 1] * conv.stride[1]
@@ -89,8 +100,10 @@ def windows(x: Tensor, conv: nn.Conv2d, at: Tensor) -> Tensor:
     return cut.permute(0, 2, 1, 3, 4).reshape(len(x) * len(at), -1)
 
 
-def places(x: Tensor, conv: nn.Conv2d, generator: torch.Generator) -> Tensor:
+def places(x: Tensor, conv: Layer, generator: torch.Generator) -> Tensor:
     """Random places (p, 2) of windows: row and column in the output of `conv`."""
+    if isinstance(conv, nn.Linear):
+        return torch.zeros(1, 2, dtype=torch.long)
     sides = [
         (side + 2 * p - d * (k - 1) - 1) // s + 1
         for side, p, d, k, s in zip(

@@ -1,4 +1,4 @@
-"""What a few images show of the convolutions of a trained network."""
+"""What a few images show of the layers of a trained network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .inputs import Moments, convolutions, input_of, layers_of, places, run, stages, windows
+from .inputs import Moments, input_of, layers_of, places, run, stages, weighted, windows
 from .rounding import Columns, Rounded
 
 BATCH = 25
@@ -15,7 +15,7 @@ BATCH = 25
 
 @dataclass
 class Learned:
-    """What is known of a convolution.
+    """What is known of a layer.
 
     `weight` (rows, columns) and the `moments` of its windows; for each batch of images the places
     `at` and the windows `seen` there; `columns`, their covariance; `matters`: what a unit of
@@ -32,10 +32,10 @@ class Learned:
 
 
 def learn(original: nn.Module, images: Tensor, seed: int) -> dict[str, Learned]:
-    """Every convolution of a network with what the images show of it."""
+    """Every layer of a network with what the images show of it."""
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, Learned] = {}
-    for name, conv in convolutions(original).items():
+    for name, conv in weighted(original).items():
         weight = conv.weight.detach().flatten(1)
         found[name] = Learned(weight, Moments.empty(weight.shape[1]))
     for x in images.split(BATCH):

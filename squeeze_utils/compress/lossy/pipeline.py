@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from ...models.layers import whole_number
 from .. import container
-from .inputs import Moments, check_chain, convolutions, input_of, layers_of, run, stages, windows
+from .inputs import Layer, Moments, check_chain, input_of, layers_of, run, stages, weighted, windows
 from .learning import BATCH, Learned, learn
 from .rounding import FEW_ROUNDS, Columns, Rounded, round_bias, round_layer
 
@@ -130,7 +130,7 @@ def _round_all(layers: dict[str, Learned], price: float) -> float:
 
 def _rest(model: nn.Module) -> int:
     """About the bytes of a file that are no weights: biases, heads, checksums."""
-    return 300 + sum(len(conv.bias) + 25 for conv in convolutions(model).values())
+    return 300 + sum(len(conv.bias) + 25 for conv in weighted(model).values())
 
 
 def _weigh(original: nn.Module, layers: dict[str, Learned], images: Tensor) -> None:
@@ -151,9 +151,9 @@ def _weigh(original: nn.Module, layers: dict[str, Learned], images: Tensor) -> N
 
 
 class _Replaced:
-    """Within, a convolution has its rounded weights, and a bias that keeps the mean output."""
+    """Within, a layer has its rounded weights, and a bias that keeps the mean output."""
 
-    def __init__(self, conv: nn.Conv2d, layer: Learned) -> None:
+    def __init__(self, conv: Layer, layer: Learned) -> None:
         self.conv, self.layer = conv, layer
 
     def __enter__(self) -> None:
@@ -218,7 +218,7 @@ def _in_sequence(
     return model, facts
 
 
-def _compare(layer: Learned, conv: nn.Conv2d, batches: Sequence[Tensor]) -> Moments:
+def _compare(layer: Learned, conv: Layer, batches: Sequence[Tensor]) -> Moments:
     """Moments of what a layer sees in the rounded network and of what it saw originally."""
     found = Moments.empty(layer.weight.shape[1])
     for x, at, seen in zip(batches, layer.at, layer.seen, strict=True):
