@@ -10,8 +10,9 @@ import argparse
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ import torch
 from tqdm.auto import tqdm
 
 from . import places, runtime
-from .recipe import Experiment, PrefixCache, finish
+from .data import ImageSet
+from .recipe import DataSpec, Experiment, PrefixCache, finish
 from .recipe import run as run_experiment
 from .records import Record, is_of, path_of, read_all, twin, write
 from .scale import SCALES, Scale
@@ -126,8 +128,7 @@ def _run_arms(
     commit: str,
 ) -> Iterable[Record]:
     if jobs == 1 or len(todo) < 2:
-        for arm in todo:
-            yield _run_arm(arm, target, cache, commit)
+        yield from _run_group(todo, target, cache, commit)
         return
     from joblib import Parallel, delayed
 
@@ -139,19 +140,32 @@ def _run_arms(
     groups.sort(key=lambda group: min(order[arm.experiment.key] for arm in group))
     threads = runtime.threads_each(jobs)
     parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    tasks = (delayed(_run_group)(group, threads, target, cache, commit) for group in groups)
+    tasks = (delayed(_run_apart)(threads, group, target, cache, commit) for group in groups)
     for finished in parallel(tasks):
         yield from finished
 
 
-def _run_group(
-    group: Sequence[Arm], threads: int, target: Path | None, cache: PrefixCache | None, commit: str
-) -> list[Record]:
+def _run_apart(threads: int, *what: Any) -> list[Record]:
+    """A group of arms in a process of its own."""
     torch.set_num_threads(threads)
-    return [_run_arm(arm, target, cache, commit) for arm in group]
+    return list(_run_group(*what))
 
 
-def _run_arm(arm: Arm, target: Path | None, cache: PrefixCache | None, commit: str) -> Record:
+def _run_group(
+    group: Sequence[Arm], target: Path | None, cache: PrefixCache | None, commit: str
+) -> Iterator[Record]:
+    load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
+    for arm in group:
+        yield _run_arm(arm, target, cache, commit, load)
+
+
+def _run_arm(
+    arm: Arm,
+    target: Path | None,
+    cache: PrefixCache | None,
+    commit: str,
+    load: Callable[[DataSpec], ImageSet],
+) -> Record:
     path = None if target is None else path_of(target, arm.slug, arm.experiment.key)
     if path is not None:
         if is_of(path, arm.experiment.key):  # another process was faster
@@ -162,7 +176,8 @@ def _run_arm(arm: Arm, target: Path | None, cache: PrefixCache | None, commit: s
             write(record, path)
             return record
     device = runtime.default_device()
-    state, steps = run_experiment(arm.experiment, cache=cache, device=device)
+    data = load(arm.experiment.data)
+    state, steps = run_experiment(arm.experiment, data=data, cache=cache, device=device)
     record = Record.of(
         arm.experiment,
         finish(state, steps),

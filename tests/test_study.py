@@ -52,6 +52,17 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, fits):
     assert len(fits) == 2 and len(only) == 1  # records of other arms are left out
 
 
+def test_arms_in_a_row_load_their_images_once(monkeypatch):
+    loaded, load = [], rooms.DataSpec.load
+    monkeypatch.setattr(rooms.DataSpec, "load", lambda spec: loaded.append(spec) or load(spec))
+    others = tiny_experiment()
+    others = replace(others, data=replace(others.data, train_limit=32))
+    arms = (*small(0.1, 0.2).arms, Arm.of(others, lr=0.3), *small(0.4).arms)
+    records = run(Study("small", "which rate?", arms), progress=False)
+    assert [spec.train_limit for spec in loaded] == [64, 32, 64]
+    assert len({record.data["fingerprint"] for record in records.values()}) == 2
+
+
 def test_what_another_study_has_recorded_is_taken_from_there(tmp_path, fits):
     (known,) = run(small(0.1), folder=tmp_path, progress=False).values()
     arms = [Arm.of(tiny_experiment(Train(1, **{**QUICK, "lr": lr})), rate=lr) for lr in (0.1, 0.2)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 
 import numpy as np
 
@@ -28,15 +27,23 @@ def code_lengths(counts: np.ndarray) -> np.ndarray:
 
 def _lengths(counts: np.ndarray) -> np.ndarray:
     lengths = np.zeros(len(counts), np.int64)
-    order = itertools.count()  # ties go to what came first: the code is reproducible
-    heap = [(int(n), next(order), [int(s)]) for s, n in enumerate(counts) if n > 0]
-    if len(heap) == 1:
-        lengths[heap[0][2]] = 1
+    used = np.flatnonzero(counts)
+    if len(used) == 1:
+        lengths[used] = 1
+    if len(used) < 2:
+        return lengths
+    # A node's number breaks ties, so the code is reproducible. Leaves come first, the root last.
+    heap = list(zip(counts[used].tolist(), range(len(used)), strict=True))
     heapq.heapify(heap)
-    while len(heap) > 1:
-        (n1, _, one), (n2, _, two) = heapq.heappop(heap), heapq.heappop(heap)
-        lengths[one + two] += 1
-        heapq.heappush(heap, (n1 + n2, next(order), one + two))
+    parent = [0] * (2 * len(used) - 1)
+    for node in range(len(used), len(parent)):
+        (n1, one), (n2, two) = heapq.heappop(heap), heap[0]
+        parent[one] = parent[two] = node
+        heapq.heapreplace(heap, (n1 + n2, node))
+    depth = [0] * len(parent)
+    for node in range(len(parent) - 2, -1, -1):
+        depth[node] = depth[parent[node]] + 1
+    lengths[used] = depth[: len(used)]
     return lengths
 
 

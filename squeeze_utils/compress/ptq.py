@@ -130,8 +130,8 @@ def _nearly_all(values: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
 
 def _least_error(values: Tensor, bits: int, tried: int = 40) -> tuple[Tensor, Tensor]:
-    """The share of the whole range with the smallest squared error, on at most 50,000 values."""
-    values = values[:: max(1, values.numel() // 50_000)]
+    """The share of the whole range with the smallest squared error, on about 20,000 values."""
+    values = values[:: max(1, values.numel() // 20_000)]
     ends, grid = values.aminmax(), FakeQuant(bits)
     errors = {}
     for share in torch.linspace(1.0, 0.1, tried).tolist():
