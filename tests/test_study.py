@@ -60,7 +60,7 @@ def test_arms_in_a_row_load_their_images_once(monkeypatch):
     arms = (*small(0.1, 0.2).arms, Arm.of(others, lr=0.3), *small(0.4).arms)
     records = run(Study("small", "which rate?", arms), progress=False)
     assert [spec.train_limit for spec in loaded] == [64, 32, 64]
-    assert len({record.data["fingerprint"] for record in records.values()}) == 2
+    assert len(records) == 4
 
 
 def test_what_another_study_has_recorded_is_taken_from_there(tmp_path, fits):

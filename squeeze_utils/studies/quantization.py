@@ -103,7 +103,7 @@ def mixed(scale: Scale) -> Study:
     for bits in scale.pick((3,), (4, 3)):
         kinds: dict[str, Step] = {
             "all layers alike": QuantizeWeights(bits),
-            "each its own": MixedBits(bits, images=scale.pick(128, 256)),
+            "each its own": MixedBits(bits, images=scale.pick(64, 256)),
         }
         for kind, step in kinds.items():
             recipe = (*begin(scale, 8), step, CorrectBias(IMAGES), Encode())
