@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from squeeze_utils.anatomy import summary
 from squeeze_utils.models import POOLINGS, build
 from squeeze_utils.models.layers import BlurPool, MixedPool, pooling
-from squeeze_utils.studies.pooling import HEADS, PLACES
+from squeeze_utils.models.squeezenet import HEADS
+from squeeze_utils.studies.pooling import PLACES
 
 THIN = {"width": 0.125, "num_classes": 10}
 

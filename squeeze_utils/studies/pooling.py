@@ -7,7 +7,6 @@ from ..tuned import QUICK_RATE, Chapter, Variant, studies_of
 
 # Three halvings each; the later they come, the larger the maps that most layers see.
 PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}
-HEADS = {"average": "conv10 + average", "dense": "dense"}
 
 KIND_CHAPTER = Chapter(
     "pooling",
@@ -23,8 +22,8 @@ HEAD_CHAPTER = Chapter(
     "head",
     "does a dense head earn its parameters?",
     (
-        Variant.of({"head": "average"}, head=HEADS["average"]),
-        Variant.of({"head": "dense"}, quick_lr=QUICK_RATE / 2, head=HEADS["dense"]),
+        Variant.of({"head": "average"}, head="conv10 + average"),
+        Variant.of({"head": "dense"}, quick_lr=QUICK_RATE / 2, head="dense"),
     ),
 )
 
