@@ -98,14 +98,21 @@ def gap_bits(symbols: np.ndarray, alphabet: int, zero: int) -> int:
 
 def _best_gaps(symbols: np.ndarray, alphabet: int, zero: int) -> tuple[int, int]:
     """The fewest bytes that gaps can do with, and their bits."""
-    return min((_gaps_size(symbols, alphabet, zero, bits), bits) for bits in GAP_BITS)
+    at = np.flatnonzero(symbols != zero)
+    distance = np.diff(at, prepend=-1) - 1
+    entries = np.bincount(symbols[at], minlength=alphabet)
+    return min((_gaps_size(distance, entries, zero, bits), bits) for bits in GAP_BITS)
 
 
-def _gaps_size(symbols: np.ndarray, alphabet: int, zero: int, bits: int) -> int:
-    gaps, entries = gaps_of(symbols, zero, bits)
-    head = 1 + len(varint(len(gaps)))
-    messages = ((gaps, 1 << bits), (entries, alphabet))
-    return head + sum(huffman.size(np.bincount(m, minlength=n)) for m, n in messages)
+def _gaps_size(distance: np.ndarray, entries: np.ndarray, zero: int, bits: int) -> int:
+    """Bytes of gaps and entries, with as many fillers as gaps of `bits` need."""
+    most = (1 << bits) - 1
+    fillers = int((distance >> bits).sum())
+    gaps, entries = np.bincount(distance & most, minlength=most + 1), entries.copy()
+    gaps[most] += fillers
+    entries[zero] += fillers
+    stored = len(distance) + fillers
+    return 1 + len(varint(stored)) + huffman.size(gaps) + huffman.size(entries)
 
 
 def _read_gaps(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:

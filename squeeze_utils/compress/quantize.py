@@ -11,6 +11,7 @@ from ..models.layers import choose
 from ..models.rounding import check_bits, levels, rounded
 
 PERCENTILE = 99.9
+AT_ONCE = 500_000  # numbers rounded at a time where many grids are tried
 GRANULARITIES: tuple[str, ...] = ("tensor", "channel")
 Limits = Callable[[Tensor, int], Tensor]
 
@@ -24,16 +25,20 @@ def _percentile(rows: Tensor, bits: int) -> Tensor:
     return rows.abs().kthvalue(count, 1).values
 
 
+@torch.no_grad()
 def _least_squares(rows: Tensor, bits: int, tried: int = 60) -> Tensor:
     """The limit with the smallest squared error among `tried` shares of the largest value."""
     low, high = levels(bits, signed=True)
     largest = rows.abs().amax(1)
     best, limit = torch.full_like(largest, torch.inf), largest.clone()
-    for share in torch.linspace(1.0, 0.2 if bits > 2 else 0.05, tried).tolist():
-        scale = (share * largest / max(1, high)).clamp_min(1e-12)[:, None]
-        error = (rounded(rows, scale, low, high) - rows).square().sum(1)
+    shares = torch.linspace(1.0, 0.2 if bits > 2 else 0.05, tried, device=rows.device)
+    for several in shares.split(max(1, AT_ONCE // rows.numel())):
+        limits = several[:, None] * largest
+        scales = (limits / max(1, high)).clamp_min(1e-12)[:, :, None]
+        error, at = (rounded(rows, scales, low, high) - rows).square().sum(2).min(0)
         better = error < best
-        best, limit = torch.where(better, error, best), torch.where(better, share * largest, limit)
+        best = torch.where(better, error, best)
+        limit = torch.where(better, limits.gather(0, at[None])[0], limit)
     return limit
 
 
