@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import time
@@ -42,21 +43,25 @@ class Going:
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Bring everything to what `content` says; on an error the model is as before."""
+        """Bring everything to what `content` says; on an error everything is as before."""
         if content["name"] != self.name:
             raise ValueError("it is of another training")
-        before = {name: value.clone() for name, value in self.model.state_dict().items()}
+        masks = {name: mask.to(self._device) for name, mask in content["masks"].items()}
+        before = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
+        drawn = self.generator.get_state()
         try:
             self.model.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
+            self.generator.set_state(content["generator"])
+            torch.set_rng_state(content["random"])
+            if content["cuda"] is not None:
+                torch.cuda.set_rng_state(content["cuda"])
         except Exception:
-            self.model.load_state_dict(before)
+            self.model.load_state_dict(before[0])
+            self.optimizer.load_state_dict(before[1])
+            self.generator.set_state(drawn)
             raise
-        self.masks.update((name, mask.to(self._device)) for name, mask in content["masks"].items())
-        self.generator.set_state(content["generator"])
-        torch.set_rng_state(content["random"])
-        if content["cuda"] is not None:
-            torch.cuda.set_rng_state(content["cuda"])
+        self.masks.update(masks)
 
     @property
     def _device(self) -> torch.device:

@@ -127,12 +127,18 @@ def of_another_network(halfway: Halfway) -> None:
     torch.save({**content, "model": nn.Linear(2, 2).state_dict()}, halfway.path)
 
 
+def without_randomness(halfway: Halfway) -> None:
+    content = torch.load(halfway.path, weights_only=True)
+    torch.save({**content, "random": torch.zeros(3, dtype=torch.uint8)}, halfway.path)
+
+
 @pytest.mark.parametrize(
     ("harm", "why"),
     [
         (damaged, "cannot be used"),
         (of_another_training, "another training"),
         (of_another_network, "Missing key"),
+        (without_randomness, "RNG state size"),
     ],
 )
 def test_what_cannot_be_used_is_set_aside(harm, why, data, tmp_path, monkeypatch):
