@@ -8,13 +8,15 @@ from squeeze_utils.compress.share import TuneCentroids
 from squeeze_utils.recipe import Experiment
 from squeeze_utils.scale import SCALES, Scale
 from squeeze_utils.studies import deep_compression as chapter
+from squeeze_utils.studies import sharing
 
-CASES = [(name, scale) for name in chapter.STUDIES for scale in SCALES]
+STUDIES = chapter.STUDIES | sharing.STUDIES
+CASES = [(name, scale) for name in STUDIES for scale in SCALES]
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_every_experiment_comes_back_from_its_record(name, scale):
-    for arm in chapter.STUDIES[name](Scale(scale)).arms:
+    for arm in STUDIES[name](Scale(scale)).arms:
         again = Experiment.from_dict(arm.experiment.as_dict())
         assert again == arm.experiment and again.key == arm.experiment.key
 
@@ -22,7 +24,7 @@ def test_every_experiment_comes_back_from_its_record(name, scale):
 @pytest.mark.parametrize(("name", "scale"), CASES)
 def test_layers_that_a_recipe_names_are_there(name, scale):
     named = 0
-    for arm in chapter.STUDIES[name](Scale(scale)).arms[:12]:
+    for arm in STUDIES[name](Scale(scale)).arms[:12]:
         there = set(prunable(arm.experiment.model.build()))
         for step in arm.experiment.recipe:
             for part in (step, *getattr(step, "during", ())):
@@ -51,6 +53,6 @@ def test_the_reference_has_three_seeds_of_each_network_and_recipe_but_one():
 
 
 def test_codebooks_are_compared_before_and_after_tuning_on_the_same_network():
-    arms = chapter.starts(Scale("reference")).arms
+    arms = sharing.starts(Scale("reference")).arms
     assert len({arm.experiment.prefix(2).key for arm in arms}) == len(chapter.SEEDS)
     assert all(isinstance(arm.experiment.recipe[-1], TuneCentroids) for arm in arms)

@@ -10,7 +10,6 @@ import torch
 from ..compress.encode import Encode
 from ..compress.fold import FoldBatchNorm
 from ..compress.halve import Halve, MergeStatistics
-from ..compress.kmeans import METHODS
 from ..compress.load import Load
 from ..compress.prune import Prune
 from ..compress.scores import prunable
@@ -212,73 +211,7 @@ def large(scale: Scale) -> Study:
     return Study("deep_compression_vgg", "and VGG-11, with and without Fire modules?", arms)
 
 
-SPARSITIES = (0.8, 0.9, 0.95, 0.98)
-GRID_BITS = (2, 3, 4)
-SHARED_BITS = (1, 2, 3, 4, 6, 8)
-
-
-def _small(scale: Scale) -> tuple[DataSpec, dict[str, Any], tuple[int, int, int]]:
-    """Images, training and epochs (dense, pruning, tuning) of the two sweeps."""
-    if scale.name == "quick":
-        return digits(scale), QUICK, (10, 8, 2)
-    return DataSpec("mnist", train_limit=12_000), MNIST, (20, 12, 1)
-
-
-def _pruned(scale: Scale, sparsity: float) -> tuple[Step, ...]:
-    _, how, (dense, prune, _) = _small(scale)
-    gradual = Gradual(sparsity, end=0.6, per_layer=(("classifier.4.weight", 0.5),))
-    again = Train(prune, lr=2e-3, schedule="cosine", during=(gradual,), **how)
-    return Train(dense, lr=3e-3, **how), again
-
-
-def _tune(scale: Scale) -> TuneCentroids:
-    _, how, (_, _, tune) = _small(scale)
-    return TuneCentroids(tune, lr=1e-3, batch_size=how["batch_size"], shift=1)
-
-
-def grid(scale: Scale) -> Study:
-    """LeNet-300-100 at every sparsity with every number of bits: the two together."""
-    arms = [
-        Arm.of(
-            Experiment(
-                model("LeNet-300-100", scale),
-                _small(scale)[0],
-                (*_pruned(scale, sparsity), Share(bits), _tune(scale), Halve(), Encode()),
-                seed,
-            ),
-            sparsity=sparsity,
-            bits=bits,
-        )
-        for seed in scale.pick((0,), SEEDS)
-        for sparsity in scale.pick((0.8, 0.95), SPARSITIES)
-        for bits in GRID_BITS
-    ]
-    return Study("compression_grid", "more zeros, or fewer bits?", arms)
-
-
-def starts(scale: Scale) -> Study:
-    """Codebooks of 1 to 8 bits from four initialisations, before and after fine-tuning."""
-    arms = [
-        Arm.of(
-            Experiment(
-                model("LeNet-300-100", scale),
-                _small(scale)[0],
-                (*_pruned(scale, 0.9), Share(bits, method), _tune(scale)),
-                seed,
-            ),
-            method=method,
-            bits=bits,
-        )
-        for seed in scale.pick((0,), SEEDS)
-        for bits in scale.pick((1, 2, 4), SHARED_BITS)
-        for method in METHODS
-    ]
-    return Study("codebooks", "where should centroids start, and how many are enough?", arms)
-
-
 STUDIES: dict[str, Callable[[Scale], Study]] = {
     "deep_compression": deep_compression,
     "deep_compression_vgg": large,
-    "compression_grid": grid,
-    "codebooks": starts,
 }
