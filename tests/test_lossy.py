@@ -258,6 +258,9 @@ def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, im
 def test_other_networks_are_refused(name, options, message, images):
     with pytest.raises(ValueError, match=message):
         squeeze(build(name, num_classes=10, in_channels=1, **options), images, 10_000)
+
+
+def test_a_network_of_another_kind_is_refused(images):
     with pytest.raises(ValueError, match="a Sequential cannot be rounded so"):
         squeeze(nn.Sequential(nn.Conv2d(1, 4, 3)), images, 10_000)
 

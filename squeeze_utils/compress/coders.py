@@ -55,8 +55,7 @@ def gaps_of(symbols: np.ndarray, zero: int, bits: int) -> tuple[np.ndarray, np.n
     a row, a filler, a zero that is stored like an entry, breaks them up.
     """
     limit = 1 << bits
-    at = np.flatnonzero(symbols != zero)
-    distance = np.diff(at, prepend=-1) - 1
+    at, distance = _entries(symbols, zero)
     fillers = distance // limit
     gaps = np.repeat(np.full(len(at), limit - 1), fillers + 1)
     entries = np.full(len(gaps), zero, dtype=np.int64)
@@ -64,6 +63,12 @@ def gaps_of(symbols: np.ndarray, zero: int, bits: int) -> tuple[np.ndarray, np.n
     gaps[last] = distance % limit
     entries[last] = symbols[at]
     return gaps, entries
+
+
+def _entries(symbols: np.ndarray, zero: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the symbols other than zero are, and how many zeros come before each."""
+    at = np.flatnonzero(symbols != zero)
+    return at, np.diff(at, prepend=-1) - 1
 
 
 def from_gaps(gaps: np.ndarray, entries: np.ndarray, count: int, zero: int) -> np.ndarray:
@@ -98,8 +103,7 @@ def gap_bits(symbols: np.ndarray, alphabet: int, zero: int) -> int:
 
 def _best_gaps(symbols: np.ndarray, alphabet: int, zero: int) -> tuple[int, int]:
     """The fewest bytes that gaps can do with, and their bits."""
-    at = np.flatnonzero(symbols != zero)
-    distance = np.diff(at, prepend=-1) - 1
+    at, distance = _entries(symbols, zero)
     entries = np.bincount(symbols[at], minlength=alphabet)
     return min((_gaps_size(distance, entries, zero, bits), bits) for bits in GAP_BITS)
 

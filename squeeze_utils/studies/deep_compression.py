@@ -104,6 +104,8 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     }
 
 
+# How what was trained is stored: no statistics but scales and shifts, floats in half precision.
+STORED = (MergeStatistics(), Halve(), Encode(details=True))
 PHOTOS: dict[str, Any] = {"shift": 3, "flip": True}
 CIFAR10 = DataSpec("cifar10")  # all 45,000 training images
 
@@ -115,13 +117,18 @@ def _expand3x3(spec: ModelSpec) -> list[str]:
     return [name for name in names if "expand3x3" in name]
 
 
+def _rounded(first: Step, target_bytes: int) -> tuple[Step, ...]:
+    """What `first` gives, rounded at a price without any training."""
+    return first, FoldBatchNorm(), Squeeze(target_bytes), Encode(details=True)
+
+
 def squeezenet() -> dict[str, tuple[Step, ...]]:
     """From the committed dense network, which all seeds share: two sizes without any training."""
     first = Load("squeezenet-cifar10")
     return {
         "dense": (first,),
-        "ours": (first, FoldBatchNorm(), Squeeze(140_000), Encode(details=True)),
-        "ours, smaller": (first, FoldBatchNorm(), Squeeze(97_000), Encode(details=True)),
+        "ours": _rounded(first, 140_000),
+        "ours, smaller": _rounded(first, 97_000),
     }
 
 
@@ -136,9 +143,7 @@ def squeezenet_trained() -> tuple[Step, ...]:
         Train(8, lr=0.02, schedule="linear", during=(gradual,), **MUON, **PHOTOS),
         Share(4, per_layer=tuple((name, 3) for name in large)),
         TuneCentroids(2, lr=1e-3, **PHOTOS),
-        MergeStatistics(),
-        Halve(),
-        Encode(details=True),
+        *STORED,
     )
 
 
@@ -156,7 +161,7 @@ def vgg(scale: Scale) -> dict[str, tuple[Step, ...]]:
     own = (("features.0.weight", 0.3), ("features.4.weight", 0.8), ("classifier.weight", 0.5))
     gradual = Gradual(0.95, begin=0.0, end=0.6, per_layer=own)
     again = {"lr": scale.pick(2e-3, 0.02), "schedule": "linear", "during": (gradual,)}
-    centroids = {"batch_size": 64, "shift": 1} if scale.name == "quick" else PHOTOS
+    centroids = scale.pick({"batch_size": 64, "shift": 1}, PHOTOS)
     return {
         "dense": (first,),
         "ours": (
@@ -164,9 +169,7 @@ def vgg(scale: Scale) -> dict[str, tuple[Step, ...]]:
             Train(prune, **again, **how),
             Share(4),
             TuneCentroids(tune, lr=1e-3, **centroids),
-            MergeStatistics(),
-            Halve(),
-            Encode(details=True),
+            *STORED,
         ),
     }
 
@@ -176,7 +179,7 @@ def vgg_of_fires(scale: Scale) -> dict[str, tuple[Step, ...]]:
     first = scale.pick(Train(2, lr=3e-3, **QUICK), Train(FIRE_EPOCHS, lr=0.02, **MUON, **PHOTOS))
     return {
         "dense": (first,),
-        "ours": (first, FoldBatchNorm(), Squeeze(170_000), Encode(details=True)),
+        "ours": _rounded(first, 170_000),
     }
 
 
