@@ -45,7 +45,16 @@ def test_the_file_fits_and_zeros_are_masked_for_what_comes_after(squeezed):
     assert zeros == sum(int((~mask).sum()) for mask in squeezed.masks.values()) > 0
 
 
-def test_the_seed_draws_the_images_from_the_training_split(digits, squeezed, monkeypatch):
+def test_the_seed_draws_the_images(digits, squeezed):
+    again = [fresh(digits, seed) for seed in (0, 1)]
+    for state in again:
+        FoldBatchNorm().apply(state)
+        Squeeze(TARGET, images=40).apply(state)
+    same, other = (container.encode(state.model)[0] for state in again)
+    assert same == container.encode(squeezed.model)[0] != other
+
+
+def test_the_images_are_of_the_training_split(digits, squeezed, monkeypatch):
     shown = []
 
     def look(model, images, target_bytes, seed, progress):
