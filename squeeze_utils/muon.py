@@ -14,6 +14,7 @@ MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of torch's Muon, and of the method's author
 ITERATIONS = 5
 SMALLEST = 1e-7
+LARGE, WIDE = 128, 4  # rows, and columns for each row, from where `_by_rows` is faster
 
 
 def muon(matrices: list[Tensor], lr: float, decay: float) -> Optimizer:
@@ -53,8 +54,29 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """Singular values between about 0.7 and 1.2 in place of the matrix's own (Newton-Schulz)."""
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = wide / wide.norm().clamp(min=SMALLEST)
+    rows, columns = x.shape
+    x = _by_rows(x) if rows >= LARGE and columns >= WIDE * rows else _step_by_step(x)
+    return x.T if wide is not matrix else x
+
+
+def _step_by_step(x: Tensor) -> Tensor:
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if wide is not matrix else x
+    return x
+
+
+def _by_rows(x: Tensor) -> Tensor:
+    """The same: every step multiplies x from the left by a P, and X X^T by P from both sides.
+
+    So the wide matrix is needed twice, not ten times: for the first X X^T and at the end.
+    """
+    a, b, c = COEFFICIENTS
+    gram = x @ x.T
+    product = one = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    for _ in range(ITERATIONS):
+        step = torch.addmm(gram, gram, gram, beta=b, alpha=c) + a * one
+        product = step @ product
+        gram = step @ gram @ step
+    return product @ x

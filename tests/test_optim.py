@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from squeeze_utils import optim
 from squeeze_utils.models import build
-from squeeze_utils.muon import orthogonal
+from squeeze_utils.muon import _step_by_step, orthogonal
 
 
 @pytest.fixture
@@ -95,6 +95,14 @@ def test_a_matrix_is_made_orthogonal_either_way_round():
         values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
         assert values.shape == (6,) and 0.6 < values.min() <= values.max() < 1.3
     assert not orthogonal(torch.zeros(3, 4)).any()
+
+
+def test_a_wide_matrix_is_made_orthogonal_by_its_rows_to_the_same_result():
+    wide = torch.randn(128, 600) * torch.logspace(0, -4, 128)[:, None]
+    expected = _step_by_step(wide / wide.norm())
+    assert not torch.equal(orthogonal(wide), expected)  # the other way was taken
+    torch.testing.assert_close(orthogonal(wide), expected, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(orthogonal(wide.T), expected.T, rtol=1e-3, atol=1e-5)
 
 
 def test_frozen_parameters_are_left_out(model):

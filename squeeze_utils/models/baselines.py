@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 from .fire import Fire
 from .layers import choose, norm
+from .smallmaps import SmallMapConv2d
 
 VGG_PLANS: dict[int, tuple[tuple[int, ...], ...]] = {
     11: ((64,), (128,), (256, 256), (512, 512), (512, 512)),
     16: ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
 }
+MANY = 256  # channels, from where a small map's gradient is a product of matrices
 IMAGE_SIZES: tuple[int, ...] = (32, 224)
 
 
@@ -111,6 +113,8 @@ def vgg(
         for width in stage:
             if fire and layers:
                 layers.append(Fire(channels, width // 8, width // 2, width // 2, normalisation=n))
+            elif width >= MANY and n == "batch":
+                layers += [SmallMapConv2d(channels, width), norm(n, width), nn.ReLU(inplace=True)]
             else:
                 layers += _conv(channels, width, 3, n, padding=1)
             channels = width
