@@ -105,8 +105,9 @@ PROGRAM = f"""
 import sys
 for name in {HEAVY!r}:
     sys.modules[name] = None  # an import of it fails, as where it is not installed
-from squeeze_utils import data, models, study, train
-assert study.main(["list"]) == 0
+from squeeze_utils import data, models, train
+from squeeze_utils.study.__main__ import main
+assert main(["list"]) == 0
 tiny = data.load("digits", 8, train_limit=64)
 model = models.build("lenet_300_100", image_size=8)
 history = train.fit(model, tiny, train.Train(1, precision="float32"))

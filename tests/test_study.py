@@ -13,9 +13,10 @@ import tiny_study
 import torch
 from tiny import QUICK, tiny_experiment
 
-from squeeze_utils import study as rooms
-from squeeze_utils.recipe import PrefixCache
-from squeeze_utils.study import Arm, Scale, Study, find, main, run, table
+from squeeze_utils.recipe import DataSpec, PrefixCache
+from squeeze_utils.scale import SCALES
+from squeeze_utils.study import Arm, Scale, Study, catalogue, find, known, run, table
+from squeeze_utils.study import __main__ as line
 from squeeze_utils.train import Train
 
 
@@ -53,8 +54,8 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, fits):
 
 
 def test_arms_in_a_row_load_their_images_once(monkeypatch):
-    loaded, load = [], rooms.DataSpec.load
-    monkeypatch.setattr(rooms.DataSpec, "load", lambda spec: loaded.append(spec) or load(spec))
+    loaded, load = [], DataSpec.load
+    monkeypatch.setattr(DataSpec, "load", lambda spec: loaded.append(spec) or load(spec))
     others = tiny_experiment()
     others = replace(others, data=replace(others.data, train_limit=32))
     arms = (*small(0.1, 0.2).arms, Arm.of(others, lr=0.3), *small(0.4).arms)
@@ -180,9 +181,9 @@ def test_bad_studies_scales_and_jobs(monkeypatch):
 
 
 def test_every_study_of_the_series_can_be_made_at_both_scales():
-    known = rooms.catalogue()
-    for name, make in known.items():
-        for scale in rooms.SCALES:
+    studies = catalogue()
+    for name, make in studies.items():
+        for scale in SCALES:
             study = make(Scale(scale))
             assert study.name == name and study.title and (study.arms or study.pilot)
             assert all(arm.experiment.model.name for arm in study.arms)
@@ -191,11 +192,11 @@ def test_every_study_of_the_series_can_be_made_at_both_scales():
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     """The command line with one study in the catalogue, writing below `tmp_path`."""
-    monkeypatch.setattr(rooms, "catalogue", lambda: {"small": lambda scale: small(0.1)})
-    monkeypatch.setattr(rooms.places, "cache", lambda: tmp_path / "cache")
-    monkeypatch.setattr(rooms.places, "shipped", lambda name: tmp_path / "shipped" / name)
+    monkeypatch.setattr(known, "catalogue", lambda: {"small": lambda scale: small(0.1)})
+    monkeypatch.setattr(line.places, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(line.places, "shipped", lambda name: tmp_path / "shipped" / name)
     monkeypatch.delenv("SQUEEZE_SCALE", raising=False)
-    return main
+    return line.main
 
 
 @pytest.mark.parametrize(("scale", "where"), [("quick", "cache"), ("reference", "shipped")])
@@ -208,7 +209,7 @@ def test_the_command_runs_a_study(scale, where, command, tmp_path, capsys):
 
 
 def test_the_command_runs_the_arms_that_are_asked_for_and_no_others(command, monkeypatch, fits):
-    monkeypatch.setattr(rooms, "catalogue", lambda: {"small": lambda scale: small(0.1, 0.2)})
+    monkeypatch.setattr(known, "catalogue", lambda: {"small": lambda scale: small(0.1, 0.2)})
     assert command(["run", "small", "--only", "0.2-A"]) == 0
     assert fits == [0.2]
     assert command(["run", "small"]) == 0
@@ -237,6 +238,6 @@ def test_an_interrupted_command_says_how_to_go_on(command, monkeypatch, capsys):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rooms, "run", interrupt)
+    monkeypatch.setattr(line, "run", interrupt)
     assert command(["run", "small"]) == 130
     assert "start again to go on" in capsys.readouterr().err

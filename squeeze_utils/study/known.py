@@ -1,0 +1,35 @@
+"""The studies of the series by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+from ..records import Record
+from ..scale import Scale
+from .arms import Study
+
+
+def catalogue() -> dict[str, Callable[[Scale], Study]]:
+    """Every study of the series by name; each is made for a scale."""
+    package = importlib.import_module("squeeze_utils.studies")
+    found: dict[str, Callable[[Scale], Study]] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"squeeze_utils.studies.{info.name}")
+        found.update(module.STUDIES)
+    return found
+
+
+def find(name: str, scale: Scale) -> Study:
+    """The study called `name` at `scale`."""
+    known = catalogue()
+    if name not in known:
+        raise ValueError(f"unknown study {name!r}; accepted: {', '.join(sorted(known))}")
+    return known[name](scale)
+
+
+def reference(name: str) -> tuple[Study, dict[str, Record]]:
+    """A study at reference scale, and those of its records that are committed."""
+    study = find(name, Scale("reference"))
+    return study, study.records()

@@ -1,0 +1,122 @@
+"""Arms run one after another or in several processes, each to a record on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from .. import runtime
+from ..data import ImageSet
+from ..recipe import DataSpec, PrefixCache, finish
+from ..recipe import run as run_experiment
+from ..records import Record, is_of, path_of, read_all, twin, write
+from .arms import Arm, Study
+
+
+def run(
+    study: Study,
+    *,
+    folder: Path | None = None,
+    cache: PrefixCache | None = None,
+    jobs: int = 1,
+    progress: bool = True,
+) -> dict[str, Record]:
+    """Run the arms that have no record under `folder`; return all records by key.
+
+    Without a folder nothing is kept: every arm runs, and the records are only returned.
+    `jobs` processes share the processor's threads; arms that begin alike stay in one process,
+    so their common prefix is trained once; if `cache` has it, they may part. A record is written
+    as soon as its arm ends; that of an experiment which another study under `folder` has
+    recorded is taken from there.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    done = {} if folder is None else read_all(folder / study.name, repair=True)
+    todo = [arm for arm in study.arms if arm.experiment.key not in done]
+    wanted = {arm.experiment.key for arm in study.arms}
+    records = {key: record for key, record in done.items() if key in wanted}
+    commit = runtime.commit()
+    target = None if folder is None else folder / study.name
+    with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
+        for record in _run_arms(todo, jobs, target, cache, commit):
+            records[record.key] = record
+            bar.update()
+    return records
+
+
+def _run_arms(
+    todo: Sequence[Arm],
+    jobs: int,
+    target: Path | None,
+    cache: PrefixCache | None,
+    commit: str,
+) -> Iterable[Record]:
+    if jobs == 1 or len(todo) < 2:
+        yield from _run_group(todo, target, cache, commit)
+        return
+    from joblib import Parallel, delayed
+
+    def beginning(arm: Arm) -> str:
+        return cache.lacks(arm.experiment) if cache else arm.experiment.prefix(1).key
+
+    groups = [list(group) for _, group in groupby(sorted(todo, key=beginning), key=beginning)]
+    order = {arm.experiment.key: position for position, arm in enumerate(todo)}
+    groups.sort(key=lambda group: min(order[arm.experiment.key] for arm in group))
+    threads = runtime.threads_each(jobs)
+    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    tasks = (delayed(_run_apart)(threads, group, target, cache, commit) for group in groups)
+    for finished in parallel(tasks):
+        yield from finished
+
+
+def _run_apart(threads: int, *what: Any) -> list[Record]:
+    """A group of arms in a process of its own."""
+    torch.set_num_threads(threads)
+    return list(_run_group(*what))
+
+
+def _run_group(
+    group: Sequence[Arm], target: Path | None, cache: PrefixCache | None, commit: str
+) -> Iterator[Record]:
+    load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
+    for arm in group:
+        yield _run_arm(arm, target, cache, commit, load)
+
+
+def _run_arm(
+    arm: Arm,
+    target: Path | None,
+    cache: PrefixCache | None,
+    commit: str,
+    load: Callable[[DataSpec], ImageSet],
+) -> Record:
+    path = None if target is None else path_of(target, arm.slug, arm.experiment.key)
+    if path is not None:
+        if is_of(path, arm.experiment.key):  # another process was faster
+            return Record.parse(path.read_text(encoding="utf-8"))
+        known = twin(path.parent.parent, arm.experiment.key)
+        if known is not None and arm.checkpoint is None:  # that one needs the network itself
+            record = replace(known, labels=dict(arm.labels))
+            write(record, path)
+            return record
+    device = runtime.default_device()
+    data = load(arm.experiment.data)
+    state, steps = run_experiment(arm.experiment, data=data, cache=cache, device=device)
+    record = Record.of(
+        arm.experiment,
+        finish(state, steps),
+        labels=dict(arm.labels),
+        device=runtime.device_name(device),
+        data_fingerprint=state.data.fingerprint,
+        commit=commit,
+    )
+    if path is not None:
+        write(record, path)
+    return record
