@@ -17,6 +17,7 @@ NETWORKS = {
     "simple bypass": ("squeezenet_small", (3, 32, 32), {"width": 0.25, "bypass": "simple"}),
     "complex bypass": ("squeezenet_small", (3, 30, 30), {"width": 0.25, "bypass": "complex"}),
     "lenet": ("lenet5", (1, 28, 28), {}),
+    "vgg of fires": ("vgg11", (3, 32, 32), {"image_size": 32, "fire": True}),
 }
 
 
@@ -90,8 +91,9 @@ def test_a_file_names_no_folder_and_is_the_same_every_time(exported, tmp_path):
     assert (tmp_path / "again.onnx").read_bytes() == content
 
 
-def test_the_rewritten_network_has_no_normalisation_and_relus_beside_convolutions():
-    model, shape = network("simple bypass")
+@pytest.mark.parametrize("name", ["simple bypass", "vgg of fires"])
+def test_the_rewritten_network_has_no_normalisation_and_relus_beside_convolutions(name):
+    model, shape = network(name)
     rewritten = for_inference(model)
     kinds = [type(module).__name__ for module in rewritten.modules()]
     assert "BatchNorm2d" not in kinds and "BatchNorm2d" in map(

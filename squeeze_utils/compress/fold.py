@@ -35,6 +35,12 @@ class FoldBatchNorm(Step):
 OPTION = {SqueezeNet: "norm", Classifier: "normalisation"}  # what a network calls it
 
 
+def foldable(model: nn.Module) -> bool:
+    """Whether `folded` takes the network: one of `build`'s with batch normalisation in it."""
+    normalised = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    return type(model) in OPTION and hasattr(model, "spec") and normalised
+
+
 @torch.no_grad()
 def folded(model: nn.Module) -> nn.Module:
     """The same network without batch normalisation: it computes what `model` does in evaluation."""

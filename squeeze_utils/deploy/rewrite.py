@@ -12,7 +12,8 @@ import copy
 
 from torch import nn
 
-from ..models import Fire, SqueezeNet
+from ..compress.fold import foldable, folded
+from ..models import Fire
 
 
 def for_inference(model: nn.Module) -> nn.Module:
@@ -24,15 +25,11 @@ def for_inference(model: nn.Module) -> nn.Module:
 
 
 def without_norm(model: nn.Module) -> nn.Module:
-    """A copy whose batch normalisations are folded into its convolutions, if it is a SqueezeNet."""
+    """A copy whose batch normalisations are folded into its convolutions, where that is known."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch module, not {type(model).__name__}")
     network = copy.deepcopy(model).cpu().float().eval()
-    if not (isinstance(network, SqueezeNet) and network.config.norm == "batch"):
-        return network
-    from ..compress.fold import folded
-
-    return folded(network).eval()
+    return folded(network).eval() if foldable(network) else network
 
 
 def relu_first(model: nn.Module) -> nn.Module:
