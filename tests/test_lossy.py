@@ -55,7 +55,14 @@ def test_windows_times_weights_are_the_convolution():
     seen = inputs.windows(x, conv, at) @ conv.weight.flatten(1).T + conv.bias
     wanted = conv(x)[:, :, at[:, 0], at[:, 1]].permute(0, 2, 1).reshape(-1, 4)
     assert torch.allclose(seen, wanted, atol=1e-5)
-    assert at.min() == 0 and at.max() == 4  # every place of the 5 x 5 output may be drawn
+    assert at.unique(dim=0).shape == (25, 2) and at.max() == 4  # every place of 5 x 5, once
+
+
+def test_places_of_a_large_map_are_drawn_from_all_of_it():
+    conv, x = nn.Conv2d(3, 4, 3, stride=2, padding=1), torch.randn(2, 3, 40, 24)
+    drawn = [inputs.places(x, conv, torch.Generator().manual_seed(seed)) for seed in range(30)]
+    assert all(at.shape == (inputs.WINDOWS, 2) for at in drawn)
+    assert torch.cat(drawn).unique(dim=0).shape == (20 * 12, 2)
 
 
 @pytest.mark.parametrize("which", range(4))
@@ -160,6 +167,28 @@ def test_the_order_makes_curvatures_alike_and_keeps_their_product(covariance):
     assert ordered.log().sum() == pytest.approx(float(plain.log().sum()), abs=0.1)
     assert ordered.sum() < 0.85 * plain.sum()
     assert columns.order[-1] == covariance.diagonal().argmin()  # nothing is left to lean on
+
+
+def test_the_order_is_the_same_whatever_is_done_at_once(covariance, monkeypatch):
+    """The simple way, one column after the other; also with inputs that never vary."""
+    silent = covariance.clone()
+    silent[3:7], silent[:, 3:7] = 0, 0
+    for matrix in (covariance, silent + 1e-9 * torch.eye(len(silent))):
+        expected = one_by_one(matrix)
+        for block in (1, 4, len(matrix) - 1, 1000):
+            monkeypatch.setattr(rounding, "ORDERED", block)
+            assert torch.equal(rounding.order_for(matrix), expected)
+
+
+def one_by_one(covariance: torch.Tensor) -> torch.Tensor:
+    left, order = covariance.double().clone(), []
+    for _ in range(len(left)):
+        variance = left.diagonal().clone()
+        variance[order] = torch.inf
+        at = int(variance.argmin())
+        order.append(at)
+        left -= torch.outer(left[at], left[at]) / max(left[at, at], 1e-12)
+    return torch.tensor(order[::-1])
 
 
 def test_second_thoughts_lower_error_plus_price_and_give_numbers_in_their_places(covariance):

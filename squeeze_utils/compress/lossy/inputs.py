@@ -8,6 +8,7 @@ the covariance C of the windows, once a bias has taken over the difference of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from ...models import Classifier, Fire, SqueezeNet
 
-WINDOWS = 96  # of each image and convolution, at places that are the same for a batch of images
+WINDOWS = 96  # of each image and convolution at most, at the same places for a batch of images
 DAMPING = 0.01  # of the mean variance, added to the diagonal of a covariance
 Layer = nn.Conv2d | nn.Linear
 Stage = list[tuple[str, nn.Module]]
@@ -101,7 +102,7 @@ def windows(x: Tensor, conv: Layer, at: Tensor) -> Tensor:
 
 
 def places(x: Tensor, conv: Layer, generator: torch.Generator) -> Tensor:
-    """Random places (p, 2) of windows: row and column in the output of `conv`."""
+    """Places (p, 2) of windows, row and column in the output of `conv`: random ones, or all."""
     if isinstance(conv, nn.Linear):
         return torch.zeros(1, 2, dtype=torch.long)
     sides = [
@@ -110,6 +111,8 @@ def places(x: Tensor, conv: Layer, generator: torch.Generator) -> Tensor:
             x.shape[2:], conv.padding, conv.dilation, conv.kernel_size, conv.stride, strict=True
         )
     ]
+    if prod(sides) <= WINDOWS:
+        return torch.cartesian_prod(*map(torch.arange, sides))
     drawn = [torch.randint(side, (WINDOWS,), generator=generator) for side in sides]
     return torch.stack(drawn, 1)
 

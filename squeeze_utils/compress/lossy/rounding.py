@@ -22,6 +22,7 @@ FEW_ROUNDS = 2  # are enough to learn the size
 SWEEPS = 2  # of second thoughts
 STEADY = 16  # times as much as an equal error that changes from place to place matters a bias's
 BLOCK = 32  # columns after which the rest is brought up to date
+ORDERED = 128  # the same, where columns are put in their order
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,20 @@ def order_for(covariance: Tensor) -> Tensor:
     where they are alike: where columns that vary much come first and have many to lean on.
     """
     left = covariance.double().numpy().copy()
+    columns, variance = np.arange(len(left)), left.diagonal().copy()
     order: list[int] = []
-    variance = left.diagonal().copy()
-    for _ in range(len(left)):
-        at = int(variance.argmin())
-        order.append(at)
-        known = left[at] / np.sqrt(max(left[at, at], 1e-12))
-        left -= np.outer(known, known)
-        variance = left.diagonal().copy()
-        variance[order] = np.inf
+    while len(columns):
+        known = np.zeros((len(columns), min(ORDERED, len(columns))))  # by the columns of this block
+        kept = np.ones(len(columns), dtype=bool)
+        for k in range(known.shape[1]):
+            at = int(np.where(kept, variance, np.inf).argmin())
+            row = left[at] - known[:, :k] @ known[at, :k]
+            known[:, k] = row / np.sqrt(max(row[at], 1e-12))
+            variance -= known[:, k] ** 2
+            kept[at] = False
+            order.append(int(columns[at]))
+        left = left[kept][:, kept] - known[kept] @ known[kept].T
+        columns, variance = columns[kept], variance[kept]
     return torch.tensor(order[::-1])
 
 
