@@ -104,8 +104,6 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     }
 
 
-# How what was trained is stored: no statistics but scales and shifts, floats in half precision.
-STORED = (MergeStatistics(), Halve(), Encode(details=True))
 PHOTOS: dict[str, Any] = {"shift": 3, "flip": True}
 CIFAR10 = DataSpec("cifar10")  # all 45,000 training images
 
@@ -143,7 +141,9 @@ def squeezenet_trained() -> tuple[Step, ...]:
         Train(8, lr=0.02, schedule="linear", during=(gradual,), **MUON, **PHOTOS),
         Share(4, per_layer=tuple((name, 3) for name in large)),
         TuneCentroids(2, lr=1e-3, **PHOTOS),
-        *STORED,
+        MergeStatistics(),  # no statistics but scales and shifts, floats in half precision
+        Halve(),
+        Encode(details=True),
     )
 
 
