@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from squeeze_utils.compress import container
-from squeeze_utils.compress.lossy import Squeezed, frontier, inputs, rounding, squeeze
+from squeeze_utils.compress.lossy import Squeezed, frontier, inputs, pipeline, rounding, squeeze
 from squeeze_utils.models import build
 
 OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
@@ -107,6 +107,26 @@ def test_one_frontier_learns_once_and_keeps_to_every_target(model, images, squee
     assert all(len(f.data) <= target for f, target in zip(found, targets, strict=True))
     assert found[0].data == squeezed.data  # repeatable
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_rows_of_large_layers_tell_the_price(model, images, squeezed, monkeypatch):
+    seen, whole = [], pipeline.round_layer
+
+    def noted(weight, *others):
+        seen.append(tuple(weight.shape))
+        return whole(weight, *others)
+
+    monkeypatch.setattr(pipeline, "round_layer", noted)
+    monkeypatch.setattr(pipeline, "LARGE", 600)
+    monkeypatch.setattr(pipeline, "EVERY", 4)
+    target = dense_bytes(model) // 8
+    found = squeeze(model, images, target)
+    large = [w for c in inputs.weighted(model).values() if (w := c.weight.flatten(1)).numel() > 600]
+    assert large and {(-(-len(w) // 4), w.shape[1]) for w in large} < set(seen)
+    assert 0.99 * target < len(found.data) <= target
+    wanted = model(images)
+    changed, usual = ((f.model(images) - wanted).square().mean() for f in (found, squeezed))
+    assert 0 < changed < 1.3 * usual  # the price is another one, hardly better or worse
 
 
 def test_stages_hold_every_convolution_once(model):

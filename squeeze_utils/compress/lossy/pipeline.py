@@ -28,6 +28,7 @@ PASSES = 2  # of measuring what errors matter, each at the prices that the one b
 TRIES = 4  # at the wanted size, once prices are known
 SEARCHES = 8  # of a price
 NEAR = 0.0015  # of the wanted bytes that the size is aimed below
+LARGE, EVERY = 1_000_000, 8  # of a layer with more weights every 8th row tells what all need
 
 
 @dataclass
@@ -88,6 +89,7 @@ def frontier(
         price = 1e-6
         for _ in range(PASSES):
             price = _price_for(original, layers, targets[0], price)
+            _round_whole(layers, price)
             _weigh(original, layers, images[:JUDGED])
             bar.update()
         if on_plan:
@@ -102,7 +104,7 @@ def frontier(
 def _price_for(
     original: nn.Module, layers: dict[str, Learned], target_bytes: float, price: float
 ) -> float:
-    """The price of a bit at which the file has about `target_bytes`; rounds all layers by it.
+    """The price of a bit at which the file has about `target_bytes`; rounds layers by it.
 
     The search begins at `price`; bytes are about linear in its logarithm.
     """
@@ -121,11 +123,21 @@ def _price_for(
 
 
 def _round_all(layers: dict[str, Learned], price: float) -> float:
-    """Round every layer by itself; the bytes that all their numbers need."""
+    """Round every layer by itself, a sample of a large one; the bytes that all numbers need."""
+    bits = 0.0
     for layer in layers.values():
-        bit = price / layer.matters
-        layer.rounded = round_layer(layer.weight, layer.columns, bit, FEW_ROUNDS)
-    return sum(layer.rounded.bits for layer in layers.values()) / 8
+        rows = layer.weight[:: EVERY if layer.weight.numel() > LARGE else 1]
+        layer.rounded = round_layer(rows, layer.columns, price / layer.matters, FEW_ROUNDS)
+        bits += layer.rounded.bits * len(layer.weight) / len(rows)
+    return bits / 8
+
+
+def _round_whole(layers: dict[str, Learned], price: float) -> None:
+    """The same for what was a sample."""
+    for layer in layers.values():
+        if len(layer.rounded.numbers) < len(layer.weight):
+            bit = price / layer.matters
+            layer.rounded = round_layer(layer.weight, layer.columns, bit, FEW_ROUNDS)
 
 
 def _rest(model: nn.Module) -> int:
