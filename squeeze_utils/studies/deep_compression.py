@@ -151,8 +151,6 @@ def squeezenet_trained() -> tuple[Step, ...]:
 # matrices orthogonal takes long. And the epochs of both networks.
 VGG: dict[str, Any] = {"batch_size": 256, **MUON, **PHOTOS}
 VGG_EPOCHS, FIRE_EPOCHS = 8, 30
-# Hours of training: what they end with is committed, so that compressing it takes minutes.
-LARGE = {"VGG-11": "vgg-11-cifar10", "VGG-11 with Fire": "vgg-11-with-fire-cifar10"}
 
 
 def vgg(scale: Scale) -> dict[str, tuple[Step, ...]]:
@@ -161,27 +159,23 @@ def vgg(scale: Scale) -> dict[str, tuple[Step, ...]]:
     Its last maps have four positions but its last layers 4,608 inputs: they need more images.
     """
     first = scale.pick(Train(2, lr=3e-3, **QUICK), Train(VGG_EPOCHS, lr=0.03, **VGG))
-    trained = scale.pick(first, Load(LARGE["VGG-11"]))
-    return {"dense": (first,), "ours": _rounded(trained, 750_000, images=2000)}
+    return {"dense": (first,), "ours": _rounded(first, 750_000, images=2000)}
 
 
 def vgg_of_fires(scale: Scale) -> dict[str, tuple[Step, ...]]:
     """The same with Fire modules."""
     first = scale.pick(Train(2, lr=3e-3, **QUICK), Train(FIRE_EPOCHS, lr=0.02, **MUON, **PHOTOS))
-    trained = scale.pick(first, Load(LARGE["VGG-11 with Fire"]))
-    return {"dense": (first,), "ours": _rounded(trained, 170_000)}
+    return {"dense": (first,), "ours": _rounded(first, 170_000)}
 
 
 def _arms(
     name: str, scale: Scale, data: DataSpec, recipes: dict[str, tuple[Step, ...]], seeds: Any
 ) -> list[Arm]:
-    arms = []
-    for seed in seeds:
-        for recipe, steps in recipes.items():
-            experiment = Experiment(model(name, scale), data, steps, seed)
-            kept = LARGE.get(name) if recipe == "dense" else None
-            arms.append(Arm.of(experiment, kept, network=name, recipe=recipe))
-    return arms
+    return [
+        Arm.of(Experiment(model(name, scale), data, steps, seed), network=name, recipe=recipe)
+        for seed in seeds
+        for recipe, steps in recipes.items()
+    ]
 
 
 def deep_compression(scale: Scale) -> Study:
