@@ -19,6 +19,7 @@ ORDER = (
     "memory",
     "places",
     "scale",
+    "commandline",
     "runtime",
     "measured",
     "data",

@@ -15,7 +15,7 @@ import tiny_search
 import torch
 from tiny_search import SPACE, Hill, search
 
-from squeeze_utils import evaluation
+from squeeze_utils import evaluation, places
 from squeeze_utils import search as rooms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.recipe import DataSpec
@@ -377,8 +377,8 @@ def command(tmp_path, monkeypatch):
     known = {one.name: one for one in (search("one"), search("two", repetition=1))}
     monkeypatch.setattr(__main__, "catalogue", lambda scale: known)
     monkeypatch.setattr(__main__, "run", lambda one, folder, **how: go(one, folder, **how))
-    monkeypatch.setattr(__main__.places, "cache", lambda: tmp_path / "cache")
-    monkeypatch.setattr(__main__.places, "shipped", lambda name: tmp_path / "shipped" / name)
+    monkeypatch.setattr(places, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(places, "shipped", lambda name: tmp_path / "shipped" / name)
     monkeypatch.delenv("SQUEEZE_SCALE", raising=False)
     return __main__.main
 

@@ -13,6 +13,7 @@ import tiny_study
 import torch
 from tiny import QUICK, tiny_experiment
 
+from squeeze_utils import places
 from squeeze_utils.recipe import DataSpec, PrefixCache
 from squeeze_utils.scale import SCALES
 from squeeze_utils.study import Arm, Scale, Study, catalogue, find, known, run, table
@@ -193,8 +194,8 @@ def test_every_study_of_the_series_can_be_made_at_both_scales():
 def command(tmp_path, monkeypatch):
     """The command line with one study in the catalogue, writing below `tmp_path`."""
     monkeypatch.setattr(known, "catalogue", lambda: {"small": lambda scale: small(0.1)})
-    monkeypatch.setattr(line.places, "cache", lambda: tmp_path / "cache")
-    monkeypatch.setattr(line.places, "shipped", lambda name: tmp_path / "shipped" / name)
+    monkeypatch.setattr(places, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(places, "shipped", lambda name: tmp_path / "shipped" / name)
     monkeypatch.delenv("SQUEEZE_SCALE", raising=False)
     return line.main
 

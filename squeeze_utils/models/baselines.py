@@ -42,9 +42,13 @@ def _dense_head(inputs: int, hidden: int, classes: int, dropout: float) -> nn.Se
 
 def _conv(inputs: int, outputs: int, kernel: int, normalisation: str, **where: int) -> list:
     bias = normalisation == "none"
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, bias=bias, **where)]
+    return _normalised(nn.Conv2d(inputs, outputs, kernel, bias=bias, **where), normalisation)
+
+
+def _normalised(conv: nn.Conv2d, normalisation: str) -> list[nn.Module]:
+    layers: list[nn.Module] = [conv]
     if normalisation != "none":
-        layers.append(norm(normalisation, outputs))
+        layers.append(norm(normalisation, conv.out_channels))
     return [*layers, nn.ReLU(inplace=True)]
 
 
@@ -114,7 +118,7 @@ def vgg(
             if fire and layers:
                 layers.append(Fire(channels, width // 8, width // 2, width // 2, normalisation=n))
             elif width >= MANY and n == "batch":
-                layers += [SmallMapConv2d(channels, width), norm(n, width), nn.ReLU(inplace=True)]
+                layers += _normalised(SmallMapConv2d(channels, width), n)
             else:
                 layers += _conv(channels, width, 3, n, padding=1)
             channels = width

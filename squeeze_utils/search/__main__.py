@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import pkgutil
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from .. import places, runtime
-from ..scale import SCALES, Scale
+from .. import runtime
+from ..commandline import exit_code, folder_of, list_or_run, scale_of
+from ..scale import Scale
+from ..study.known import modules
 from . import journal
 from .running import run
 from .space import Search
@@ -20,10 +20,8 @@ from .space import Search
 
 def catalogue(scale: Scale) -> dict[str, Search]:
     """Every search of the series at `scale`, by name, in the order in which they should run."""
-    package = importlib.import_module("squeeze_utils.studies")
     found: dict[str, Search] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"squeeze_utils.studies.{info.name}")
+    for module in modules():
         for search in getattr(module, "searches", lambda scale: ())(scale):
             found[search.name] = search
     return found
@@ -61,41 +59,30 @@ def _run_in(search: Search, folder: Path, threads: int) -> None:
     run(search, folder)
 
 
-def _folder(scale: Scale) -> Path:
-    return scale.pick(places.cache() / "runs", places.shipped("runs"))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: `list`, or `run NAME`."""
-    parser = argparse.ArgumentParser(prog="python -m squeeze_utils.search", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="name every search and how much of its budget is used")
-    runner = commands.add_parser("run", help="go on with a search, or with all of a group")
-    runner.add_argument("name")
-    runner.add_argument("--scale", choices=SCALES, help="default: SQUEEZE_SCALE, else quick")
-    runner.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
+    parser, _ = list_or_run(
+        "python -m squeeze_utils.search",
+        __doc__,
+        "name every search and how much of its budget is used",
+        "go on with a search, or with all of a group",
+    )
     chosen = parser.parse_args(arguments)
-    try:
-        if chosen.command == "list":
-            _list()
-            return 0
-        if chosen.jobs < 1:
-            raise ValueError(f"jobs must be at least 1, got {chosen.jobs}")
-        scale = Scale(chosen.scale) if chosen.scale else Scale.from_environment()
-        run_all(select(chosen.name, scale), _folder(scale), chosen.jobs)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; finished trials are kept, start again to go on", file=sys.stderr)
-        return 130
-    return 0
+    work = _list if chosen.command == "list" else lambda: _run(chosen)
+    return exit_code(work, "finished trials are kept")
+
+
+def _run(chosen: Namespace) -> None:
+    if chosen.jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {chosen.jobs}")
+    scale = scale_of(chosen)
+    run_all(select(chosen.name, scale), folder_of(scale), chosen.jobs)
 
 
 def _list() -> None:
     scale = Scale("reference")
     for name, search in catalogue(scale).items():
-        study = journal.read(search, _folder(scale))
+        study = journal.read(search, folder_of(scale))
         known = study.get_trials(deepcopy=False) if study else []
         used = f"{journal.spent(search, known)}/{search.budget} epochs"
         print(f"{name:24} {used:16} {len(known)} trials")

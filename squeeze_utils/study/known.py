@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 from ..records import Record
 from ..scale import Scale
 from .arms import Study
 
 
+def modules() -> Iterator[ModuleType]:
+    """The modules that define studies and searches."""
+    package = importlib.import_module("squeeze_utils.studies")
+    for info in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"squeeze_utils.studies.{info.name}")
+
+
 def catalogue() -> dict[str, Callable[[Scale], Study]]:
     """Every study of the series by name; each is made for a scale."""
-    package = importlib.import_module("squeeze_utils.studies")
     found: dict[str, Callable[[Scale], Study]] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"squeeze_utils.studies.{info.name}")
+    for module in modules():
         found.update(module.STUDIES)
     return found
 

@@ -127,7 +127,7 @@ def _round_all(layers: dict[str, Learned], price: float) -> float:
     bits = 0.0
     for layer in layers.values():
         rows = layer.weight[:: EVERY if layer.weight.numel() > LARGE else 1]
-        layer.rounded = round_layer(rows, layer.columns, price / layer.matters, FEW_ROUNDS)
+        _round(layer, rows, price)
         bits += layer.rounded.bits * len(layer.weight) / len(rows)
     return bits / 8
 
@@ -136,8 +136,11 @@ def _round_whole(layers: dict[str, Learned], price: float) -> None:
     """The same for what was a sample."""
     for layer in layers.values():
         if len(layer.rounded.numbers) < len(layer.weight):
-            bit = price / layer.matters
-            layer.rounded = round_layer(layer.weight, layer.columns, bit, FEW_ROUNDS)
+            _round(layer, layer.weight, price)
+
+
+def _round(layer: Learned, rows: Tensor, price: float) -> None:
+    layer.rounded = round_layer(rows, layer.columns, price / layer.matters, FEW_ROUNDS)
 
 
 def _rest(model: nn.Module) -> int:
