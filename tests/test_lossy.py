@@ -51,7 +51,7 @@ def dense_bytes(model: nn.Module) -> int:
 def test_windows_times_weights_are_the_convolution():
     conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
     x = torch.randn(2, 3, 9, 9)
-    at = inputs.places(x, conv, torch.Generator().manual_seed(0))
+    at = inputs.places(x, conv, 25, torch.Generator().manual_seed(0))
     seen = inputs.windows(x, conv, at) @ conv.weight.flatten(1).T + conv.bias
     wanted = conv(x)[:, :, at[:, 0], at[:, 1]].permute(0, 2, 1).reshape(-1, 4)
     assert torch.allclose(seen, wanted, atol=1e-5)
@@ -60,9 +60,14 @@ def test_windows_times_weights_are_the_convolution():
 
 def test_places_of_a_large_map_are_drawn_from_all_of_it():
     conv, x = nn.Conv2d(3, 4, 3, stride=2, padding=1), torch.randn(2, 3, 40, 24)
-    drawn = [inputs.places(x, conv, torch.Generator().manual_seed(seed)) for seed in range(30)]
-    assert all(at.shape == (inputs.WINDOWS, 2) for at in drawn)
+    drawn = [inputs.places(x, conv, 96, torch.Generator().manual_seed(seed)) for seed in range(30)]
+    assert all(at.shape == (96, 2) for at in drawn)
     assert torch.cat(drawn).unique(dim=0).shape == (20 * 12, 2)
+
+
+def test_of_many_images_each_gives_fewer_windows():
+    found = [inputs.windows_of_each(images) for images in (2, 1000, 2000, 45_000, 1_000_000)]
+    assert found == [96, 96, 48, 2, 1]
 
 
 @pytest.mark.parametrize("which", range(4))

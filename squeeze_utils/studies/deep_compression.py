@@ -154,9 +154,13 @@ VGG_EPOCHS, FIRE_EPOCHS = 8, 30
 
 
 def vgg(scale: Scale) -> dict[str, tuple[Step, ...]]:
-    """VGG-11, trained, then rounded as SqueezeNet is, on fewer images: its layers are wide."""
+    """VGG-11, trained, then rounded as SqueezeNet is.
+
+    Its last convolutions see windows of 4,608 numbers, four of them in an image: 500 images leave
+    more than twice the error in images that were not among them, 8,000 hardly more (5 %).
+    """
     first = scale.pick(Train(2, lr=3e-3, **QUICK), Train(VGG_EPOCHS, lr=0.03, **VGG))
-    return {"dense": (first,), "ours": _rounded(first, 750_000, images=500)}
+    return {"dense": (first,), "ours": _rounded(first, 750_000, images=8_000)}
 
 
 def vgg_of_fires(scale: Scale) -> dict[str, tuple[Step, ...]]:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ...models import Classifier, Fire, SqueezeNet
 
 WINDOWS = 96  # of each image and convolution at most, at the same places for a batch of images
+ALL_WINDOWS = 96_000  # of a convolution: from 1,000 images on there are fewer of each
 DAMPING = 0.01  # of the mean variance, added to the diagonal of a covariance
 Layer = nn.Conv2d | nn.Linear
 Stage = list[tuple[str, nn.Module]]
@@ -101,8 +102,13 @@ def windows(x: Tensor, conv: Layer, at: Tensor) -> Tensor:
     return cut.permute(0, 2, 1, 3, 4).reshape(len(x) * len(at), -1)
 
 
-def places(x: Tensor, conv: Layer, generator: torch.Generator) -> Tensor:
-    """Places (p, 2) of windows, row and column in the output of `conv`: random ones, or all."""
+def windows_of_each(images: int) -> int:
+    """How many windows are taken from each of `images`, unless a map has fewer."""
+    return max(1, min(WINDOWS, ALL_WINDOWS // images))
+
+
+def places(x: Tensor, conv: Layer, most: int, generator: torch.Generator) -> Tensor:
+    """Places (p, 2) of windows, row and column in the output of `conv`: all, or `most` random."""
     if isinstance(conv, nn.Linear):
         return torch.zeros(1, 2, dtype=torch.long)
     sides = [
@@ -111,9 +117,9 @@ def places(x: Tensor, conv: Layer, generator: torch.Generator) -> Tensor:
             x.shape[2:], conv.padding, conv.dilation, conv.kernel_size, conv.stride, strict=True
         )
     ]
-    if prod(sides) <= WINDOWS:
+    if prod(sides) <= most:
         return torch.cartesian_prod(*map(torch.arange, sides))
-    drawn = [torch.randint(side, (WINDOWS,), generator=generator) for side in sides]
+    drawn = [torch.randint(side, (most,), generator=generator) for side in sides]
     return torch.stack(drawn, 1)
 
 

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .inputs import Moments, input_of, layers_of, places, run, stages, weighted, windows
+from .inputs import (
+    Moments,
+    input_of,
+    layers_of,
+    places,
+    run,
+    stages,
+    weighted,
+    windows,
+    windows_of_each,
+)
 from .rounding import Columns, Rounded
 
 BATCH = 25
@@ -33,7 +43,7 @@ class Learned:
 
 def learn(original: nn.Module, images: Tensor, seed: int) -> dict[str, Learned]:
     """Every layer of a network with what the images show of it."""
-    generator = torch.Generator().manual_seed(seed)
+    generator, most = torch.Generator().manual_seed(seed), windows_of_each(len(images))
     found: dict[str, Learned] = {}
     for name, conv in weighted(original).items():
         weight = conv.weight.detach().flatten(1)
@@ -42,8 +52,9 @@ def learn(original: nn.Module, images: Tensor, seed: int) -> dict[str, Learned]:
         for stage in stages(original):
             for name in (n for group in layers_of(stage) for n in group):
                 conv, layer = original.get_submodule(name), found[name]
-                layer.at.append(places(input_of(stage, name, x), conv, generator))
-                layer.seen.append(windows(input_of(stage, name, x), conv, layer.at[-1]))
+                seen = input_of(stage, name, x)
+                layer.at.append(places(seen, conv, most, generator))
+                layer.seen.append(windows(seen, conv, layer.at[-1]))
                 layer.moments.add(layer.seen[-1], layer.seen[-1])
             x = run(stage, x)
     for layer in found.values():
