@@ -38,8 +38,7 @@ class ConvMuon(Optimizer):
                 views = [view for _, view in large]
                 self._inner.append((group, muon(views, lr, decay), large))
             if small:
-                values = [p for p, _ in small]
-                adamw = torch.optim.AdamW(values, lr, weight_decay=decay, fused=True)
+                adamw = torch.optim.AdamW([p for p, _ in small], lr, weight_decay=decay)
                 self._inner.append((group, adamw, small))
 
     def step(self, closure: None = None) -> None:
