@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..models.layers import choose, whole_number
-from ..models.rounding import check_bits
 from ..step import State, Step
 from . import coders, forms
 from .ptq import QuantizeWeights, training_images
-from .quantize import GRANULARITIES, RANGES, quantized_weight, weight_scale
+from .quantize import check_rounding, quantized_weight, weight_scale
 from .scores import prunable
 from .sensitivity import lower_hull
 
@@ -126,12 +125,9 @@ class MixedBits(Step):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
-        for bits in self.choices:
-            check_bits("bits", bits, 2)
+        check_rounding(self.choices, self.granularity, self.range)
         choose("number of bits", self.like, self.choices)
         whole_number("images", self.images, 1)
-        choose("granularity", self.granularity, GRANULARITIES)
-        choose("range", self.range, RANGES)
 
     def apply(self, state: State) -> dict[str, Any]:
         """Measure, assign, round; say which layer got how many bits."""

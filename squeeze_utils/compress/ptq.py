@@ -15,7 +15,7 @@ from ..models import ModelSpec, SqueezeNet
 from ..models.layers import choose, whole_number
 from ..models.rounding import FakeQuant, check_bits
 from ..step import State, Step
-from .quantize import GRANULARITIES, PERCENTILE, RANGES, quantized_weight, sqnr, weight_scale
+from .quantize import PERCENTILE, check_rounding, quantized_weight, sqnr, weight_scale
 from .scores import each_layer, prunable
 
 
@@ -34,10 +34,8 @@ class QuantizeWeights(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for bits in (self.bits, *(bits for _, bits in self.per_layer)):
-            check_bits("bits", bits, 2)
-        choose("granularity", self.granularity, GRANULARITIES)
-        choose("range", self.range, RANGES)
+        bits = (self.bits, *(bits for _, bits in self.per_layer))
+        check_rounding(bits, self.granularity, self.range)
 
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:

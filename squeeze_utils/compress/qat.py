@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..models.layers import choose
-from ..models.rounding import FakeQuant, check_bits, levels, rounded
+from ..models.rounding import FakeQuant, levels, rounded
 from ..step import State
 from ..train import Train
-from .quantize import GRANULARITIES, weight_scale
+from .quantize import check_rounding, weight_scale
 from .scores import each_layer, prunable
 
 STEPS: tuple[str, ...] = ("largest", "fixed", "learned")
@@ -59,9 +59,8 @@ class QuantizedTrain(Train):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for bits in (self.bits, *(bits for _, bits in self.per_layer)):
-            check_bits("bits", bits, 2)
-        choose("granularity", self.granularity, GRANULARITIES)
+        bits = (self.bits, *(bits for _, bits in self.per_layer))
+        check_rounding(bits, self.granularity)
         choose("steps", self.steps, STEPS)
 
     def apply(self, state: State) -> dict[str, Any]:

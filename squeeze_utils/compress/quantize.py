@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -49,13 +49,19 @@ RANGES: dict[str, Limits] = {
 }
 
 
+def check_rounding(bits: Iterable[int], granularity: str, range_: str = "mse") -> None:
+    """Refuse numbers of bits, and names, that weights cannot be rounded by."""
+    for number in bits:
+        check_bits("bits", number, 2)
+    choose("granularity", granularity, GRANULARITIES)
+    choose("range", range_, RANGES)
+
+
 def weight_scale(
     weight: Tensor, bits: int, granularity: str = "channel", range_: str = "mse"
 ) -> Tensor:
     """Steps of symmetric grids for a weight (out, ...): (out, 1, ...), or of one for all of it."""
-    choose("granularity", granularity, GRANULARITIES)
-    choose("range", range_, RANGES)
-    check_bits("bits", bits, 2)
+    check_rounding([bits], granularity, range_)
     rows = weight.detach().reshape(len(weight) if granularity == "channel" else 1, -1).float()
     limit = RANGES[range_](rows, bits)
     scale = (limit / levels(bits, signed=True)[1]).clamp_min(1e-12)
