@@ -38,7 +38,8 @@ class ConvMuon(Optimizer):
                 views = [view for _, view in large]
                 self._inner.append((group, muon(views, lr, decay), large))
             if small:
-                adamw = torch.optim.AdamW([p for p, _ in small], lr, weight_decay=decay)
+                vectors = [p for p, _ in small]
+                adamw = torch.optim.AdamW(vectors, lr, weight_decay=decay, fused=True)
                 self._inner.append((group, adamw, small))
 
     def step(self, closure: None = None) -> None:

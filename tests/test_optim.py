@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from squeeze_utils import optim
 from squeeze_utils.models import build
-from squeeze_utils.muon import _step_by_step, orthogonal
+from squeeze_utils.muon import COEFFICIENTS, ITERATIONS, orthogonal
 
 
 @pytest.fixture
@@ -89,20 +89,40 @@ def test_muon_moves_a_convolution_as_the_matrix_that_it_is(memory, number, monke
         assert torch.allclose(moved, matrix, atol=1e-6)
 
 
-def test_a_matrix_is_made_orthogonal_either_way_round():
+def step_by_step(matrix: torch.Tensor) -> torch.Tensor:
+    """Newton-Schulz as it is written down: one matrix, multiplied in every iteration."""
+    a, b, c = COEFFICIENTS
+    x = matrix / matrix.norm()
+    for _ in range(ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+def test_matrices_are_made_orthogonal_either_way_round():
     torch.manual_seed(0)
-    for shape in ((6, 40), (40, 6)):
-        values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    for found in orthogonal([torch.randn(6, 40), torch.randn(40, 6)]):
+        values = torch.linalg.svdvals(found)
         assert values.shape == (6,) and 0.6 < values.min() <= values.max() < 1.3
-    assert not orthogonal(torch.zeros(3, 4)).any()
+    assert orthogonal([]) == []
 
 
-def test_a_wide_matrix_is_made_orthogonal_by_its_rows_to_the_same_result():
-    wide = torch.randn(128, 600) * torch.logspace(0, -4, 128)[:, None]
-    expected = _step_by_step(wide / wide.norm())
-    assert not torch.equal(orthogonal(wide), expected)  # the other way was taken
-    torch.testing.assert_close(orthogonal(wide), expected, rtol=1e-3, atol=1e-5)
-    torch.testing.assert_close(orthogonal(wide.T), expected.T, rtol=1e-3, atol=1e-5)
+def test_many_matrices_at_once_give_what_each_gives_by_itself():
+    torch.manual_seed(0)
+    shapes = ((4, 16), (16, 4), (16, 36), (9, 9), (17, 40), (48, 108), (128, 600), (1, 5))
+    matrices = [torch.randn(shape) * torch.logspace(0, -3, shape[1]) for shape in shapes]
+    for matrix, found in zip(matrices, orthogonal(matrices), strict=True):
+        wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+        expected = step_by_step(wide)
+        expected = expected if wide is matrix else expected.T
+        assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_a_layer_without_a_gradient_does_not_disturb_the_others():
+    torch.manual_seed(0)
+    zero, matrix = torch.zeros(3, 4), torch.randn(3, 4)
+    alone, beside = orthogonal([matrix])[0], orthogonal([zero, matrix])
+    assert not beside[0].any() and torch.equal(beside[1], alone)
 
 
 def test_frozen_parameters_are_left_out(model):

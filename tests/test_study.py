@@ -18,6 +18,7 @@ from squeeze_utils.recipe import DataSpec, PrefixCache
 from squeeze_utils.scale import SCALES
 from squeeze_utils.study import Arm, Scale, Study, catalogue, find, known, run, table
 from squeeze_utils.study import __main__ as line
+from squeeze_utils.study.running import at_once
 from squeeze_utils.train import Train
 
 
@@ -144,6 +145,19 @@ def test_two_processes_give_the_same_records_as_one(tmp_path, monkeypatch):
     assert measured(one) == measured(two)
     names = [sorted(p.name for p in (tmp_path / n / "small").iterdir()) for n in ("one", "two")]
     assert names[0] == names[1]
+
+
+def test_what_arms_share_is_trained_once_then_they_run_side_by_side(tmp_path):
+    study, cache = tiny_study.study(), PrefixCache(tmp_path / "states")
+    assert at_once(study.arms, cache) == [study.arms[0]]
+    assert at_once(study.arms, None) == list(study.arms)
+    records = run(study, folder=tmp_path, cache=cache, jobs=2, progress=False)
+    assert sorted(record.final["number"] for record in records.values()) == [0, 1, 2]
+    assert len({record.steps[0]["seconds"] for record in records.values()}) == 1
+    for kept in cache.folder.glob("*.pt"):
+        if kept.stem != study.arms[0].experiment.prefix(1).key:
+            kept.unlink()
+    assert at_once(study.arms, cache) == list(study.arms)
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):

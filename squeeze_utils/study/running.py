@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ def run(
     """Run the arms that have no record under `folder`; return all records by key.
 
     Without a folder nothing is kept: every arm runs, and the records are only returned.
-    `jobs` processes share the processor's threads; arms that begin alike stay in one process,
-    so their common prefix is trained once; if `cache` has it, they may part. A record is written
+    `jobs` processes share the processor's threads. With a `cache`, what arms begin with in common
+    is done once, by the first of them; then the others run side by side. A record is written
     as soon as its arm ends; that of an experiment which another study under `folder` has
     recorded is taken from there.
     """
@@ -59,35 +58,34 @@ def _run_arms(
     commit: str,
 ) -> Iterable[Record]:
     if jobs == 1 or len(todo) < 2:
-        yield from _run_group(todo, target, cache, commit)
+        load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
+        yield from (_run_arm(arm, target, cache, commit, load) for arm in todo)
         return
     from joblib import Parallel, delayed
 
-    def beginning(arm: Arm) -> str:
-        return cache.lacks(arm.experiment) if cache else arm.experiment.prefix(1).key
-
-    groups = [list(group) for _, group in groupby(sorted(todo, key=beginning), key=beginning)]
-    order = {arm.experiment.key: position for position, arm in enumerate(todo)}
-    groups.sort(key=lambda group: min(order[arm.experiment.key] for arm in group))
     threads = runtime.threads_each(jobs)
-    parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    tasks = (delayed(_run_apart)(threads, group, target, cache, commit) for group in groups)
-    for finished in parallel(tasks):
-        yield from finished
+    left = list(todo)
+    while left:
+        now = at_once(left, cache)
+        tasks = (delayed(_run_apart)(threads, arm, target, cache, commit) for arm in now)
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
+        left = [arm for arm in left if arm not in now]
 
 
-def _run_apart(threads: int, *what: Any) -> list[Record]:
-    """A group of arms in a process of its own."""
+def at_once(arms: Sequence[Arm], cache: PrefixCache | None) -> list[Arm]:
+    """The arms that may run side by side: of those that lack the same state only the first."""
+    if cache is None:
+        return list(arms)
+    first: dict[str, Arm] = {}
+    for arm in arms:
+        first.setdefault(cache.lacks(arm.experiment), arm)
+    return list(first.values())
+
+
+def _run_apart(threads: int, arm: Arm, *how: Any) -> Record:
+    """An arm in a process of its own."""
     torch.set_num_threads(threads)
-    return list(_run_group(*what))
-
-
-def _run_group(
-    group: Sequence[Arm], target: Path | None, cache: PrefixCache | None, commit: str
-) -> Iterator[Record]:
-    load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
-    for arm in group:
-        yield _run_arm(arm, target, cache, commit, load)
+    return _run_arm(arm, *how, DataSpec.load)
 
 
 def _run_arm(
