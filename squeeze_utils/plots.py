@@ -164,8 +164,9 @@ def save_figure(fig: Figure, name: str) -> None:
             "without folder or ending, for example '04_optimizers_curves'"
         )
     folder = figures_folder()
-    for ending in ("pdf", "png"):
+    for ending in ("png", "pdf"):
         path, content = folder / f"{name}.{ending}", _render(fig, ending)
+        fig.set_layout_engine("none")  # placing takes as long as drawing; the first time is enough
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
 

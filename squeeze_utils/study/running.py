@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -48,6 +49,21 @@ def run(
             records[record.key] = record
             bar.update()
     return records
+
+
+def get_ready(jobs: int) -> None:
+    """Start the processes of `run(..., jobs=jobs)` in the background, before they are wanted.
+
+    Each loads libraries for several seconds; a notebook has other things to show meanwhile.
+    """
+    from joblib import Parallel, delayed
+
+    tasks = [delayed(_load_libraries)() for _ in range(jobs)]
+    Thread(target=Parallel(n_jobs=jobs), args=(tasks,), daemon=True).start()
+
+
+def _load_libraries() -> None:
+    import torch._dynamo  # noqa: F401  # the first step of an optimizer would
 
 
 def _run_arms(
