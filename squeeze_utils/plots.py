@@ -152,7 +152,7 @@ def save_figure(fig: Figure, name: str) -> None:
     """Write ``fig`` as ``<name>.pdf`` and ``<name>.png`` into the folder of figures.
 
     The files hold no date and no version, so an unchanged figure gives the same bytes; a file
-    is replaced, in one step, only when its bytes differ.
+    is replaced, in one step, only when its bytes differ. Axes stay where they are from now on.
 
     Args:
         fig: a matplotlib figure.

@@ -118,6 +118,13 @@ def test_many_matrices_at_once_give_what_each_gives_by_itself():
         assert (found - expected).norm() < 1e-3 * expected.norm()
 
 
+def test_a_wide_matrix_is_made_orthogonal_element_by_element_either_way_round():
+    wide = torch.randn(128, 600) * torch.logspace(0, -4, 128)[:, None]
+    expected = step_by_step(wide)
+    for found in (orthogonal([wide])[0], orthogonal([wide.T])[0].T):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_a_layer_without_a_gradient_does_not_disturb_the_others():
     torch.manual_seed(0)
     zero, matrix = torch.zeros(3, 4), torch.randn(3, 4)
