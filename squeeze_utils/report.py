@@ -134,7 +134,7 @@ def provenance(records: Mapping[str, Record], study: Study | None = None) -> str
         _any_of(_data(record) for record in found),
         _seeds(found),
         _span({_planned(record) for record in found}, "epoch"),
-        _any_of(_device(record) for record in found),
+        _any_of(_devices(found)),
         _any_of(_versions(record) for record in found),
         _dates({record.date for record in found}),
     ]
@@ -163,10 +163,16 @@ def _seeds(records: Sequence[Record]) -> str:
     return _span({len(seeds) for seeds in groups.values()}, "seed")
 
 
-def _device(record: Record) -> str:
-    """What computed it, and in which precision it trained, where a step has noted that."""
-    noted = (step["precision"] for step in record.steps if "precision" in step)
-    return ", ".join(dict.fromkeys((record.device, *noted)))
+def _devices(records: Sequence[Record]) -> list[str]:
+    """What computed them, and in which precision they trained, where a step has noted that.
+
+    A record without training has no precision of its own: it is not named as another device.
+    """
+    named = [
+        ", ".join(dict.fromkeys((r.device, *(s["precision"] for s in r.steps if "precision" in s))))
+        for r in records
+    ]
+    return [name for name in named if not any(other.startswith(f"{name}, ") for other in named)]
 
 
 def _versions(record: Record) -> str:
