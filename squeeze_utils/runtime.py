@@ -117,4 +117,6 @@ def commit() -> str:
 
 def threads_each(jobs: int) -> int:
     """Threads for each of `jobs` processes that share the processor."""
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
     return max(1, (os.cpu_count() or 1) // jobs)

@@ -44,13 +44,13 @@ def run_all(searches: Sequence[Search], folder: Path, jobs: int) -> None:
 
     A single search is shared by the processes.
     """
+    threads = runtime.threads_each(jobs)
     if jobs == 1 or len(searches) == 1:
         for search in searches:
             run(search, folder, jobs=jobs)
         return
     from joblib import Parallel, delayed
 
-    threads = runtime.threads_each(jobs)
     Parallel(n_jobs=jobs)(delayed(_run_in)(search, folder, threads) for search in searches)
 
 
@@ -73,8 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: Namespace) -> None:
-    if chosen.jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {chosen.jobs}")
     scale = scale_of(chosen)
     run_all(select(chosen.name, scale), folder_of(scale), chosen.jobs)
 

@@ -85,8 +85,7 @@ def run(
     failed, and its finished epochs count. `jobs` processes share the journal: faster, but what
     a trial sees of the others then depends on their pace, so it cannot be repeated exactly.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    threads = runtime.threads_each(jobs)
     study = journal.open_study(search, folder)
     _clear_up(study)
     if not journal.is_done(search, study.get_trials(deepcopy=False)):
@@ -96,7 +95,6 @@ def run(
     else:
         from joblib import Parallel, delayed
 
-        threads = runtime.threads_each(jobs)
         share = [None if trials is None else len(range(i, trials, jobs)) for i in range(jobs)]
         Parallel(n_jobs=jobs)(
             delayed(_work)(search, folder, prepare, count, progress and i == 0, threads)

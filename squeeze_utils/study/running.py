@@ -36,8 +36,7 @@ def run(
     as soon as its arm ends; that of an experiment which another study under `folder` has
     recorded is taken from there.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    threads = runtime.threads_each(jobs)
     done = {} if folder is None else read_all(folder / study.name, repair=True)
     todo = [arm for arm in study.arms if arm.experiment.key not in done]
     wanted = {arm.experiment.key for arm in study.arms}
@@ -45,7 +44,7 @@ def run(
     commit = runtime.commit()
     target = None if folder is None else folder / study.name
     with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
-        for record in _run_arms(todo, jobs, target, cache, commit):
+        for record in _run_arms(todo, jobs, threads, target, cache, commit):
             records[record.key] = record
             bar.update()
     return records
@@ -69,6 +68,7 @@ def _load_libraries() -> None:
 def _run_arms(
     todo: Sequence[Arm],
     jobs: int,
+    threads: int,
     target: Path | None,
     cache: PrefixCache | None,
     commit: str,
@@ -79,7 +79,6 @@ def _run_arms(
         return
     from joblib import Parallel, delayed
 
-    threads = runtime.threads_each(jobs)
     left = list(todo)
     while left:
         now = at_once(left, cache)
