@@ -185,10 +185,13 @@ def run(
     """
     device = torch.device(device) if device else runtime.default_device()
     data = (data or experiment.data.load()).to(device)
-    with torch.random.fork_rng():
-        torch.manual_seed(_derived_seed(experiment.seed, "model"))
-        model = experiment.model.build().to(device, memory_format=torch.channels_last)
-    state = State(model, data, device, progress=progress)
+
+    def initial() -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(_derived_seed(experiment.seed, "model"))
+            return experiment.model.build().to(device, memory_format=torch.channels_last)
+
+    state = State(initial(), data, device, initial=initial, progress=progress)
     steps: list[dict[str, Any]] = []
     done = 0
     for count in range(len(experiment.recipe), 0, -1) if cache else ():

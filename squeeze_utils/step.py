@@ -23,7 +23,8 @@ class State:
 
     `masks` and `codebooks` are keyed by parameter name; a step that sets them binds all later
     steps. `saved` holds the weights that a step put aside. `generator` is fresh for every step,
-    derived from the experiment's seed. `halfway` is where a step that takes long keeps itself.
+    derived from the experiment's seed. `halfway` is where a step that takes long keeps itself;
+    `initial` builds the network as it was before the first step.
     """
 
     model: nn.Module
@@ -34,6 +35,7 @@ class State:
     codebooks: dict[str, Tensor] = field(default_factory=dict)
     saved: dict[str, Tensor] = field(default_factory=dict)
     halfway: Halfway | None = None
+    initial: Callable[[], nn.Module] | None = None
     progress: bool = False
 
 

@@ -130,6 +130,22 @@ def test_rewinding_brings_back_the_first_weights_under_the_mask(state):
     assert torch.equal(state.model.state_dict()["features.1.running_mean"], torch.zeros(8))
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_without_remembering_rewinding_goes_back_to_the_seeds_initial_weights(tmp_path, cached):
+    spec, data = ModelSpec.of("lenet_300_100", image_size=8), DataSpec("digits", 8, 64)
+    train, cache = Train(1, batch_size=64, lr=0.01), PrefixCache(tmp_path)
+    pruned = Experiment(spec, data, (train, Prune(0.5)), seed=3)
+    rewound = Experiment(spec, data, (*pruned.recipe, Rewind()), seed=3)
+    remembering = Experiment(spec, data, (Remember(), *rewound.recipe), seed=3)
+    if cached:
+        run(pruned, cache=cache)
+    state, _ = run(rewound, cache=cache)
+    start = {n.removeprefix("weights:"): v for n, v in run(remembering)[0].saved.items()}
+    for name, weight in state.model.state_dict().items():
+        assert torch.equal(weight, start[name] * state.masks.get(name, 1))
+    assert state.masks and any((v != 0).any() for v in start.values())
+
+
 @pytest.mark.parametrize("control", ["fresh", "shuffle"])
 def test_the_lottery_tickets_controls_keep_the_sparsity_and_change_the_rest(state, control):
     Remember().apply(state)

@@ -105,7 +105,7 @@ class Densify(Step):
 
 @dataclass(frozen=True)
 class Remember(Step):
-    """Put the weights aside, to go back to them later."""
+    """Put the weights aside, to go back to these, not to the initial ones."""
 
     def apply(self, state: State) -> dict[str, Any]:
         """Keep a copy of parameters and buffers."""
@@ -116,7 +116,7 @@ class Remember(Step):
 
 @dataclass(frozen=True)
 class Rewind(Step):
-    """Go back to the remembered weights; what is pruned stays pruned.
+    """Go back to the initial weights, or to the remembered ones; what is pruned stays pruned.
 
     With `fresh` the weights are drawn anew instead, with `shuffle` each layer's mask is shuffled:
     the two controls of the lottery-ticket experiment (Frankle and Carbin 2019).
@@ -134,15 +134,21 @@ class Rewind(Step):
                 torch.manual_seed(int(torch.randint(2**62, (), generator=state.generator)))
                 values = state.model.spec.build().state_dict()
         else:
-            start = "weights:"
-            values = {
-                n.removeprefix(start): v for n, v in state.saved.items() if n.startswith(start)
-            }
-            if not values:
-                raise ValueError("no weights to go back to: put Remember() earlier into the recipe")
+            values = _first_weights(state)
         state.model.load_state_dict(values)
         hold(state, dict(state.masks))
         return {"sparsity": sparsity(state.model, list(prunable(state.model)))}
+
+
+def _first_weights(state: State) -> dict[str, Tensor]:
+    """What `Remember` put aside, else what the network began with."""
+    start = "weights:"
+    kept = {n.removeprefix(start): v for n, v in state.saved.items() if n.startswith(start)}
+    if kept:
+        return kept
+    if state.initial is None:
+        raise ValueError("no weights to go back to: put Remember() earlier into the recipe")
+    return state.initial().state_dict()
 
 
 def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..compress.prune import Prune, Recalibrate, Remember, Rewind
+from ..compress.prune import Prune, Recalibrate, Rewind
 from ..compress.shrink import Shrink
 from ..compress.sparse import Gradual, Rewire
 from ..groundwork import DENSE, WHOLE, dense, each_seed, model, retrain, train
@@ -90,7 +90,7 @@ def lottery(scale: Scale) -> Study:
         "new weights": Rewind(fresh=True),
         "shuffled mask": Rewind(shuffle=True),
     }
-    begin = (Remember(), dense(scale), Prune(HIGH, exclude=WHOLE))
+    begin = (dense(scale), Prune(HIGH, exclude=WHOLE))
     arms = [
         arm
         for name, rewind in tickets.items()
