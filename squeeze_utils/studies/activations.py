@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..models import ACTIVATIONS
-from ..tuned import Chapter, Variant, studies_of
+from ..tuned import MUON_RATES, Chapter, Variant, studies_of
 
 CHAPTER = Chapter(
     "activations",
@@ -17,6 +17,7 @@ INIT_CHAPTER = Chapter(
     tuple(
         Variant.of(
             {"activation": name, "norm": "none", "init": init},
+            rates=(0.0025, 0.005, *MUON_RATES),  # from 0.04 on most of these diverge
             quick_lr=0.01,
             activation=name,
             init=init,
