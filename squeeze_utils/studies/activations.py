@@ -17,7 +17,7 @@ INIT_CHAPTER = Chapter(
     tuple(
         Variant.of(
             {"activation": name, "norm": "none", "init": init},
-            rates=(0.0025, 0.005, *MUON_RATES),  # from 0.04 on most of these diverge
+            rates=(0.0025, 0.005, *MUON_RATES),  # from 0.04 on most of these lose everything
             quick_lr=0.01,
             activation=name,
             init=init,
