@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_map", "check_readme", "parts", "update_readme"]
 
-HEADLINES = ("baseline",)  # studies whose results stand in README.md, in this order
+# Studies whose results stand in README.md, in this order.
+HEADLINES = ("baseline", "residual_best", "dsd", "deep_compression", "deep_compression_vgg")
 _ROW = re.compile(r"(?m)^\| (?P<number>\d\d) \| (?P<name>[^|]+) \| (?P<question>[^|]+) \|")
 _LINKED = re.compile(r"\[(?P<title>[^\]]+)\]\((?P<file>[^)]+)\)")
 
@@ -142,29 +143,37 @@ def _study(study: Study, records: dict[str, Record]) -> str:
         if all(key in records for key in keys):
             shown |= {key: records[key] for key in keys}
             name = ", ".join(str(value) for _, value in labels)
-            rows.append([name, *_numbers([records[key] for key in keys])])
+            rows.append({"": name, **_numbers([records[key] for key in keys])})
     if not rows:
         return ""
     header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
+    if any("file_bytes" in record.final for record in shown.values()):
+        header[-1:] = ["file (bytes)", "times smaller"]
     head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
-    return f"{head}\n\n{_table(header, rows)}\n\n{provenance(shown)}"
+    cells = [[row.get(column, "") for column in header] for row in rows]
+    return f"{head}\n\n{_table(header, cells)}\n\n{provenance(shown)}"
 
 
 def _place(study: Study, labels: Any) -> int:
     return next(i for i, arm in enumerate(study.arms) if arm.labels == labels)
 
 
-def _numbers(records: list[Record]) -> list[str]:
+def _numbers(records: list[Record]) -> dict[str, str]:
     from .report import mean_sd
 
     last = records[0].final
-    return [
-        mean_sd([record.final["test_accuracy"] for record in records], digits=2),
-        str(len(records)),
-        f"{last['parameters']:,}",
-        f"{last['dense_bytes'] / 1e6:.2f}",
-        str(records[0].epochs),
-    ]
+    found = {
+        "test accuracy (%)": mean_sd([record.final["test_accuracy"] for record in records], 2),
+        "seeds": str(len(records)),
+        "parameters": f"{last['parameters']:,}",
+        "float32 (MB)": f"{last['dense_bytes'] / 1e6:.2f}",
+        "epochs": str(records[0].epochs),
+    }
+    if "file_bytes" in last:
+        sizes = [record.final["file_bytes"] for record in records]
+        found["file (bytes)"] = mean_sd(sizes, 0)
+        found["times smaller"] = mean_sd([last["dense_bytes"] / size for size in sizes])
+    return found
 
 
 def _speed(path: Path) -> str:

@@ -49,7 +49,7 @@ def text(root: Path) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
 
 
-def baseline_record(arm: Arm, accuracy: float) -> Record:
+def finished(arm: Arm, accuracy: float, **more: int) -> Record:
     """What a finished arm might have left, without training it."""
     values = arm.experiment.as_dict()
     last = {
@@ -58,6 +58,7 @@ def baseline_record(arm: Arm, accuracy: float) -> Record:
         "dense_bytes": 4_938_268,
         "history": [{"epoch": 1}, {"epoch": 2}],
         "precision": "bfloat16",
+        **more,
     }
     return Record(
         experiment=values,
@@ -128,13 +129,28 @@ def test_results_hold_the_rows_whose_seeds_are_all_there(home):
     squeezenets = [arm for arm in study.arms if dict(arm.labels)["model"] == "SqueezeNet"]
     others = [arm for arm in study.arms if dict(arm.labels)["model"] == "LeNet-5"]
     for arm, accuracy in zip([*squeezenets, others[0]], (90.0, 91.0, 92.0, 70.0), strict=True):
-        record = baseline_record(arm, accuracy)
+        record = finished(arm, accuracy)
         write(record, path_of(home / "data" / "runs" / "baseline", arm.slug, record.key))
     found = overview.parts(home)["results"]
     assert "| SqueezeNet | 91.00 ± 1.00 | 3 | 1,234,567 | 4.94 | 2 |" in found
     assert "LeNet-5" not in found  # one of its seeds only
     assert "CIFAR-10 · 3 seeds · " in found
     assert all(part in found for part in ("a processor, 2 threads", "torch 9.9", "2030-01-02"))
+
+
+def test_results_of_a_study_of_files_name_bytes_in_place_of_epochs(home):
+    study = find("deep_compression_vgg", Scale("reference"))
+    dense, ours = (
+        next(arm for arm in study.arms if dict(arm.labels) == {"network": "VGG-11", "recipe": what})
+        for what in ("dense", "ours")
+    )
+    for arm, more in ((dense, {}), (ours, {"file_bytes": 100_000})):
+        record = finished(arm, 90.0, **more)
+        write(record, path_of(home / "data" / "runs" / study.name, arm.slug, record.key))
+    found = overview.parts(home)["results"]
+    assert "| parameters | float32 (MB) | file (bytes) | times smaller |" in found
+    assert "| VGG-11, dense | 90.00 | 1 | 1,234,567 | 4.94 |  |  |" in found
+    assert "| VGG-11, ours | 90.00 | 1 | 1,234,567 | 4.94 | 100,000 | 49.4 |" in found
 
 
 def test_the_speed_comes_from_the_benchmark(home):
