@@ -30,6 +30,20 @@ def test_every_fire_module_and_the_first_layer_have_it(name):
     assert next(iter(found)) == "conv1"
 
 
+def test_a_linear_squeeze_layer_has_no_activation_and_changes_the_outputs():
+    images = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    model, plain = network(linear_squeeze=True), network()
+    assert [name for name in activation_modules(model) if name.endswith("squeeze")] == []
+    assert len(activation_modules(model)) == 1 + 8
+    with torch.no_grad():
+        assert not torch.allclose(model(images), plain(images))
+        for fire in plain.fires().values():
+            fire.squeeze_activation = nn.Identity()
+        assert torch.equal(model(images), plain(images))
+    with pytest.raises(ValueError, match="linear_squeeze must be True or False, got 'yes'"):
+        network(linear_squeeze="yes")
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "relu"])
 def test_every_single_place_changes_the_outputs(name):
     images = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))

@@ -25,6 +25,7 @@ def expand_3x3(kind: str, s: int, e3: int, bias: bool) -> nn.Module:
 class Fire(nn.Module):
     """Squeeze to `s` channels by 1x1, expand by 1x1 and 3x3 side by side, concatenate.
 
+    With `linear_squeeze` no activation follows the squeeze layer.
     `expand` says what stands for the 3x3: the plain one, a depthwise-separable one (3x3 within
     each channel, then 1x1 across them), or one with holes (dilation 2: a 5x5 window).
     With `bypass="simple"` the input is added to the output (shapes must agree); with
@@ -40,6 +41,7 @@ class Fire(nn.Module):
         e3: int,
         *,
         act: str = "relu",
+        linear_squeeze: bool = False,
         normalisation: str = "none",
         bypass: str = "none",
         expand: str = "plain",
@@ -49,7 +51,8 @@ class Fire(nn.Module):
         bias = normalisation == "none"
         self.squeeze = nn.Conv2d(in_channels, s, 1, bias=bias)
         self.squeeze_norm = norm(normalisation, s)
-        self.squeeze_activation = quantized(activation(act), activation_bits)
+        squeezed = nn.Identity() if linear_squeeze else activation(act)
+        self.squeeze_activation = quantized(squeezed, activation_bits)
         self.expand1x1 = nn.Conv2d(s, e1, 1, bias=bias)
         self.expand3x3 = expand_3x3(expand, s, e3, bias)
         self.expand_norm = norm(normalisation, e1 + e3)

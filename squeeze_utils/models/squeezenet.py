@@ -37,7 +37,8 @@ class SqueezeNetConfig:
     `pool_after` lists the layers that a pooling layer follows: 1 is the first convolution,
     2..9 the Fire modules. `first_repeat` stacks that many first convolutions (the others with
     stride 1). `head` is the paper's conv10 and global average, or a dense layer on the last
-    map. `init` is Kaiming's for ReLU, or the same with the gain of the activation at hand.
+    map. `linear_squeeze` leaves the activation behind the squeeze layers out.
+    `init` is Kaiming's for ReLU, or the same with the gain of the activation at hand.
     `fires` gives (s, e1, e3) of all eight Fire modules outright, as filter pruning leaves them.
     `last_padding` is 1 in the networks that the authors released, 0 in torchvision's.
     `activation_bits` puts a FakeQuant behind the input and every activation (0: none).
@@ -56,6 +57,7 @@ class SqueezeNetConfig:
     pct3x3: float = 0.5
     width: float = 1.0
     activation: str = "relu"
+    linear_squeeze: bool = False
     pooling: str = "max"
     pool_after: tuple[int, ...] = (1, 4, 8)
     norm: str = "none"
@@ -91,6 +93,9 @@ class SqueezeNetConfig:
         whole_number("base_expand", self.base_expand, 2)
         if self.activation_bits:
             check_bits("activation_bits", self.activation_bits, 2)
+        for name in ("linear_squeeze", "final_relu"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         for name in ("squeeze_ratio", "width"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -140,6 +145,7 @@ class SqueezeNet(nn.Module):
                 channels,
                 *config.fire(index),
                 act=config.activation,
+                linear_squeeze=config.linear_squeeze,
                 normalisation=config.norm,
                 bypass=config.bypass,
                 expand=config.expand,

@@ -26,5 +26,14 @@ INIT_CHAPTER = Chapter(
         for init in ("kaiming", "matched")
     ),
 )
+# PReLU learns to be nearly linear behind the squeeze layers: what if they have no activation?
+LINEAR_CHAPTER = Chapter(
+    "linear_squeeze",
+    "is the nonlinearity behind the squeeze layers worth having?",
+    (
+        Variant.of({}, squeeze="ReLU"),
+        Variant.of({"linear_squeeze": True}, squeeze="linear"),
+    ),
+)
 
-STUDIES = studies_of(CHAPTER, INIT_CHAPTER)
+STUDIES = studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER)
