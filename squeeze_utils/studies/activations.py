@@ -32,6 +32,7 @@ LINEAR_CHAPTER = Chapter(
     "is the nonlinearity behind the squeeze layers worth having?",
     (
         Variant.of({}, squeeze="ReLU"),
+        Variant.of({"activation": "prelu"}, squeeze="PReLU everywhere"),
         Variant.of({"linear_squeeze": True}, squeeze="linear"),
     ),
 )
