@@ -40,8 +40,9 @@ def test_a_linear_squeeze_layer_has_no_activation_and_changes_the_outputs():
         for fire in plain.fires().values():
             fire.squeeze_activation = nn.Identity()
         assert torch.equal(model(images), plain(images))
-    with pytest.raises(ValueError, match="linear_squeeze must be True or False, got 'yes'"):
-        network(linear_squeeze="yes")
+    for name in ("linear_squeeze", "final_relu"):
+        with pytest.raises(ValueError, match=f"{name} must be True or False, got 'yes'"):
+            network(**{name: "yes"})
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "relu"])
