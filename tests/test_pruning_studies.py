@@ -53,6 +53,15 @@ def test_the_small_dense_network_is_about_as_large_as_the_pruned_one():
         assert left / 1.15 < small < 1.15 * left
 
 
+def test_snip_stands_in_both_forms_which_differ_in_scope_alone():
+    for scale in SCALES:
+        arms = {dict(arm.labels)["schedule"]: arm for arm in pruning.schedules(scale).arms}
+        layer, published = (arms[n].experiment.recipe for n in ("SNIP", "SNIP, global"))
+        assert layer[1:] == published[1:]
+        assert (layer[0].scope, published[0].scope) == ("layer", "global")
+        assert {layer[0].criterion, published[0].criterion} == {"snip"}
+
+
 def test_five_seeds_for_dsd_three_for_the_others():
     reference = SCALES[1]
     assert {arm.experiment.seed for arm in dsd.dense_sparse_dense(reference).arms} == set(range(5))

@@ -60,11 +60,14 @@ def scopes(scale: Scale) -> Study:
 
 
 def schedules(scale: Scale) -> Study:
-    """One sparsity reached in different ways, each with the same number of epochs in all."""
+    """One sparsity reached in different ways, each with the same number of epochs in all.
+
+    SNIP stands here twice: with one share for each layer, as the others, and as it was published.
+    """
     step = retrain(scale, (1, 2))
     thirds = [Prune(1 - (1 - HIGH) ** (k / 3), exclude=WHOLE) for k in (1, 2, 3)]
     whole = (scale.pick(*DENSE) + scale.pick(3, 6),) * 2
-    sparse = Prune(HIGH, "random", exclude=WHOLE)
+    sparse, snip = (Prune(HIGH, criterion, exclude=WHOLE) for criterion in ("random", "snip"))
     ways: dict[str, tuple[Step, ...]] = {
         "one shot": (dense(scale), thirds[-1], retrain(scale, (3, 6))),
         "iterative": (dense(scale), *(part for prune in thirds for part in (prune, step))),
@@ -72,7 +75,8 @@ def schedules(scale: Scale) -> Study:
             dense(scale),
             retrain(scale, (3, 6), during=(Gradual(HIGH, exclude=WHOLE),)),
         ),
-        "SNIP": (replace(thirds[-1], criterion="snip"), train(scale, whole)),
+        "SNIP": (snip, train(scale, whole)),
+        "SNIP, global": (replace(snip, scope="global"), train(scale, whole)),
         "RigL": (sparse, train(scale, whole, during=(Rewire(),))),
         "SET": (sparse, train(scale, whole, during=(Rewire(grow="random"),))),
         "never pruned": (dense(scale), retrain(scale, (3, 6))),
