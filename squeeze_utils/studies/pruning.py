@@ -18,11 +18,18 @@ HIGH = 0.9  # where schedules and tickets are compared
 FILTERS = (0.25, 0.5, 0.75)
 
 
-def trade_off(scale: Scale) -> Study:
-    """Every criterion at every sparsity; each record holds all three curves.
+def recalibrate(scale: Scale) -> Recalibrate:
+    """After training too: the statistics of channels that became constant lag behind."""
+    return Recalibrate(scale.pick(1000, 2000))
 
-    They are the validation accuracies after the steps: pruned, recalibrated, retrained.
+
+def trade_off(scale: Scale) -> Study:
+    """Every criterion at every sparsity; each record holds all four curves.
+
+    They are the validation accuracies after the steps: pruned, recalibrated, retrained,
+    recalibrated once more.
     """
+    renew = recalibrate(scale)
     arms = [
         arm
         for criterion in CRITERIA
@@ -32,8 +39,9 @@ def trade_off(scale: Scale) -> Study:
             (
                 dense(scale),
                 Prune(sparsity, criterion, exclude=WHOLE),
-                Recalibrate(scale.pick(1000, 2000)),
+                renew,
                 retrain(scale, (1, 2)),
+                renew,
             ),
             criterion=criterion,
             sparsity=sparsity,
@@ -51,10 +59,11 @@ def scopes(scale: Scale) -> Study:
         "2:4 (half)": Prune(0.5, granularity="2:4", exclude=WHOLE),
         "each layer, half": Prune(0.5, exclude=WHOLE),
     }
+    after = (retrain(scale, (1, 2)), recalibrate(scale))
     arms = [
         arm
         for name, prune in ways.items()
-        for arm in each_seed(scale, (dense(scale), prune, retrain(scale, (1, 2))), scope=name)
+        for arm in each_seed(scale, (dense(scale), prune, *after), scope=name)
     ]
     return Study("pruning_scopes", "where should the zeros be?", arms)
 
