@@ -172,6 +172,22 @@ def test_recalibration_measures_the_statistics_and_nothing_else(state):
     assert all(torch.equal(a, b) for a, b in zip(weights, state.model.parameters(), strict=True))
 
 
+def test_recalibration_finds_a_constant_channel_that_its_running_mean_lags_behind(state):
+    convolution = next(m for m in state.model.modules() if isinstance(m, nn.Conv2d))
+    norm = next(m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d))
+    with torch.no_grad():
+        convolution.weight[0] = 0
+        norm.bias[0] = 0.5
+        norm.running_mean[0], norm.running_var[0] = 0.01, 0
+
+    def evaluated() -> torch.Tensor:
+        return norm.eval()(convolution(torch.zeros(1, *DATA.train.images.shape[1:])))[:, 0]
+
+    assert (evaluated() < -2).all()  # 0.5 - 0.01 / sqrt(1e-5)
+    Recalibrate(images=40).apply(state)
+    torch.testing.assert_close(evaluated(), torch.full_like(evaluated(), 0.5))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
