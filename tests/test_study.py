@@ -246,6 +246,15 @@ def test_the_command_runs_the_arms_that_are_asked_for_and_no_others(command, mon
     assert fits == [0.2, 0.1]
 
 
+def test_a_study_is_narrowed_by_its_labels():
+    study = small(0.1, 0.2, 0.3)
+    assert [dict(arm.labels)["lr"] for arm in study.where(lr=(0.3, 0.1)).arms] == [0.1, 0.3]
+    assert [dict(arm.labels)["lr"] for arm in study.where(lr=0.2, kind="a b/c").arms] == [0.2]
+    assert not study.where(lr=0.7).arms  # a pilot may still have to choose it
+    with pytest.raises(ValueError, match="have no label rate; there are: "):
+        study.where(rate=0.1)
+
+
 def test_the_command_refuses_clearly(command, monkeypatch, capsys):
     assert command(["run", "nothing"]) == 2
     assert "error: unknown study 'nothing'; accepted: small" in capsys.readouterr().err

@@ -62,6 +62,25 @@ class Study:
             raise ValueError(f"no arm of {self.name} has {text!r} in its name; there are: {slugs}")
         return replace(self, arms=arms)
 
+    def where(self, **labels: Any) -> Study:
+        """The same study with those arms alone whose labels are these, or among these.
+
+        None at all may be left: arms whose settings a pilot still has to choose are not there yet.
+        """
+        accepted = {k: v if isinstance(v, tuple) else (v,) for k, v in labels.items()}
+        known = {name for arm in self.arms for name, _ in arm.labels}
+        if self.arms and (unknown := accepted.keys() - known):
+            raise ValueError(
+                f"arms of {self.name} have no label {', '.join(sorted(unknown))}; "
+                f"there are: {', '.join(sorted(known))}"
+            )
+        arms = [
+            arm
+            for arm in self.arms
+            if all(dict(arm.labels).get(name, ...) in values for name, values in accepted.items())
+        ]
+        return replace(self, arms=arms)
+
     def records(self, folder: Path | None = None) -> dict[str, Record]:
         """The records of this study's experiments that are on disk, by key."""
         found = read_all((folder or places.shipped("runs")) / self.name)
