@@ -7,6 +7,7 @@ added to it. Torch-Pruning follows these dependencies; what is done with them st
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,13 +33,12 @@ def channels(model: nn.Module) -> dict[str, list[tuple[Place, ...]]]:
     found: dict[str, list[tuple[Place, ...]]] = {}
     seen: set[Place] = set()
     for layer, count in _inner_layers(model):
-        prune = graph.get_pruner_of_module(layer).prune_out_channels
-        for index in range(count):
-            if (names[layer], index) not in seen:
-                group = graph.get_pruning_group(layer, prune, [index])
-                places = tuple(dict.fromkeys(_places(group, names)))
-                seen |= set(places)
-                found.setdefault(names[layer], []).append(places)
+        new = [index for index in range(count) if (names[layer], index) not in seen]
+        if new:
+            prune = graph.get_pruner_of_module(layer).prune_out_channels
+            lives = _places(graph.get_pruning_group(layer, prune, new), names)
+            found[names[layer]] = [tuple(lives[index]) for index in new]
+            seen.update(*found[names[layer]])
     return found
 
 
@@ -69,13 +69,17 @@ def _inner_layers(model: nn.Module) -> Iterator[tuple[nn.Module, int]]:
             yield layer, layer.out_channels
 
 
-def _places(group: Any, names: dict[nn.Module, str]) -> Iterator[Place]:
-    """The places of a group that are output channels of modules."""
-    for dependency, indices in group:
+def _places(group: Any, names: dict[nn.Module, str]) -> dict[int, dict[Place, None]]:
+    """For each channel of a group's first layer the output channels of modules tied to it."""
+    lives: dict[int, dict[Place, None]] = defaultdict(dict)  # a dict for its order
+    for item in group:
+        dependency, indices = item
         is_output = dependency.handler.__name__ == "prune_out_channels"
         if is_output and dependency.target.module in names:
-            for index in indices:
-                yield names[dependency.target.module], index
+            name = names[dependency.target.module]
+            for index, root in zip(indices, item.root_idxs, strict=True):
+                lives[root][name, index] = None
+    return lives
 
 
 def remove(model: nn.Module, channels: Mapping[str, list[int]]) -> None:
