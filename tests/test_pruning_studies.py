@@ -38,19 +38,19 @@ def test_what_is_compared_has_had_equal_training(study, scale):
     assert all(len(lengths) == 1 for lengths in found.values())
 
 
-def test_the_small_dense_network_is_about_as_large_as_the_pruned_one():
-    for scale in SCALES:
-        narrow = next(
-            arm.experiment.model
-            for arm in pruning.schedules(scale).arms
-            if dict(arm.labels)["schedule"] == "small and dense"
-        )
-        whole = pruning.model(scale).build()
-        small = sum(p.numel() for p in narrow.build().parameters())
-        dense = [p for n, p in whole.named_parameters() if p.ndim < 2 or n == "features.0.weight"]
-        total, kept = (sum(p.numel() for p in part) for part in (whole.parameters(), dense))
-        left = kept + (1 - pruning.HIGH) * (total - kept)
-        assert left / 1.15 < small < 1.15 * left
+@pytest.mark.parametrize("kind", ["small and dense", "small, even width"])
+@pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.name)
+def test_the_small_networks_are_about_as_large_as_the_pruned_one(scale, kind):
+    arms = {dict(arm.labels)["schedule"]: arm for arm in pruning.schedules(scale).arms}
+    network = arms[kind].experiment.model.build()
+    small = sum(p.numel() for p in network.parameters())
+    whole = pruning.model(scale).build()
+    dense = [p for n, p in whole.named_parameters() if p.ndim < 2 or n == "features.0.weight"]
+    total, kept = (sum(p.numel() for p in part) for part in (whole.parameters(), dense))
+    left = kept + (1 - pruning.HIGH) * (total - kept)
+    assert left / 1.15 < small < 1.15 * left
+    widths = {sum(fire.shape[1:]) for fire in network.fires().values()}
+    assert (len(widths) == 1) == (kind == "small, even width")
 
 
 def test_snip_stands_in_both_forms_which_differ_in_scope_alone():

@@ -71,7 +71,9 @@ def scopes(scale: Scale) -> Study:
 def schedules(scale: Scale) -> Study:
     """One sparsity reached in different ways, each with the same number of epochs in all.
 
-    SNIP stands here twice: with one share for each layer, as the others, and as it was published.
+    Shares are the same in every layer, with two exceptions: SNIP as it was published, and one
+    shot with a budget from the sensitivity scan. Such a budget leaves every module about as many
+    weights; so the small network is here narrower everywhere, and with one width for all modules.
     """
     step = retrain(scale, (1, 2))
     thirds = [Prune(1 - (1 - HIGH) ** (k / 3), exclude=WHOLE) for k in (1, 2, 3)]
@@ -79,6 +81,11 @@ def schedules(scale: Scale) -> Study:
     sparse, snip = (Prune(HIGH, criterion, exclude=WHOLE) for criterion in ("random", "snip"))
     ways: dict[str, tuple[Step, ...]] = {
         "one shot": (dense(scale), thirds[-1], retrain(scale, (3, 6))),
+        "one shot, by scan": (
+            dense(scale),
+            replace(thirds[-1], scope="sensitivity"),
+            retrain(scale, (3, 6)),
+        ),
         "iterative": (dense(scale), *(part for prune in thirds for part in (prune, step))),
         "gradual": (
             dense(scale),
@@ -91,8 +98,12 @@ def schedules(scale: Scale) -> Study:
         "never pruned": (dense(scale), retrain(scale, (3, 6))),
     }
     arms = [arm for name, recipe in ways.items() for arm in each_seed(scale, recipe, schedule=name)]
-    narrow = model(scale, width=scale.pick(0.09, 0.17))
-    arms += each_seed(scale, (train(scale, whole),), narrow, schedule="small and dense")
+    small = {
+        "small and dense": model(scale, width=scale.pick(0.09, 0.17)),
+        "small, even width": model(scale, width=scale.pick(0.22, 0.46), step_expand=0),
+    }
+    for name, spec in small.items():
+        arms += each_seed(scale, (train(scale, whole),), spec, schedule=name)
     return Study("pruning_schedules", "when should the zeros come?", arms)
 
 
