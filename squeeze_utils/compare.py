@@ -116,7 +116,7 @@ def verdict(study: Study, records: Mapping[str, Record], by: str, control: Any) 
         ahead = " and ".join(f"**{name}**" for name in means.index[means == means.max()])
         return f"One seed only: {ahead} came out ahead here, which may be luck."
     better, worse = gaps[gaps["low"] > 0], gaps[gaps["high"] < 0]
-    rest = [str(name) for name in gaps.index if name not in {*better.index, *worse.index}]
+    rest = [_named(name) for name in gaps.index if name not in {*better.index, *worse.index}]
     parts = [
         f"{word} than {control}: {', '.join(_gap(found, name) for name in found.index)}"
         for word, found in (("better", better), ("worse", worse))
@@ -129,7 +129,12 @@ def verdict(study: Study, records: Mapping[str, Record], by: str, control: Any) 
 
 def _gap(gaps: pd.DataFrame, name: Any) -> str:
     found = gaps.loc[name]
-    return f"**{name}** ({found['mean']:+.2f}, {found['low']:+.2f} to {found['high']:+.2f})"
+    return f"**{_named(name)}** ({found['mean']:+.2f}, {found['low']:+.2f} to {found['high']:+.2f})"
+
+
+def _named(name: Any) -> str:
+    """In quotes if it has a comma, which would take it apart in a list."""
+    return f"“{name}”" if "," in str(name) else str(name)
 
 
 def rate_curves(ax: Axes, pilot: Study, records: Mapping[str, Record], by: str) -> None:

@@ -74,6 +74,18 @@ def test_the_verdict_keeps_noise_and_differences_apart():
     assert "worse than up: **plain** (-1.00" in turned
 
 
+def test_a_name_with_a_comma_stays_one_name():
+    study, records = study_of(3)
+    renamed = [
+        dataclasses.replace(arm, labels=(("kind", f"{dict(arm.labels)['kind']}, twice"),))
+        for arm in study.arms
+    ]
+    said = compare.verdict(
+        dataclasses.replace(study, arms=renamed), records, "kind", "plain, twice"
+    )
+    assert "**“up, twice”** (+1.00" in said and "seeds: “noisy, twice”." in said
+
+
 def test_one_seed_is_called_luck():
     said = compare.verdict(*study_of(1), "kind", "plain")
     assert said == "One seed only: **noisy** came out ahead here, which may be luck."
