@@ -41,8 +41,7 @@ def test_what_is_compared_has_had_equal_training(study, scale):
 @pytest.mark.parametrize("kind", ["small and dense", "small, even width"])
 @pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.name)
 def test_the_small_networks_are_about_as_large_as_the_pruned_one(scale, kind):
-    arms = {dict(arm.labels)["schedule"]: arm for arm in pruning.schedules(scale).arms}
-    network = arms[kind].experiment.model.build()
+    network = pruning.small_networks(scale)[kind].build()
     small = sum(p.numel() for p in network.parameters())
     whole = pruning.model(scale).build()
     dense = [p for n, p in whole.named_parameters() if p.ndim < 2 or n == "features.0.weight"]

@@ -9,6 +9,7 @@ from ..compress.prune import Prune, Recalibrate, Rewind
 from ..compress.shrink import Shrink
 from ..compress.sparse import Gradual, Rewire
 from ..groundwork import DENSE, WHOLE, dense, each_seed, model, retrain, train
+from ..models import ModelSpec
 from ..step import Step
 from ..study import Arm, Scale, Study
 
@@ -72,8 +73,7 @@ def schedules(scale: Scale) -> Study:
     """One sparsity reached in different ways, each with the same number of epochs in all.
 
     Shares are the same in every layer, with two exceptions: SNIP as it was published, and one
-    shot with a budget from the sensitivity scan. Such a budget leaves every module about as many
-    weights; so the small network is here narrower everywhere, and with one width for all modules.
+    shot with a budget from the sensitivity scan.
     """
     step = retrain(scale, (1, 2))
     thirds = [Prune(1 - (1 - HIGH) ** (k / 3), exclude=WHOLE) for k in (1, 2, 3)]
@@ -98,13 +98,21 @@ def schedules(scale: Scale) -> Study:
         "never pruned": (dense(scale), retrain(scale, (3, 6))),
     }
     arms = [arm for name, recipe in ways.items() for arm in each_seed(scale, recipe, schedule=name)]
-    small = {
+    for name, spec in small_networks(scale).items():
+        arms += each_seed(scale, (train(scale, whole),), spec, schedule=name)
+    return Study("pruning_schedules", "when should the zeros come?", arms)
+
+
+def small_networks(scale: Scale) -> dict[str, ModelSpec]:
+    """Dense networks with about as many weights as 90 % of zeros leave.
+
+    One is narrower everywhere. The other has a single width for all modules, and so about as
+    many weights in each, which is what a budget from a sensitivity scan comes to.
+    """
+    return {
         "small and dense": model(scale, width=scale.pick(0.09, 0.17)),
         "small, even width": model(scale, width=scale.pick(0.22, 0.46), step_expand=0),
     }
-    for name, spec in small.items():
-        arms += each_seed(scale, (train(scale, whole),), spec, schedule=name)
-    return Study("pruning_schedules", "when should the zeros come?", arms)
 
 
 def lottery(scale: Scale) -> Study:
