@@ -36,6 +36,7 @@ from squeeze_utils.search import (
     spent,
     trials,
 )
+from squeeze_utils.search.journal import same_trial
 from squeeze_utils.studies import tuning
 from squeeze_utils.study import find
 from squeeze_utils.train import DivergedError, Train, TrainingInterrupted, fit
@@ -232,7 +233,7 @@ def digits(**options) -> Search:
     space = (Range("lr", 0.02, 0.2, log=True), Range("label_smoothing", 0.0, 0.1))
     model = ModelSpec.of("lenet_300_100", image_size=8)
     fixed = {"model": model, "data": DataSpec("digits", 8, 128), "train": (("batch_size", 32),)}
-    return Search("digits", space, **{"budget": 6, "epochs": 3, **fixed, **options})
+    return Search(space=space, **{"name": "digits", "budget": 6, "epochs": 3, **fixed, **options})
 
 
 def test_training_reports_what_the_history_says_and_reads_the_test_split_at_the_end():
@@ -283,6 +284,61 @@ def test_a_real_search_keeps_test_accuracies_and_provenance(tmp_path):
     assert rooms.provenance({}) == "no search has been run yet"
     text = path_of(one, tmp_path).read_text()
     assert platform.node() not in text and str(tmp_path) not in text
+
+
+# ---- trials that another search has already trained
+
+
+def test_a_trial_that_another_search_finished_is_not_trained_again(tmp_path, monkeypatch):
+    options = {"budget": 6, "epochs": 3, "startup": 8, "sampler": "random"}
+    first = digits(name="first", **options)
+    one = trials(first, run(first, tmp_path, progress=False))
+    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained again"))
+    second = digits(name="second", **options | {"sampler": "tpe"})  # begins like random search
+    two = trials(second, run(second, tmp_path, progress=False))
+    for name in ("curve", "validation_accuracy", "test_accuracy", "epochs", "lr"):
+        assert two[name].tolist() == one[name].tolist(), name
+
+
+def test_a_known_trial_is_pruned_like_a_trained_one(tmp_path):
+    first = digits(name="first", sampler="random")
+    known = finished(run(first, tmp_path, progress=False))[0]
+    told = []
+
+    def stop(epoch: int, accuracy: float) -> None:
+        told.append((epoch, accuracy))
+        if epoch == 2:
+            raise optuna.TrialPruned
+
+    objective = Training(digits(name="second", pruner="median"), tmp_path)
+    with pytest.raises(optuna.TrialPruned):
+        objective(known.params, 0, stop)
+    assert told == sorted(known.intermediate_values.items())[:2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"repetition": 1},  # another seed
+        {"data": DataSpec("digits", 8, 64)},
+        {"train": (("batch_size", 16),)},
+        {"model": ModelSpec.of("lenet_300_100", image_size=8, num_classes=11)},
+        {"epochs": 2},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_only_the_very_same_trial_counts_as_known(options, tmp_path):
+    first = digits(name="first", sampler="random")
+    known = finished(run(first, tmp_path, progress=False))[0]
+    again = digits(name="second", pruner="median", startup=3)
+    assert same_trial(again, tmp_path, known.params, 0).params == known.params
+    assert same_trial(again, tmp_path, known.params, 1) is None
+    assert same_trial(again, tmp_path, {**known.params, "lr": 0.05}, 0) is None
+    assert same_trial(first, tmp_path, known.params, 0) is None  # its own journal does not count
+    other = digits(**{"name": "second", "sampler": "random", **options})
+    assert same_trial(other, tmp_path, known.params, 0) is None
+    path_of(first, tmp_path).write_text("damaged")
+    assert same_trial(again, tmp_path, known.params, 0) is None
 
 
 # ---- journals

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -23,6 +24,8 @@ from .methods import pruner, sampler
 from .space import Search
 
 COMPLETE, PRUNED, FAILED = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+# What a trial hangs on besides its point and its number; not how points are chosen or stopped.
+_OF_A_TRIAL = ("repetition", "epochs", "space", "model", "data", "train")
 STATES = {COMPLETE: "complete", PRUNED: "pruned", FAILED: "failed", TrialState.RUNNING: "running"}
 
 
@@ -46,6 +49,32 @@ def read(search: Search, folder: Path | None = None) -> optuna.Study | None:
         study = optuna.load_study(study_name=search.name, storage=storage)
     _check_same(search, study, path)
     return study
+
+
+def same_trial(
+    search: Search, folder: Path, params: Mapping[str, Any], number: int
+) -> FrozenTrial | None:
+    """The very trial, point and seed, as another search of the group in `folder` finished it.
+
+    A journal that cannot be read is passed over: whoever goes on with its search is told.
+    """
+    wanted = json.loads(json.dumps({name: search.as_dict()[name] for name in _OF_A_TRIAL}))
+    for path in sorted(path_of(search, folder).parent.glob("*.journal")):
+        if path == path_of(search, folder):
+            continue
+        try:
+            with _quiet(), _naming(path):
+                _check_lines(path)
+                storage = JournalStorage(JournalFileBackend(str(path)))
+                study = optuna.load_study(study_name=path.stem, storage=storage)
+        except JournalError:
+            continue
+        made = study.user_attrs.get("search", {})
+        if all(made.get(name) == value for name, value in wanted.items()):
+            for trial in study.get_trials(deepcopy=False, states=(COMPLETE,)):
+                if trial.number == number and trial.params == dict(params):
+                    return trial
+    return None
 
 
 def open_study(search: Search, folder: Path) -> optuna.Study:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,15 @@ Prepare = Callable[[Search], Objective]
 
 
 class Training:
-    """The objective of the series: train the network of a trial, measure it at its end."""
+    """The objective of the series: train the network of a trial, measure it at its end.
 
-    def __init__(self, search: Search) -> None:
-        self.search = search
+    Searches of one repetition begin with the same points, and random search goes on with the
+    same ones. What another search in `folder` has trained to its end is not trained again: its
+    accuracies are reported instead, epoch by epoch, and count as if they had been trained.
+    """
+
+    def __init__(self, search: Search, folder: Path | None = None) -> None:
+        self.search, self.folder = search, folder
         self.device = runtime.default_device()
         self.data = search.data.load().to(self.device)
 
@@ -40,6 +46,10 @@ class Training:
 
         The test split is read once, at the end; the search only keeps what it said.
         """
+        if self.folder:
+            known = journal.same_trial(self.search, self.folder, params, number)
+            if known:
+                return _replay(known, report)
         experiment = self.search.experiment(params, number)
         (plan,) = experiment.recipe
         with torch.random.fork_rng():
@@ -70,13 +80,20 @@ class Training:
         }
 
 
+def _replay(known: optuna.trial.FrozenTrial, report: Report) -> dict[str, float]:
+    """What `Training` would report and return for a trial that is already known."""
+    for epoch, accuracy in sorted(known.intermediate_values.items()):
+        report(epoch, accuracy)
+    return {"validation_accuracy": known.value, "test_accuracy": known.user_attrs["test_accuracy"]}
+
+
 def run(
     search: Search,
     folder: Path,
     *,
     jobs: int = 1,
     trials: int | None = None,
-    prepare: Prepare = Training,
+    prepare: Prepare | None = None,
     progress: bool = True,
 ) -> optuna.Study:
     """Go on with `search` until its budget ends, or for `trials` more trials; its study.
@@ -84,7 +101,9 @@ def run(
     What finished is in the journal and stays there; a trial that was interrupted is marked
     failed, and its finished epochs count. `jobs` processes share the journal: faster, but what
     a trial sees of the others then depends on their pace, so it cannot be repeated exactly.
+    `prepare` makes the objective, `Training` unless given.
     """
+    prepare = prepare or partial(Training, folder=folder)
     threads = runtime.threads_each(jobs)
     study = journal.open_study(search, folder)
     _clear_up(study)
