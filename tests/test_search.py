@@ -486,12 +486,20 @@ def test_the_searches_of_the_series_differ_in_method_and_repetition_only():
             assert isinstance(one.experiment(point, 0).recipe[0], Train)
 
 
-def test_the_contest_has_the_default_the_winners_and_no_run_twice(monkeypatch):
+def test_the_contest_has_a_row_for_each_method_and_no_run_twice():
     point = {"lr": 0.1, "optimizer": "muon", "dropout": 0.3, "shift": 2}
-    study = tuning.contest(Scale("reference"), {"TPE 0": point, "random 0": dict(point)})
-    labels = [dict(arm.labels)["settings"] for arm in study.arms]
-    assert list(dict.fromkeys(labels)) == ["default", "TPE 0 = random 0"]
-    assert [arm.experiment.seed for arm in study.arms] == [0, 1, 2] * 2
+    other = {**point, "lr": 0.2}
+    found = {"TPE": {0: point, 1: point}, "random": {0: dict(point), 1: other}}
+    study = tuning.contest(Scale("reference"), found)
+    rows = [(dict(arm.labels)["settings"], arm.experiment.seed) for arm in study.arms]
+    assert rows == [("default", seed) for seed in (0, 1, 2)] + [
+        ("TPE", 0),
+        ("TPE", 1),
+        ("random", 0),
+        ("random", 1),
+    ]
+    keys = [arm.experiment.key for arm in study.arms]
+    assert keys[3] == keys[5] and len(set(keys)) == 6  # both found the same point
     winner = study.arms[3].experiment
     (step,) = winner.recipe
     assert dict(winner.model.options)["dropout"] == 0.3 and step.lr == 0.1 and step.epochs == 8
@@ -506,7 +514,8 @@ def test_only_finished_searches_send_a_winner(tmp_path, monkeypatch):
     done, begun = (tuning.search(Scale("reference"), "random", r) for r in (0, 1))
     go(done, tmp_path)
     go(begun, tmp_path, trials=2)
-    assert list(tuning.winners()) == ["random 0"]
-    assert set(tuning.winners()["random 0"]) == {axis.name for axis in tuning.SPACE}
+    found = tuning.winners()
+    assert list(found) == ["random"] and list(found["random"]) == [0]
+    assert set(found["random"][0]) == {axis.name for axis in tuning.SPACE}
     names = {dict(arm.labels)["settings"] for arm in find("tuned", Scale("reference")).arms}
-    assert names == {"default", "random 0"}
+    assert names == {"default", "random"}

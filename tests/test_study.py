@@ -194,6 +194,17 @@ def test_table_has_a_row_for_each_record():
     assert len(table(study, records)) == 3
 
 
+def test_arms_that_may_share_an_experiment_run_it_once_and_have_a_row_each(tmp_path):
+    (first, other) = small(0.1, 0.2).arms
+    second = Arm.of(first.experiment, method="second")
+    study = Study("shared", "", (first, other, second), may_share=True)
+    assert len(run(study, folder=tmp_path, progress=False)) == 2
+    assert len(list((tmp_path / "shared").glob("*.json"))) == 2
+    assert study.missing(tmp_path) == []
+    frame = table(study, study.records(tmp_path))
+    assert len(frame) == 3 and frame["test_accuracy"][0] == frame["test_accuracy"][2]
+
+
 def test_bad_studies_scales_and_jobs(monkeypatch):
     arm = small(0.1).arms[0]
     with pytest.raises(ValueError, match="twice contains the same experiment twice"):

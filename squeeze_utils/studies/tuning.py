@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..models import ModelSpec
@@ -34,6 +33,8 @@ _FEW_SMALL_IMAGES = {
     "shift": Range("shift", 0, 2, whole=True),
 }
 QUICK_SPACE = tuple(_FEW_SMALL_IMAGES.get(axis.name, axis) for axis in SPACE)
+# Settings by method and repetition.
+Winners = Mapping[str, Mapping[int, Mapping[str, Any]]]
 DEFAULTS: dict[str, Any] = {"lr": 0.02, **MUON}
 
 
@@ -77,31 +78,32 @@ def experiment(scale: Scale, settings: Mapping[str, Any], seed: int) -> Experime
     return Experiment(spec, images, (step,), seed)
 
 
-def contest(scale: Scale, winners: Mapping[str, Mapping[str, Any]]) -> Study:
-    """The series' settings and the winners of searches (name to settings), trained in full.
+def contest(scale: Scale, winners: Winners) -> Study:
+    """The series' settings and the winners of searches, trained in full; a row for each method.
 
-    Searches that found the very same settings share their runs and their row.
+    The winner of repetition r is trained with seed r, so that a row varies as the results of its
+    method do, by the luck of the search and by that of the training. Where methods found the
+    very same settings they share the run.
     """
-    rows: dict[Experiment, list[str]] = {}
-    for name, settings in {"default": DEFAULTS, **winners}.items():
-        rows.setdefault(experiment(scale, settings, 0), []).append(name)
+    rows = {"default": dict.fromkeys(scale.pick((0,), SEEDS), DEFAULTS), **winners}
     arms = [
-        Arm.of(replace(first, seed=seed), settings=" = ".join(names))
-        for first, names in rows.items()
-        for seed in scale.pick((0,), SEEDS)
+        Arm.of(experiment(scale, settings, repetition), settings=name)
+        for name, found in rows.items()
+        for repetition, settings in found.items()
     ]
-    return Study("tuned", "do the settings that a search found hold in a full training?", arms)
+    title = "do the settings that a search found hold in a full training?"
+    return Study("tuned", title, arms, may_share=True)
 
 
-def winners() -> dict[str, dict[str, Any]]:
+def winners() -> Winners:
     """The settings that each finished reference search found best, by method and repetition."""
-    found = {}
+    found: dict[str, dict[int, dict[str, Any]]] = {}
     for method in METHODS:
         for repetition in range(REPETITIONS):
             one = search(Scale("reference"), method, repetition)
             study = read(one)
             if study and is_done(one, study.get_trials(deepcopy=False)) and best(study):
-                found[f"{method} {repetition}"] = best(study).params
+                found.setdefault(method, {})[repetition] = best(study).params
     return found
 
 

@@ -40,18 +40,20 @@ class Study:
     """A named set of arms; `title` says in one line what they answer.
 
     `pilot` names a study that comes first: it chooses settings of this one's arms, and an arm
-    joins once its part of the pilot is done.
+    joins once its part of the pilot is done. Two arms are never the same experiment, since two
+    rows with the same numbers are a mistake; `may_share` allows it where it is a result.
     """
 
     name: str
     title: str
     arms: Sequence[Arm]
     pilot: str | None = None
+    may_share: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))
         keys = [arm.experiment.key for arm in self.arms]
-        if len(set(keys)) != len(keys):
+        if len(set(keys)) != len(keys) and not self.may_share:
             raise ValueError(f"study {self.name} contains the same experiment twice")
 
     def only(self, text: str) -> Study:

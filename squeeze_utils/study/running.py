@@ -38,8 +38,10 @@ def run(
     """
     threads = runtime.threads_each(jobs)
     done = {} if folder is None else read_all(folder / study.name, repair=True)
-    todo = [arm for arm in study.arms if arm.experiment.key not in done]
-    wanted = {arm.experiment.key for arm in study.arms}
+    wanted: dict[str, Arm] = {}
+    for arm in study.arms:
+        wanted.setdefault(arm.experiment.key, arm)  # arms of the same experiment share its run
+    todo = [arm for key, arm in wanted.items() if key not in done]
     records = {key: record for key, record in done.items() if key in wanted}
     commit = runtime.commit()
     target = None if folder is None else folder / study.name
