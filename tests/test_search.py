@@ -504,8 +504,12 @@ def test_the_contest_has_a_row_for_each_method_and_no_run_twice():
     (step,) = winner.recipe
     assert dict(winner.model.options)["dropout"] == 0.3 and step.lr == 0.1 and step.epochs == 8
     assert winner.data.train_limit == 20_000 and step.shift == 2
-    (default,) = study.arms[0].experiment.recipe
-    assert (default.lr, default.optimizer, default.weight_decay) == (0.02, "muon", 0.05)
+
+
+def test_the_default_of_the_contest_is_what_the_other_chapters_train():
+    study = tuning.contest(Scale("reference"), {})
+    plain = find("activations", Scale("reference")).where(activation="relu")
+    assert [a.experiment.key for a in study.arms] == [a.experiment.key for a in plain.arms]
 
 
 def test_only_finished_searches_send_a_winner(tmp_path, monkeypatch):
