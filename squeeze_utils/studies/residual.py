@@ -32,7 +32,7 @@ CHAPTER = Chapter(
     ),
 )
 
-BEST_EPOCHS = 12  # about 45 minutes a seed on one core without bfloat16
+BEST_EPOCHS = 12  # about an hour a seed on one core without bfloat16
 
 
 def best(scale: Scale) -> Study:
