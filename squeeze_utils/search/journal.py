@@ -43,12 +43,17 @@ def read(search: Search, folder: Path | None = None) -> optuna.Study | None:
     path = path_of(search, folder)
     if not path.is_file() or not path.stat().st_size:
         return None
+    study = _load(path)
+    _check_same(search, study, path)
+    return study
+
+
+def _load(path: Path) -> optuna.Study:
+    """The study in the journal at `path`, which bears its search's name."""
     with _quiet(), _naming(path):
         _check_lines(path)
         storage = JournalStorage(JournalFileBackend(str(path)))
-        study = optuna.load_study(study_name=search.name, storage=storage)
-    _check_same(search, study, path)
-    return study
+        return optuna.load_study(study_name=path.stem, storage=storage)
 
 
 def same_trial(
@@ -63,10 +68,7 @@ def same_trial(
         if path == path_of(search, folder):
             continue
         try:
-            with _quiet(), _naming(path):
-                _check_lines(path)
-                storage = JournalStorage(JournalFileBackend(str(path)))
-                study = optuna.load_study(study_name=path.stem, storage=storage)
+            study = _load(path)
         except JournalError:
             continue
         made = study.user_attrs.get("search", {})
