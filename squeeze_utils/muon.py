@@ -19,8 +19,12 @@ TILE = 16  # square matrices are filled up with zeros to a multiple of this
 
 
 def muon(matrices: list[Tensor], lr: float, decay: float) -> Optimizer:
-    """torch's Muon where bfloat16, its only number format, is an instruction; else ours."""
-    if precision("auto", matrices[0].device) == "bfloat16":
+    """torch's Muon on processors that compute with bfloat16, its only number format; else ours.
+
+    A GPU computes with it too, but there the many small calls are what takes the time.
+    """
+    device = matrices[0].device
+    if device.type == "cpu" and precision("auto", device) == "bfloat16":
         return torch.optim.Muon(matrices, lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
     return Float32Muon(matrices, lr, decay)
 

@@ -182,16 +182,20 @@ def run(
 
     With a cache, the longest prefix that is already there is loaded instead of trained, and
     the state after every step is kept. The test split is not read: see `finish`.
+
+    Everything happens and stays on `device`. Without one it happens on the GPU, if there is one,
+    and the state comes back to the processor, where the caller's other tensors are.
     """
-    device = torch.device(device) if device else runtime.default_device()
-    data = (data or experiment.data.load()).to(device)
+    given = data or experiment.data.load()
+    place = torch.device(device) if device else runtime.default_device()
 
     def initial() -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(_derived_seed(experiment.seed, "model"))
-            return experiment.model.build().to(device, memory_format=torch.channels_last)
+            return experiment.model.build().to(state.device, memory_format=torch.channels_last)
 
-    state = State(initial(), data, device, initial=initial, progress=progress)
+    state = State(nn.Module(), given.to(place), place, initial=initial, progress=progress)
+    state.model = initial()
     steps: list[dict[str, Any]] = []
     done = 0
     for count in range(len(experiment.recipe), 0, -1) if cache else ():
@@ -206,6 +210,8 @@ def run(
         if cache:
             cache.save(key, state, steps)
             state.halfway.remove()
+    if device is None:
+        state.to(torch.device("cpu"), given)
     return state, steps
 
 

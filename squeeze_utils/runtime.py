@@ -28,7 +28,8 @@ def precision(wanted: str = "auto", device: torch.device | str = "cpu") -> str:
     if wanted != "auto":
         return wanted
     if torch.device(device).type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if native else "float32"
     return "bfloat16" if _processor_has_bfloat16() else "float32"
 
 

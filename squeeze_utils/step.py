@@ -38,6 +38,13 @@ class State:
     initial: Callable[[], nn.Module] | None = None
     progress: bool = False
 
+    def to(self, device: torch.device, data: ImageSet) -> None:
+        """Move the network and what binds it to `device`, where `data` are the same images."""
+        self.model.to(device)
+        for tensors in (self.masks, self.codebooks, self.saved):
+            tensors.update({name: tensor.to(device) for name, tensor in tensors.items()})
+        self.data, self.device = data, device
+
 
 def mask_zeros(state: State) -> None:
     """Make what is zero in weights of two or more dimensions the masks of the state."""

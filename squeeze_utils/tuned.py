@@ -55,8 +55,9 @@ class Variant:
 class Chapter:
     """A study of variants and the pilot that finds their learning rates.
 
-    `width` is the network's at reference scale, `epochs` and `pilot_epochs` are the reference's;
-    `quick` holds options of the network at quick scale.
+    `width` is the network's at reference scale; `epochs`, `pilot_epochs` and `train`, what all
+    variants' training has in common, are the reference's too. `quick` holds options of the
+    network at quick scale.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Chapter:
     epochs: int = 8
     pilot_epochs: int = 2
     seeds: Sequence[int] = SEEDS
+    train: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=lambda: {"width": 0.25})
     quick_images: DataSpec = field(default_factory=lambda: DataSpec(size=16))
     quick_seeds: Sequence[int] = (0,)
@@ -122,7 +124,7 @@ class Chapter:
             options = {"in_channels": 1, **self.quick, **options}
         else:
             epochs = self.pilot_epochs if pilot else self.epochs
-            train = {"epochs": epochs, "shift": 3, "flip": True, **train}
+            train = {"epochs": epochs, "shift": 3, "flip": True, **self.train, **train}
             options = {"width": self.width, **options}
         images = scale.pick(self.quick_images, DataSpec("cifar10", train_limit=self.images))
         train = {k: v(train["epochs"]) if callable(v) else v for k, v in train.items()}

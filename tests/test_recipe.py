@@ -218,6 +218,30 @@ def test_masks_and_codebooks_come_back_from_the_cache(data, cache):
     assert torch.equal(fresh.codebooks["classifier.0.weight"], torch.arange(4.0))
 
 
+def test_a_state_moves_with_all_that_binds_it(data):
+    state = State(tiny_spec().build(), None)
+    for held in (state.masks, state.codebooks, state.saved):
+        held["a weight"] = torch.ones(2)
+    state.to(torch.device("meta"), data)
+    bound = [*state.masks.values(), *state.codebooks.values(), *state.saved.values()]
+    assert len(bound) == 3
+    assert all(tensor.is_meta for tensor in (*bound, *state.model.state_dict().values()))
+    assert state.data is data and state.device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_a_gpu_has_trained_comes_back_to_the_processor(data, cache):
+    for _ in range(2):  # trained, then read from the cache
+        state, steps = run(tiny_experiment(), data=data, cache=cache)
+        everything = [*state.model.state_dict().values(), *state.masks.values()]
+        assert all(tensor.device.type == "cpu" for tensor in everything)
+        assert state.data is data
+        assert next(state.initial().parameters()).device.type == "cpu"
+        assert finish(state, steps)[-1]["test_accuracy"] >= 0
+    there, _ = run(tiny_experiment(), data=data, cache=cache, device="cuda")
+    assert all(tensor.is_cuda for tensor in there.model.state_dict().values())
+
+
 def test_other_images_under_the_same_name_are_trained_on_again(data, cache, fits):
     run(tiny_experiment(), data=data, cache=cache)
     other = tiny_set(classes=3, seed=1)

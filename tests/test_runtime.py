@@ -38,6 +38,17 @@ def test_emulated_bfloat16_is_not_chosen(monkeypatch):
     assert runtime.precision("auto") == "float32"
 
 
+@pytest.mark.parametrize(("native", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(native, chosen, monkeypatch):
+    """As Colab's T4 does, of which torch says that it supports bfloat16."""
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: including_emulation or native,
+    )
+    assert runtime.precision("auto", "cuda") == chosen
+
+
 def test_versions_and_device_are_named():
     found = runtime.versions()
     assert set(found) == {"python", "torch", "torchvision", "numpy", "squeeze_utils"}

@@ -104,6 +104,7 @@ CHAPTERS = [
     pooling.PLACE_CHAPTER,
     pooling.HEAD_CHAPTER,
     residual.CHAPTER,
+    residual.FULL_WIDTH,
 ]
 
 
