@@ -62,7 +62,7 @@ def describe(scale: str, seed: int) -> str:
     lines = {
         "versions": f"Python {platform.python_version()} · torch {torch.__version__} · "
         f"torchvision {versions()['torchvision']} · squeeze_utils {__version__}",
-        "device": _device(),
+        "device": _device(scale),
         "scale": scale,
         "seed": str(seed),
         "data": _data_hint(),
@@ -71,16 +71,19 @@ def describe(scale: str, seed: int) -> str:
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
 
 
-def _device() -> str:
-    """For example ``cpu · 2 threads · bfloat16``: where `fit` trains, and in which precision."""
+def _device(scale: str) -> str:
+    """For example ``cpu · 2 threads · trains in bfloat16``; a graphics card is named as well."""
     from .runtime import precision
 
     threads = torch.get_num_threads()
-    count = f"{threads} thread{'' if threads == 1 else 's'}"
-    if torch.cuda.is_available():
-        name = f"cuda ({torch.cuda.get_device_name()})"
-        return f"{name} · {count} on the CPU · trains in {precision('auto', 'cuda')}"
-    return f"cpu · {count} · trains in {precision('auto', 'cpu')}"
+    here = f"cpu · {threads} thread{'' if threads == 1 else 's'}"
+    small = f"{here} · trains in {precision('auto', 'cpu')}"
+    if not torch.cuda.is_available():
+        return small
+    card = f"cuda ({torch.cuda.get_device_name()})"
+    if scale == "quick":  # a step on digits is too short for it
+        return f"{small} · {card} trains at reference scale"
+    return f"{card} · {here} · trains in {precision('auto', 'cuda')}"
 
 
 def _data_hint() -> str:

@@ -38,6 +38,13 @@ class DataSpec:
         """The image set, read from the data folder."""
         return load(self.name, size=self.size, train_limit=self.train_limit)
 
+    def device(self) -> torch.device:
+        """Where to train on these images: on the GPU, if there is one, but digits never.
+
+        A step on digits is so short that a GPU would wait for the processor to say what is next.
+        """
+        return torch.device("cpu") if self.name == "digits" else runtime.default_device()
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -183,11 +190,11 @@ def run(
     With a cache, the longest prefix that is already there is loaded instead of trained, and
     the state after every step is kept. The test split is not read: see `finish`.
 
-    Everything happens and stays on `device`. Without one it happens on the GPU, if there is one,
-    and the state comes back to the processor, where the caller's other tensors are.
+    Everything happens and stays on `device`. Without one it happens where the images' `DataSpec`
+    says, and the state comes back to the processor, where the caller's other tensors are.
     """
     given = data or experiment.data.load()
-    place = torch.device(device) if device else runtime.default_device()
+    place = torch.device(device) if device else experiment.data.device()
 
     def initial() -> nn.Module:
         with torch.random.fork_rng():

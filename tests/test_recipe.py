@@ -229,8 +229,15 @@ def test_a_state_moves_with_all_that_binds_it(data):
     assert state.data is data and state.device.type == "meta"
 
 
+def test_photographs_are_trained_on_the_gpu_and_digits_never(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert DataSpec("cifar10").device().type == "cuda"
+    assert DataSpec("digits", size=16).device().type == "cpu"
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_what_a_gpu_has_trained_comes_back_to_the_processor(data, cache):
+def test_what_a_gpu_has_trained_comes_back_to_the_processor(data, cache, monkeypatch):
+    monkeypatch.setattr(DataSpec, "device", lambda spec: torch.device("cuda"))
     for _ in range(2):  # trained, then read from the cache
         state, steps = run(tiny_experiment(), data=data, cache=cache)
         everything = [*state.model.state_dict().values(), *state.masks.values()]

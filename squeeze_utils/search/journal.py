@@ -103,9 +103,8 @@ def open_study(search: Search, folder: Path) -> optuna.Study:
     return study
 
 
-def note_run(study: optuna.Study) -> None:
+def note_run(study: optuna.Study, device: str) -> None:
     """Note what goes on with the search now: device, versions, commit and date."""
-    device = runtime.device_name(runtime.default_device())
     run = {"device": device, "versions": runtime.versions(), "commit": runtime.commit()}
     run["versions"]["optuna"] = optuna.__version__
     run["date"] = datetime.now(timezone.utc).date().isoformat()

@@ -38,7 +38,7 @@ class Training:
 
     def __init__(self, search: Search, folder: Path | None = None) -> None:
         self.search, self.folder = search, folder
-        self.device = runtime.default_device()
+        self.device = search.data.device()
         self.data = search.data.load().to(self.device)
 
     def __call__(self, params: Mapping[str, Any], number: int, report: Report) -> dict[str, float]:
@@ -108,7 +108,7 @@ def run(
     study = journal.open_study(search, folder)
     _clear_up(study)
     if not journal.is_done(search, study.get_trials(deepcopy=False)):
-        journal.note_run(study)
+        journal.note_run(study, runtime.device_name(search.data.device()))
     if jobs == 1:
         _work(search, folder, prepare, trials, progress)
     else:

@@ -121,7 +121,7 @@ def _run_arm(
             record = replace(known, labels=dict(arm.labels))
             write(record, path)
             return record
-    device = runtime.default_device()
+    device = arm.experiment.data.device()
     data = load(arm.experiment.data)
     state, steps = run_experiment(arm.experiment, data=data, cache=cache, device=device)
     record = Record.of(
