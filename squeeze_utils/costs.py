@@ -74,7 +74,7 @@ def training_step(experiment: Experiment) -> Callable[[], None]:
     return step
 
 
-def measure(study: Study, by: str, rounds: int = 20) -> pd.DataFrame:
+def measure(study: Study, by: str, rounds: int = 8) -> pd.DataFrame:
     """Median and 95th percentile (milliseconds) of a training step of each variant, interleaved."""
     runtime.keep_freed_memory()
     each = variants(study, by)

@@ -46,7 +46,7 @@ def search(scale: Scale, method: str, repetition: int) -> Search:
     if scale.name == "quick":
         model = ModelSpec.of("squeezenet_small", num_classes=10, in_channels=1, width=0.25)
         images = DataSpec(size=16, train_limit=480)
-        return Search(name, QUICK_SPACE, budget=32, startup=5, model=model, data=images, **shared)
+        return Search(name, QUICK_SPACE, budget=24, startup=4, model=model, data=images, **shared)
     model = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
     images = DataSpec("cifar10", train_limit=5_000)
     train = (("flip", True),)
