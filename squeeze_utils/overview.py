@@ -133,7 +133,10 @@ def _results(root: Path) -> str:
 
 
 def _study(study: Study, records: dict[str, Record]) -> str:
-    """The finished rows of a study: those with a record for every seed."""
+    """The finished rows of a study, those with a record for every seed, by their labels.
+
+    The learning rate, which a pilot chose, is not what tells rows apart: it is left out.
+    """
     from .report import provenance
 
     rows, shown = [], {}
@@ -142,7 +145,7 @@ def _study(study: Study, records: dict[str, Record]) -> str:
         keys = [arm.experiment.key for arm in group]
         if all(key in records for key in keys):
             shown |= {key: records[key] for key in keys}
-            name = ", ".join(str(value) for _, value in labels)
+            name = ", ".join(str(value) for label, value in labels if label != "lr")
             rows.append({"": name, **_numbers([records[key] for key in keys])})
     if not rows:
         return ""

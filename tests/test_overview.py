@@ -138,6 +138,15 @@ def test_results_hold_the_rows_whose_seeds_are_all_there(home):
     assert all(part in found for part in ("a processor, 2 threads", "torch 9.9", "2030-01-02"))
 
 
+def test_the_learning_rate_is_no_part_of_a_name_in_the_results(home):
+    study = find("residual_best", Scale("reference"))
+    for arm in study.arms:
+        record = finished(arm, 91.0)
+        write(record, path_of(home / "data" / "runs" / study.name, arm.slug, record.key))
+    assert "lr" in dict(study.arms[0].labels)
+    assert "| SqueezeNet, simple bypass | 91.00 ± 0.00 | 3 |" in overview.parts(home)["results"]
+
+
 def test_results_of_a_study_of_files_name_bytes_in_place_of_epochs(home):
     study = find("deep_compression_vgg", Scale("reference"))
     dense, ours = (
