@@ -195,14 +195,8 @@ def run(
     """
     given = data or experiment.data.load()
     place = torch.device(device) if device else experiment.data.device()
-
-    def initial() -> nn.Module:
-        with torch.random.fork_rng():
-            torch.manual_seed(_derived_seed(experiment.seed, "model"))
-            return experiment.model.build().to(state.device, memory_format=torch.channels_last)
-
-    state = State(nn.Module(), given.to(place), place, initial=initial, progress=progress)
-    state.model = initial()
+    state = State(_untrained(experiment, place), given.to(place), place, progress=progress)
+    state.initial = lambda: _untrained(experiment, state.device)
     steps: list[dict[str, Any]] = []
     done = 0
     for count in range(len(experiment.recipe), 0, -1) if cache else ():
@@ -220,6 +214,13 @@ def run(
     if device is None:
         state.to(torch.device("cpu"), given)
     return state, steps
+
+
+def _untrained(experiment: Experiment, device: torch.device) -> nn.Module:
+    """The network before the first step; the same for each call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(_derived_seed(experiment.seed, "model"))
+        return experiment.model.build().to(device, memory_format=torch.channels_last)
 
 
 def _apply(experiment: Experiment, position: int, state: State) -> dict[str, Any]:
