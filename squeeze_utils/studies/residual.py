@@ -44,8 +44,8 @@ FULL_WIDTH = Chapter(
     ),
     width=1.0,
     images=None,
-    epochs=50,
-    pilot_epochs=5,
+    epochs=100,
+    pilot_epochs=15,
     train={"batch_size": 512, "shift": 4, "cutout": 8},
 )
 
