@@ -44,7 +44,7 @@ FULL_WIDTH = Chapter(
     ),
     width=1.0,
     images=None,
-    epochs=100,
+    epochs=150,
     pilot_epochs=15,
     train={"batch_size": 512, "shift": 4, "cutout": 8},
 )
