@@ -13,6 +13,7 @@ from .places import repository
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 __all__ = [
     "LINESTYLES",
@@ -109,6 +110,7 @@ def house_settings() -> dict[str, Any]:
         "savefig.facecolor": "white",
         "savefig.transparent": False,
         "savefig.dpi": 160,
+        "savefig.pad_inches": 0.1,
         "pdf.fonttype": 42,
         "ps.fonttype": 42,
         "svg.hashsalt": "squeeze",
@@ -164,18 +166,29 @@ def save_figure(fig: Figure, name: str) -> None:
             "without folder or ending, for example '04_optimizers_curves'"
         )
     folder = figures_folder()
+    box = _place(fig)
     for ending in ("png", "pdf"):
-        path, content = folder / f"{name}.{ending}", _render(fig, ending)
-        fig.set_layout_engine("none")  # placing takes as long as drawing; the first time is enough
+        path, content = folder / f"{name}.{ending}", _render(fig, ending, box)
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
 
 
-def _render(fig: Figure, ending: str) -> bytes:
-    """The bytes of the figure in one format."""
+def _place(fig: Figure) -> Bbox:
+    """Place everything, and say what rectangle (in inches) holds it, with a small margin.
+
+    That takes as long as drawing does, so it is done once for all formats.
+    """
+    settings = house_settings()
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    return fig.get_tightbbox().padded(settings["savefig.pad_inches"])
+
+
+def _render(fig: Figure, ending: str, box: Bbox) -> bytes:
+    """The bytes of the part of the figure inside `box`, in one format."""
     fixed = ("savefig.facecolor", "savefig.transparent", "savefig.dpi", "pdf.fonttype")
     settings = {key: value for key, value in house_settings().items() if key in fixed}
     buffer = io.BytesIO()
     with _matplotlib().rc_context(settings):
-        fig.savefig(buffer, format=ending, bbox_inches="tight", metadata=_METADATA[ending])
+        fig.savefig(buffer, format=ending, bbox_inches=box, metadata=_METADATA[ending])
     return buffer.getvalue()

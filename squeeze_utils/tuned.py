@@ -20,7 +20,7 @@ SEEDS = (0, 1, 2)
 MUON = {"optimizer": "muon", "weight_decay": 0.05}
 MUON_RATES = (0.01, 0.02, 0.04, 0.08)
 # Digits are few: smaller batches make more steps of an epoch.
-QUICK_TRAIN = {"epochs": 4, "batch_size": 80}
+QUICK_TRAIN = {"epochs": 3, "batch_size": 80}
 QUICK_RATE = 0.04
 
 

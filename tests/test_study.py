@@ -16,7 +16,7 @@ from tiny import QUICK, tiny_experiment
 from squeeze_utils import places
 from squeeze_utils.recipe import DataSpec, PrefixCache
 from squeeze_utils.scale import SCALES
-from squeeze_utils.study import Arm, Scale, Study, catalogue, find, get_ready, known, run, table
+from squeeze_utils.study import Arm, Scale, Study, catalogue, find, known, run, table
 from squeeze_utils.study import __main__ as line
 from squeeze_utils.study.running import at_once
 from squeeze_utils.train import Train
@@ -158,21 +158,6 @@ def test_what_arms_share_is_trained_once_then_they_run_side_by_side(tmp_path):
         if kept.stem != study.arms[0].experiment.prefix(1).key:
             kept.unlink()
     assert at_once(study.arms, cache) == list(study.arms)
-
-
-def loaded(modules: list[str]) -> bool:
-    import sys
-
-    return set(modules) <= set(sys.modules)
-
-
-def test_processes_that_were_made_ready_have_loaded_what_they_need(tmp_path):
-    from joblib import Parallel, delayed
-
-    get_ready(2)
-    assert len(run(tiny_study.study(), folder=tmp_path, jobs=2, progress=False)) == 3
-    names = ["torch._dynamo", "squeeze_utils.study.running"]
-    assert all(Parallel(n_jobs=2)(delayed(loaded)(names) for _ in range(8)))
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):

@@ -9,6 +9,6 @@ from __future__ import annotations
 from ..scale import Scale
 from .arms import Arm, Study, table
 from .known import catalogue, find, reference
-from .running import get_ready, run
+from .running import run
 
-__all__ = ["Arm", "Scale", "Study", "catalogue", "find", "get_ready", "reference", "run", "table"]
+__all__ = ["Arm", "Scale", "Study", "catalogue", "find", "reference", "run", "table"]

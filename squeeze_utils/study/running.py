@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
-import torch
 from tqdm.auto import tqdm
 
 from .. import runtime
+from ..beside import shared
 from ..data import ImageSet
 from ..recipe import DataSpec, PrefixCache, finish
 from ..recipe import run as run_experiment
@@ -31,12 +29,12 @@ def run(
     """Run the arms that have no record under `folder`; return all records by key.
 
     Without a folder nothing is kept: every arm runs, and the records are only returned.
-    `jobs` processes share the processor's threads. With a `cache`, what arms begin with in common
-    is done once, by the first of them; then the others run side by side. A record is written
-    as soon as its arm ends; that of an experiment which another study under `folder` has
-    recorded is taken from there.
+    `jobs` processes, this one among them, share the processor's threads. With a `cache`, what
+    arms begin with in common is done once, by the first of them; then the others run side by
+    side. A record is written as soon as its arm ends; that of an experiment which another study
+    under `folder` has recorded is taken from there.
     """
-    threads = runtime.threads_each(jobs)
+    runtime.threads_each(jobs)  # refuses a wrong number of processes, whatever there is to do
     done = {} if folder is None else read_all(folder / study.name, repair=True)
     wanted: dict[str, Arm] = {}
     for arm in study.arms:
@@ -46,31 +44,15 @@ def run(
     commit = runtime.commit()
     target = None if folder is None else folder / study.name
     with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
-        for record in _run_arms(todo, jobs, threads, target, cache, commit):
+        for record in _run_arms(todo, jobs, target, cache, commit):
             records[record.key] = record
             bar.update()
     return records
 
 
-def get_ready(jobs: int) -> None:
-    """Start the processes of `run(..., jobs=jobs)` in the background, before they are wanted.
-
-    Each loads libraries for several seconds; a notebook has other things to show meanwhile.
-    """
-    from joblib import Parallel, delayed
-
-    tasks = [delayed(_load_libraries)() for _ in range(jobs)]
-    Thread(target=Parallel(n_jobs=jobs), args=(tasks,), daemon=True).start()
-
-
-def _load_libraries() -> None:
-    import torch._dynamo  # noqa: F401  # the first step of an optimizer would
-
-
 def _run_arms(
     todo: Sequence[Arm],
     jobs: int,
-    threads: int,
     target: Path | None,
     cache: PrefixCache | None,
     commit: str,
@@ -79,13 +61,11 @@ def _run_arms(
         load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
         yield from (_run_arm(arm, target, cache, commit, load) for arm in todo)
         return
-    from joblib import Parallel, delayed
-
     left = list(todo)
     while left:
         now = at_once(left, cache)
-        tasks = (delayed(_run_apart)(threads, arm, target, cache, commit) for arm in now)
-        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
+        tasks = [(arm, target, cache, commit, DataSpec.load) for arm in now]
+        yield from shared(_run_arm, tasks, jobs)
         left = [arm for arm in left if arm not in now]
 
 
@@ -97,12 +77,6 @@ def at_once(arms: Sequence[Arm], cache: PrefixCache | None) -> list[Arm]:
     for arm in arms:
         first.setdefault(cache.lacks(arm.experiment), arm)
     return list(first.values())
-
-
-def _run_apart(threads: int, arm: Arm, *how: Any) -> Record:
-    """An arm in a process of its own."""
-    torch.set_num_threads(threads)
-    return _run_arm(arm, *how, DataSpec.load)
 
 
 def _run_arm(
