@@ -86,6 +86,19 @@ def shared(
         raise
 
 
+def in_order(
+    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], jobs: int
+) -> list[Any]:
+    """What `shared` yields, in the order of the tasks."""
+    numbered = [(place, function, task) for place, task in enumerate(tasks)]
+    found = dict(shared(_numbered, numbered, jobs))
+    return [found[place] for place in range(len(numbered))]
+
+
+def _numbered(place: int, function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[int, Any]:
+    return place, function(*task)
+
+
 def _within(threads: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from squeeze_utils.beside import get_ready, shared
+from squeeze_utils.beside import get_ready, in_order, shared
 
 
 def where(number: int) -> tuple[int, int]:
@@ -52,6 +52,15 @@ def test_the_processes_share_the_threads(monkeypatch):
 def test_helpers_made_ready_have_loaded_what_training_needs():
     get_ready(2)
     assert sum(shared(has_loaded, [("torch._dynamo",)] * 40, jobs=2)) >= 2
+
+
+def uneven(number: int) -> int:
+    time.sleep(0.3 if number % 5 == 0 else 0.01)
+    return number
+
+
+def test_results_come_in_the_order_of_the_tasks_if_wanted():
+    assert in_order(uneven, ((number,) for number in range(12)), jobs=2) == list(range(12))
 
 
 @pytest.mark.parametrize("jobs", [2, 3])

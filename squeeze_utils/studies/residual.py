@@ -31,7 +31,7 @@ CHAPTER = Chapter(
     ),
 )
 
-# Six trainings of fifty epochs ask for a GPU: minutes there, days on two processor cores. Large
+# Six long trainings ask for a GPU: ten minutes there, many days on two processor cores. Large
 # batches keep it busy; many epochs want more variety in the images than few.
 MODELS = {"none": "SqueezeNet, plain", "simple": "SqueezeNet, simple bypass"}
 LARGE_BATCH_RATES = (0.02, 0.04, 0.08, 0.16)
