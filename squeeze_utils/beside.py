@@ -33,7 +33,10 @@ def _load_libraries() -> None:
 @cache
 def _helpers(jobs: int) -> Executor:
     """Helpers wait for more work; being joblib's, they take functions of a notebook too."""
-    from joblib.externals.loky import ProcessPoolExecutor
+    try:
+        from joblib.externals.loky import ProcessPoolExecutor
+    except ImportError:  # beside joblib, as cloudpickle is since joblib 1.6
+        from loky import ProcessPoolExecutor
 
     return ProcessPoolExecutor(max_workers=jobs - 1, timeout=IDLE)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import torch
 from torch.nn import functional as F
 
 from . import measured, optim, runtime
-from .anatomy import peak_activation_bytes, summary
+from .anatomy import summary
 from .evaluation import numerics
 from .measure import median_time
+from .models import ModelSpec
 from .recipe import Experiment, Train
 from .scale import Scale
 from .study import Study, find
@@ -39,17 +41,24 @@ def variants(study: Study, by: str) -> dict[Any, Experiment]:
 
 def counts(study: Study, by: str) -> pd.DataFrame:
     """Parameters, multiply-adds and peak activation bytes (batch 1, float32) of each variant."""
-    rows = {}
-    for name, experiment in variants(study, by).items():
-        model = experiment.model.build()
-        shape = (model.input_shape[0], *[experiment.data.size or model.input_shape[1]] * 2)
-        total = summary(model, shape)
-        rows[name] = {
-            "parameters": int(total["parameters"]),
-            "multiply_adds": int(total["multiply_adds"]),
-            "activation_bytes": peak_activation_bytes(model, shape),
-        }
+    rows = {
+        name: _counted(experiment.model, experiment.data.size)
+        for name, experiment in variants(study, by).items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+
+
+@cache
+def _counted(spec: ModelSpec, side: int | None) -> dict[str, int]:
+    """The counts of one network on square images; a chapter asks for them in many tables."""
+    model = spec.build()
+    shape = (model.input_shape[0], *[side or model.input_shape[1]] * 2)
+    total = summary(model, shape)
+    return {
+        "parameters": int(total["parameters"]),
+        "multiply_adds": int(total["multiply_adds"]),
+        "activation_bytes": int(total["peak_activation_bytes"]),
+    }
 
 
 def training_step(experiment: Experiment) -> Callable[[], None]:
