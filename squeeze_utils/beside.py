@@ -54,7 +54,8 @@ def shared(
     left = deque(tasks)
     count = len(left)
     ended: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-    pool = _helpers(jobs)
+    helpers = min(jobs, count) - 1
+    pool = _helpers(jobs) if helpers > 0 else None
     giving = Lock()
 
     def give() -> Future | None:
@@ -70,7 +71,7 @@ def shared(
             ended.put((None, error))
 
     try:
-        for _ in range(jobs - 1):
+        for _ in range(helpers):
             Thread(target=keep_a_helper_busy, daemon=True).start()
         for _ in range(count):
             task = _next(left) if ended.empty() else None
@@ -84,8 +85,9 @@ def shared(
     except BaseException:
         with giving:
             left.clear()
-        _helpers.cache_clear()
-        pool.shutdown(kill_workers=True)
+        if pool:
+            _helpers.cache_clear()
+            pool.shutdown(kill_workers=True)
         raise
 
 

@@ -78,5 +78,12 @@ def test_no_task_is_lost_when_the_reader_stops_early():
     assert len(list(shared(where, [(number,) for number in range(4)], jobs=2))) == 4
 
 
-def test_nothing_to_do():
+def test_what_needs_no_helper_is_done_here():
     assert list(shared(where, [], jobs=2)) == []
+    assert list(shared(where, [(7,)], jobs=3)) == [(7, os.getpid())]
+
+
+def test_it_says_what_numbers_of_processes_there_are():
+    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
+        list(shared(where, [(7,)], jobs=0))
+    assert list(shared(where, [(7,), (8,)], jobs=1)) == [(7, os.getpid()), (8, os.getpid())]

@@ -21,6 +21,7 @@ ORDER = (
     "scale",
     "commandline",
     "runtime",
+    "beside",
     "measured",
     "data",
     "models",
