@@ -21,7 +21,7 @@ def views(scale: Scale) -> Study:
     The training is a prefix of the recipe that the study `residual` has run: where its states
     are cached, only the observations are left to do.
     """
-    size = scale.pick({"points": 9, "images": 128}, {"points": 13, "images": 1000})
+    size = scale.pick({"points": 7, "images": 128}, {"points": 13, "images": 1000})
     observed = (ObserveSurface(span=SPAN, **size), ObserveBlocks())
     arms = []
     for arm in CHAPTER.study(scale).arms:
