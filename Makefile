@@ -39,7 +39,7 @@ setup: $(STAMP)
 
 # A second call finds the stamp and installs nothing.
 $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
-	@test -x "$(BIN)/python" || { "$(PYTHON)" squeeze_utils/preflight.py "$(VENV)" \
+	@test -x "$(BIN)/python" || { "$(PYTHON)" tools/preflight.py "$(VENV)" \
 		&& "$(PYTHON)" -m venv "$(VENV)"; }
 	@echo "Installing into $(VENV), once: about 5 GB with the CUDA libraries of torch."
 	@"$(BIN)/python" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
@@ -48,7 +48,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
 	@touch "$@"
 
 notebooks: $(STAMP)
-	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series run --output $(BUILD)/notebooks
+	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series run --output $(BUILD)/notebooks
 
 # The notebooks run here too: their figures go to $(BUILD), so that a test changes no tracked file.
 test: $(STAMP)
@@ -60,30 +60,30 @@ test: $(STAMP)
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 check: $(STAMP)
-	@"$(BIN)/python" -m squeeze_utils.series check
+	@"$(BIN)/python" -m tools.series check
 
 lab: $(STAMP)
 	"$(BIN)/python" -m jupyterlab notebooks
 
 reference: $(STAMP)
 	@test -n "$(STUDY)" || { echo "Say which study: make reference STUDY=name. There are:"; \
-		"$(BIN)/python" -m squeeze_utils.study list; exit 1; }
-	"$(BIN)/python" -m squeeze_utils.study run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+		"$(BIN)/python" -m squeeze_utils.experiments.commands list; exit 1; }
+	"$(BIN)/python" -m squeeze_utils.experiments.commands run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
 
 search: $(STAMP)
 	@test -n "$(NAME)" || { echo "Say which search: make search NAME=name. There are:"; \
-		"$(BIN)/python" -m squeeze_utils.search list; exit 1; }
-	"$(BIN)/python" -m squeeze_utils.search run "$(NAME)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+		"$(BIN)/python" -m squeeze_utils.experiments.search.commands list; exit 1; }
+	"$(BIN)/python" -m squeeze_utils.experiments.search.commands run "$(NAME)" --scale reference $(if $(JOBS),--jobs $(JOBS))
 
 costs: $(STAMP)
-	"$(BIN)/python" -m squeeze_utils.costs $(STUDY)
+	"$(BIN)/python" -m squeeze_utils.results.costs $(STUDY)
 
 deploy-files: $(STAMP)
-	@"$(BIN)/python" -m squeeze_utils.deploy files $(NAME)
+	@"$(BIN)/python" -m tools.deploy files $(NAME)
 
 deploy-measure: $(STAMP)
 	@for what in accuracy starts latency; do \
-		"$(BIN)/python" -m squeeze_utils.deploy $$what || exit 1; done
+		"$(BIN)/python" -m tools.deploy $$what || exit 1; done
 
 # LiteRT's converter wants a torch of its own; only writing .tflite files needs it.
 converter:
@@ -105,13 +105,13 @@ test-demo: $(STAMP)
 	@"$(BIN)/python" -m pytest -q -rs tests/test_browser_demo.py
 
 render: $(STAMP)
-	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m squeeze_utils.series render $(ONLY)
+	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series render $(ONLY)
 
 readme: $(STAMP)
-	@"$(BIN)/python" -m squeeze_utils.series readme
+	@"$(BIN)/python" -m tools.series readme
 
 badges: $(STAMP)
-	@"$(BIN)/python" -m squeeze_utils.series badges $(if $(REPO),--repo "$(REPO)")
+	@"$(BIN)/python" -m tools.series badges $(if $(REPO),--repo "$(REPO)")
 
 clean:
 	rm -rf $(BUILD) dist *.egg-info .pytest_cache .ruff_cache .hypothesis

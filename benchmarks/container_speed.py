@@ -9,20 +9,21 @@ from collections.abc import Callable
 
 import torch
 
-from squeeze_utils.compress import container, masks
-from squeeze_utils.compress.prune import hold
-from squeeze_utils.compress.scores import prunable
-from squeeze_utils.compress.share import Share
-from squeeze_utils.data import load
+from squeeze_utils.base.machine import device_name
+from squeeze_utils.compress.pruning import masks
+from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.steps import hold
+from squeeze_utils.compress.sharing.steps import Share
+from squeeze_utils.compress.sqz import container
+from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import build
-from squeeze_utils.runtime import device_name
-from squeeze_utils.step import State
+from squeeze_utils.training.step import State
 
 
 def squeezed(sparsity: float, bits: int) -> torch.nn.Module:
     """SqueezeNet 1.0 with random weights, pruned and shared: speed does not ask for accuracy."""
     torch.manual_seed(0)
-    state = State(build("squeezenet1_0").eval(), load("digits", 8))
+    state = State(build("squeezenet1_0").eval(), load_images("digits", 8))
     scores = {name: weight.detach().abs() for name, weight in prunable(state.model).items()}
     hold(state, masks.build(scores, sparsity))
     Share(bits).apply(state)
@@ -49,9 +50,9 @@ def main() -> None:
     for bits in (4, 6, 8):
         model = squeezed(0.67, bits)
         for coder in ("best", "gaps"):
-            data, _ = container.encode(model, coder)
-            encode = seconds(lambda m=model, c=coder: container.encode(m, c), count)
-            decode = seconds(lambda d=data: container.decode(d), count)
+            data, _ = container.encode_sqz(model, coder)
+            encode = seconds(lambda m=model, c=coder: container.encode_sqz(m, c), count)
+            decode = seconds(lambda d=data: container.decode_sqz(d), count)
             print(
                 f"{bits} bits, {coder:5} {len(data):8,} bytes  "
                 f"encode {encode:.2f} s  decode {decode:.2f} s"

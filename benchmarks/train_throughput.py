@@ -32,11 +32,13 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from squeeze_utils import anatomy, runtime
-from squeeze_utils.data import Batches, DataError, ImageSet, Split, load
-from squeeze_utils.measure import matmul_peak
+from squeeze_utils import anatomy
+from squeeze_utils.base import machine
+from squeeze_utils.base.timing import matmul_peak
+from squeeze_utils.data import Batches, DataError, ImageSet, Split
+from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.train import Train, fit
+from squeeze_utils.training.loop import Train, fit
 
 MODEL = ModelSpec.of("squeezenet_small", num_classes=10)
 BATCH = 128
@@ -51,9 +53,9 @@ def images_for(count: int) -> ImageSet:
     Fewer images are repeated, more are cut; validation keeps one batch, which is not timed.
     """
     try:
-        data = load("cifar10")
+        data = load_images("cifar10")
     except DataError:
-        data = load("digits", size=32, channels=3)
+        data = load_images("digits", size=32, channels=3)
     pick = torch.arange(count) % len(data.train)
     train = Split(data.train.images[pick], data.train.labels[pick])
     few = Split(data.validation.images[:BATCH], data.validation.labels[:BATCH])
@@ -107,7 +109,7 @@ def ours(data: ImageSet, folder: Path) -> Callable[[], dict[str, float]]:
     plan = Train(1, lr=LR, schedule="constant", batch_size=BATCH, shift=SHIFT, flip=True)
     model = MODEL.build()
     generator = torch.Generator().manual_seed(0)
-    dtype = getattr(torch, runtime.precision("auto", "cpu"))
+    dtype = getattr(torch, machine.precision("auto", "cpu"))
 
     def epoch() -> dict[str, float]:
         count = len(data.train) // BATCH * BATCH
@@ -226,20 +228,20 @@ def main(arguments: list[str] | None = None) -> int:
     data = images_for(chosen.images)
     with torch.device("meta"):
         model = MODEL.build()
-    multiply_adds = int(anatomy.table(model, model.input_shape)["multiply_adds"].sum())
+    multiply_adds = int(anatomy.layer_table(model, model.input_shape)["multiply_adds"].sum())
     with tempfile.TemporaryDirectory() as folder:
         write_folder(data.train, Path(folder))
         results = take_turns(chosen.images, chosen.rounds, chosen.threads, Path(folder))
     found = summarise(results, multiply_adds)
     about = {
-        "device": runtime.device_name("cpu"),
-        "precision": runtime.precision("auto", "cpu"),
+        "device": machine.device_name("cpu"),
+        "precision": machine.precision("auto", "cpu"),
         "images": f"{chosen.images} of {data.name}",
         "batch_size": BATCH,
         "rounds": chosen.rounds,
         "multiply_adds": multiply_adds,
-        "versions": runtime.versions(),
-        "commit": runtime.commit(),
+        "versions": machine.versions(),
+        "commit": machine.commit(),
     }
     print(f"{about['device']}; {about['images']}, batch {BATCH}, {chosen.rounds} rounds")
     print(report(found, about["precision"]).to_string(index=False))

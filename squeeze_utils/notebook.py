@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from . import __version__, plots
+from squeeze_utils import __version__
+from squeeze_utils.results import figures
 
 if TYPE_CHECKING:
-    from .scale import Scale
+    from squeeze_utils.base.scale import Scale
 
 __all__ = ["start"]
 
@@ -27,12 +28,12 @@ def start(seed: int = 0) -> Scale:
     Returns:
         The scale of live experiments that ``SQUEEZE_SCALE`` names ("quick" when it is not set).
     """
-    from .scale import Scale
+    from squeeze_utils.base.scale import Scale
 
     scale = Scale.from_environment()
     _seed(seed)
     _threads()
-    plots.use_house_style()
+    figures.use_house_style()
     print(describe(scale.name, seed))
     return scale
 
@@ -57,7 +58,7 @@ def _threads() -> None:
 
 def describe(scale: str, seed: int) -> str:
     """The block that a set-up cell prints: versions, device, scale, seed, and where data is."""
-    from .runtime import versions
+    from squeeze_utils.base.machine import versions
 
     lines = {
         "versions": f"Python {platform.python_version()} · torch {torch.__version__} · "
@@ -73,7 +74,7 @@ def describe(scale: str, seed: int) -> str:
 
 def _device(scale: str) -> str:
     """For example ``cpu · 2 threads · trains in bfloat16``; a graphics card is named as well."""
-    from .runtime import precision
+    from squeeze_utils.base.machine import precision
 
     threads = torch.get_num_threads()
     here = f"cpu · {threads} thread{'' if threads == 1 else 's'}"

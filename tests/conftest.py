@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from squeeze_utils import train
+from squeeze_utils.training import loop
 
 
 @pytest.fixture
 def fits(monkeypatch):
     """The learning rate of every call of `fit`, in order."""
     calls = []
-    real = train.fit
+    real = loop.fit
 
     def counted(model, data, plan, **options):
         calls.append(plan.lr)
         return real(model, data, plan, **options)
 
-    monkeypatch.setattr(train, "fit", counted)
+    monkeypatch.setattr(loop, "fit", counted)
     return calls

@@ -96,7 +96,9 @@ def test_a_graphics_card_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some Card")
     formats = {"cuda": "bfloat16", "cpu": "float32"}
-    monkeypatch.setattr("squeeze_utils.runtime.precision", lambda wanted, device: formats[device])
+    monkeypatch.setattr(
+        "squeeze_utils.base.machine.precision", lambda wanted, device: formats[device]
+    )
     quick, reference = (notebook.describe(scale, 0) for scale in ("quick", "reference"))
     assert "trains in float32 · cuda (Some Card) trains at reference scale" in quick
     assert "cuda (Some Card)" in reference and "trains in bfloat16" in reference

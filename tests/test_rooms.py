@@ -108,7 +108,7 @@ import sys
 for name in {HEAVY!r}:
     sys.modules[name] = None  # an import of it fails, as where it is not installed
 from squeeze_utils import data, models, train
-from squeeze_utils.study.__main__ import main
+from squeeze_utils.experiments.commands import main
 assert main(["list"]) == 0
 tiny = data.load("digits", 8, train_limit=64)
 model = models.build("lenet_300_100", image_size=8)

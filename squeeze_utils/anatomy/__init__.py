@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .recorder import FLOAT32, AnatomyError
-from .tables import (
+from squeeze_utils.anatomy.recorder import FLOAT32, AnatomyError
+from squeeze_utils.anatomy.tables import (
     by_module,
     fire_multiply_adds,
     fire_parameters,
+    layer_table,
     peak_activation_bytes,
     summary,
-    table,
 )
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "by_module",
     "fire_multiply_adds",
     "fire_parameters",
+    "layer_table",
     "peak_activation_bytes",
     "summary",
-    "table",
 ]

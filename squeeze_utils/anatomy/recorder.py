@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from .receptive import PIXEL, Reach, reach_of
+from squeeze_utils.anatomy.receptive_field import PIXEL, Reach, reach_of
 
 __all__ = ["FLOAT32", "AnatomyError", "Call", "Recorder", "Row", "Trace"]
 

@@ -12,8 +12,8 @@ from math import prod
 import pandas as pd
 from torch import nn
 
-from .recorder import FLOAT32, Row, Trace
-from .tracing import trace
+from squeeze_utils.anatomy.recorder import FLOAT32, Row, Trace
+from squeeze_utils.anatomy.tracing import trace
 
 _FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
 _PLAIN = re.compile(r"((features|avgpool|classifier|\d+)(\.|$))*")  # a path in a chain of layers
@@ -36,7 +36,7 @@ def fire_multiply_adds(C: int, s: int, e1: int, e3: int, height: int, width: int
     return height * width * (s * C + e1 * s + 9 * e3 * s)
 
 
-def table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataFrame:
+def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataFrame:
     """One row per layer, in the order the layers run on one image.
 
     Layers are the modules without children (convolutions, dense layers, norms, activations,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from .recorder import AnatomyError, Call, Recorder, Trace
+from squeeze_utils.anatomy.recorder import AnatomyError, Call, Recorder, Trace
 
 __all__ = ["trace"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from squeeze_utils.data.batches import Augment, Batches, normalise
-from squeeze_utils.data.sets import find_root, load
+from squeeze_utils.data.sets import find_root, load_images
 from squeeze_utils.data.types import DataError, ImageSet, Split
 
 __all__ = [
@@ -13,6 +13,6 @@ __all__ = [
     "ImageSet",
     "Split",
     "find_root",
-    "load",
+    "load_images",
     "normalise",
 ]

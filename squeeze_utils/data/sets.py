@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
+from squeeze_utils.base.paths import repository
 from squeeze_utils.data import sources
-from squeeze_utils.data.folders import Listing, decode_files, has_split_folders, list_folder
+from squeeze_utils.data.image_files import Listing, decode_files, has_split_folders, list_folder
 from squeeze_utils.data.packing import Packed, Raw, cached, pack
 from squeeze_utils.data.sources import KNOWN, Known
 from squeeze_utils.data.types import DataError, ImageSet, Split, whole_number
-from squeeze_utils.places import repository
 
 FOLDER_SIZE = 64  # pixels, where a folder of images is loaded without a size
 MAX_SIZE = 4096
@@ -40,7 +40,7 @@ def find_root(root: str | os.PathLike | None = None) -> Path:
     return here / "data"
 
 
-def load(
+def load_images(
     name: str | os.PathLike = "digits",
     size: int | None = None,
     root: str | os.PathLike | None = None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from squeeze_utils.data.folders import resize_all
+from squeeze_utils.data.image_files import resize_all
 from squeeze_utils.data.packing import Raw
 from squeeze_utils.data.types import DataError
 

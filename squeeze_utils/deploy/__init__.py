@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .runners import ModelFileError, Runner, open_runner
+from squeeze_utils.deploy.runners import ModelFileError, Runner, open_runner
 
 __all__ = [
     "ModelFileError",

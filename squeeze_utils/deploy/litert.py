@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from .. import places
-from ..files import write_atomically
-from .parts import PartMissing, converter_python
-from .rewrite import without_norm
+from squeeze_utils.base import paths
+from squeeze_utils.base.files import write_atomically
+from squeeze_utils.deploy.for_inference import without_norm
+from squeeze_utils.deploy.optional_parts import PartMissing, converter_python
 
 FORMS = ("float32", "float16", "int8")
 HOW = "LiteRT's converter is not there: make converter (an environment of its own, about 2 GB)"
@@ -72,8 +72,8 @@ def _write_job(
 
 
 def _run(python: Path, folder: Path) -> None:
-    command = [python, "-m", "squeeze_utils.deploy.converter", folder]
-    there = {**os.environ, "PYTHONPATH": str(places.PACKAGE.parent)}
+    command = [python, "-m", "tools.litert_converter", folder]
+    there = {**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent)}
     done = subprocess.run(command, capture_output=True, text=True, env=there)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..files import write_atomically
-from .parts import need
-from .rewrite import for_inference
-from .runners import onnx_session
-from .slim import strip
+from squeeze_utils.base.files import write_atomically
+from squeeze_utils.deploy.for_inference import for_inference
+from squeeze_utils.deploy.onnx_size import strip
+from squeeze_utils.deploy.optional_parts import need
+from squeeze_utils.deploy.runners import onnx_session
 
 INPUT, OUTPUT = "images", "logits"
 CHUNK = 32

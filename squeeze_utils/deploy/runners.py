@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .parts import need
+from squeeze_utils.deploy.optional_parts import need
 
 
 class ModelFileError(ValueError):
@@ -156,19 +156,19 @@ def torch_runner(model: Any, name: str, threads: int = 1, channels_last: bool = 
 
 def read_sqz(path: Path) -> Any:
     """The torch network in a `.sqz` file."""
-    from ..compress.container import ContainerError, load
+    from squeeze_utils.compress.sqz.container import ContainerError, load_sqz
 
     try:
-        return load(path)
+        return load_sqz(path)
     except ContainerError as error:
         raise ModelFileError(f"{path.name} is not a .sqz file: {error}") from error
 
 
 def _checkpoint(path: Path) -> Any:
-    from ..checkpoints import load
+    from squeeze_utils.models.checkpoint_files import load_model
 
     try:
-        return load(path.stem, path.parent)[0]
+        return load_model(path.stem, path.parent)[0]
     except ValueError as error:
         raise ModelFileError(str(error)) from error
 

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..memory import peak_bytes
-from .runners import Runner, open_runner
+from squeeze_utils.base.memory import peak_bytes
+from squeeze_utils.deploy.runners import Runner, open_runner
 
 
 def opened(job: dict[str, Any]) -> Runner:
     """The runner of a job: `path`, `threads`, `channels_last`, `through_onnx`."""
     path = Path(job["path"])
     if job.get("through_onnx"):
-        from .files import sqz_to_onnx
+        from tools.deploy_files import sqz_to_onnx
 
         path = sqz_to_onnx(path, path.with_suffix(".decoded.onnx"))
     return open_runner(path, job["threads"], channels_last=job.get("channels_last", False))
@@ -36,8 +36,8 @@ def imported(path: Path) -> None:
     names = {
         ".onnx": ("onnxruntime",),
         ".tflite": ("ai_edge_litert.interpreter",),
-        ".sqz": ("torch", "squeeze_utils.compress.container"),
-        ".safetensors": ("torch", "squeeze_utils.checkpoints", "safetensors.torch"),
+        ".sqz": ("torch", "squeeze_utils.compress.sqz.container"),
+        ".safetensors": ("torch", "squeeze_utils.experiments.checkpoints", "safetensors.torch"),
     }
     for name in names.get(path.suffix, ()):
         import_module(name)

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from . import baselines
-from .baselines import Classifier
-from .fire import BYPASSES, EXPANDS, Fire
-from .layers import ACTIVATIONS, POOLINGS, choose, whole_number
-from .squeezenet import SMALL, V1_0, V1_1, SqueezeNet, SqueezeNetConfig
+from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.models import baselines
+from squeeze_utils.models.baselines import Classifier
+from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
+from squeeze_utils.models.layers import ACTIVATIONS, POOLINGS
+from squeeze_utils.models.squeezenet import SMALL, V1_0, V1_1, SqueezeNet, SqueezeNetConfig
 
 __all__ = [
     "ACTIVATIONS",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .fire import Fire
-from .layers import choose, norm
-from .smallmaps import SmallMapConv2d
+from squeeze_utils.base.checks import choose
+from squeeze_utils.models.fire import Fire
+from squeeze_utils.models.layers import norm
+from squeeze_utils.models.small_map_conv import SmallMapConv2d
 
 VGG_PLANS: dict[int, tuple[tuple[int, ...], ...]] = {
     11: ((64,), (128,), (256, 256), (512, 512), (512, 512)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import activation, choose, norm
-from .rounding import quantized
+from squeeze_utils.base.checks import choose
+from squeeze_utils.models.fake_quant import quantized
+from squeeze_utils.models.layers import activation, norm
 
 BYPASSES: tuple[str, ...] = ("none", "simple", "complex")
 EXPANDS: tuple[str, ...] = ("plain", "depthwise", "dilated")

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeeze_utils.base.checks import choose
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
     "leaky_relu": lambda: nn.LeakyReLU(0.1, inplace=True),
@@ -35,21 +37,6 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 NORMS: tuple[str, ...] = ("none", "batch")
 POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
-
-
-def choose(kind: str, value: str, accepted: object) -> str:
-    """Return `value` if it is one of `accepted`; otherwise raise an error that lists them."""
-    names = list(accepted)  # type: ignore[call-overload]
-    if value not in names:
-        raise ValueError(f"unknown {kind} {value!r}; accepted: {', '.join(map(str, names))}")
-    return value
-
-
-def whole_number(name: str, value: object, least: int) -> int:
-    """Return `value` if it is a whole number of at least `least`; otherwise raise an error."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return value
 
 
 def activation(name: str) -> nn.Module:

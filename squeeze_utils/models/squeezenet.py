@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .fire import BYPASSES, EXPANDS, Fire
-from .layers import (
+from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.models.fake_quant import FakeQuant, check_bits, quantized
+from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
+from squeeze_utils.models.layers import (
     ACTIVATIONS,
     NORMS,
     POOLINGS,
     activation,
-    choose,
     gain,
     norm,
     pooling,
-    whole_number,
 )
-from .rounding import FakeQuant, check_bits, quantized
 
 HEADS: tuple[str, ...] = ("average", "dense")
 INITS: tuple[str, ...] = ("kaiming", "matched")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..models import ACTIVATIONS
-from ..tuned import MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.models import ACTIVATIONS
 
 CHAPTER = Chapter(
     "activations",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..models import ModelSpec
-from ..recipe import DataSpec, Experiment
-from ..signals import ObserveOutputs
-from ..study import Arm, Scale, Study
-from ..train import Train
+from squeeze_utils.anatomy.signals import ObserveOutputs
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training.loop import Train
 
 SEEDS = (0, 1, 2)
 RATES: dict[str, dict[str, dict[str, Any]]] = {

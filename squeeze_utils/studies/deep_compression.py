@@ -7,22 +7,22 @@ from typing import Any
 
 import torch
 
-from ..compress.encode import Encode
-from ..compress.fold import FoldBatchNorm
-from ..compress.halve import Halve, MergeStatistics
-from ..compress.load import Load
-from ..compress.prune import Prune
-from ..compress.scores import prunable
-from ..compress.share import Share, TuneCentroids
-from ..compress.sparse import Gradual
-from ..compress.squeezing import Squeeze
-from ..models import ModelSpec
-from ..recipe import DataSpec, Experiment
-from ..scale import Scale
-from ..step import Step
-from ..study import Arm, Study
-from ..train import Train
-from ..tuned import MUON
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pricing.squeeze_step import Squeeze
+from squeeze_utils.compress.pruning.during_training import Gradual
+from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.quantizing.half_precision import Halve, MergeStatistics
+from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
+from squeeze_utils.compress.sqz.encode_step import Encode
+from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.variants import MUON
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.start_from_checkpoint import Load
+from squeeze_utils.training.step import Step
 
 SEEDS = (0, 1, 2)
 MNIST: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 256, "shift": 1}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..recipe import DataSpec
-from ..tuned import Chapter, Variant, studies_of
+from squeeze_utils.experiments.recipe import DataSpec
+from squeeze_utils.experiments.variants import Chapter, Variant, studies_of
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..models import POOLINGS
-from ..tuned import QUICK_RATE, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import QUICK_RATE, Chapter, Variant, studies_of
+from squeeze_utils.models import POOLINGS
 
 # Three halvings each; the later they come, the larger the maps that most layers see.
 PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..compress.prune import Prune, Recalibrate, Rewind
-from ..compress.shrink import Shrink
-from ..compress.sparse import Gradual, Rewire
-from ..groundwork import DENSE, WHOLE, dense, each_seed, model, retrain, train
-from ..models import ModelSpec
-from ..step import Step
-from ..study import Arm, Scale, Study
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
+from squeeze_utils.compress.pruning.shrink import Shrink
+from squeeze_utils.compress.pruning.steps import Prune, Recalibrate, Rewind
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.dense_network import (
+    DENSE,
+    WHOLE,
+    dense,
+    each_seed,
+    network,
+    retrain,
+    training,
+)
+from squeeze_utils.training.step import Step
 
 SPARSITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 CRITERIA = ("magnitude", "gradient", "movement", "random")
@@ -91,15 +100,15 @@ def schedules(scale: Scale) -> Study:
             dense(scale),
             retrain(scale, (3, 6), during=(Gradual(HIGH, exclude=WHOLE),)),
         ),
-        "SNIP": (snip, train(scale, whole)),
-        "SNIP, global": (replace(snip, scope="global"), train(scale, whole)),
-        "RigL": (sparse, train(scale, whole, during=(Rewire(),))),
-        "SET": (sparse, train(scale, whole, during=(Rewire(grow="random"),))),
+        "SNIP": (snip, training(scale, whole)),
+        "SNIP, global": (replace(snip, scope="global"), training(scale, whole)),
+        "RigL": (sparse, training(scale, whole, during=(Rewire(),))),
+        "SET": (sparse, training(scale, whole, during=(Rewire(grow="random"),))),
         "never pruned": (dense(scale), retrain(scale, (3, 6))),
     }
     arms = [arm for name, recipe in ways.items() for arm in each_seed(scale, recipe, schedule=name)]
     for name, spec in small_networks(scale).items():
-        arms += each_seed(scale, (train(scale, whole),), spec, schedule=name)
+        arms += each_seed(scale, (training(scale, whole),), spec, schedule=name)
     return Study("pruning_schedules", "when should the zeros come?", arms)
 
 
@@ -110,8 +119,8 @@ def small_networks(scale: Scale) -> dict[str, ModelSpec]:
     many weights in each, which is what a budget from a sensitivity scan comes to.
     """
     return {
-        "small and dense": model(scale, width=scale.pick(0.09, 0.17)),
-        "small, even width": model(scale, width=scale.pick(0.22, 0.46), step_expand=0),
+        "small and dense": network(scale, width=scale.pick(0.09, 0.17)),
+        "small, even width": network(scale, width=scale.pick(0.22, 0.46), step_expand=0),
     }
 
 
@@ -138,10 +147,10 @@ def whole_filters(scale: Scale) -> Study:
         prune = Prune(share, granularity="filter")
         recipe = (dense(scale), prune, retrain(scale, (2, 4)), Shrink())
         arms += each_seed(scale, recipe, kind="pruned", filters_removed=share)
-        narrow = model(scale, width=scale.pick(0.25, 0.5) * (1 - share))
+        narrow = network(scale, width=scale.pick(0.25, 0.5) * (1 - share))
         epochs = (scale.pick(*DENSE) + scale.pick(2, 4),) * 2
         arms += each_seed(
-            scale, (train(scale, epochs),), narrow, kind="narrow", filters_removed=share
+            scale, (training(scale, epochs),), narrow, kind="narrow", filters_removed=share
         )
     return Study("pruning_filters", "what is left when whole filters go?", arms)
 

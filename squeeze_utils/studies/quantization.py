@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..compress.encode import Encode
-from ..compress.fold import FoldBatchNorm
-from ..compress.mixed import MixedBits
-from ..compress.ptq import Calibrate, QuantizeWeights
-from ..compress.qat import QuantizedTrain
-from ..compress.repair import CorrectBias, Equalise
-from ..groundwork import dense, each_seed, retrain
-from ..step import Step
-from ..study import Arm, Scale, Study
-from ..train import Train
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.quantizing.after_training import Calibrate, QuantizeWeights
+from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
+from squeeze_utils.compress.sqz.encode_step import Encode
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.dense_network import dense, each_seed, retrain
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import Step
 
 BITS = (8, 6, 5, 4, 3, 2)
 ACTIVATIONS = (32, 8, 4)

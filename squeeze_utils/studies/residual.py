@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..models import BYPASSES
-from ..study import Scale, Study
-from ..tuned import MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Study
+from squeeze_utils.experiments.variants import MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.models import BYPASSES
 
 # Weak: as in 2016, momentum and a rate that falls in a straight line, images as they are.
 WEAK: dict[str, Any] = {

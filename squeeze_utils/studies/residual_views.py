@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..ablate import ObserveBlocks
-from ..landscape import ObserveSurface
-from ..scale import Scale
-from ..study import Arm, Study
-from .residual import CHAPTER
+from squeeze_utils.anatomy.ablation import ObserveBlocks
+from squeeze_utils.anatomy.loss_surface import ObserveSurface
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.residual import CHAPTER
 
 RECIPE = "strong"
 SPAN = 0.5

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..compress.encode import Encode
-from ..compress.halve import Halve
-from ..compress.kmeans import METHODS
-from ..compress.share import Share, TuneCentroids
-from ..compress.sparse import Gradual
-from ..recipe import DataSpec, Experiment
-from ..scale import Scale
-from ..step import Step
-from ..study import Arm, Study
-from ..train import Train
-from .deep_compression import MNIST, QUICK, SEEDS, digits, model
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.during_training import Gradual
+from squeeze_utils.compress.quantizing.half_precision import Halve
+from squeeze_utils.compress.sharing.codebooks import METHODS
+from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
+from squeeze_utils.compress.sqz.encode_step import Encode
+from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.deep_compression import MNIST, QUICK, SEEDS, digits, model
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import Step
 
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 GRID_BITS = (2, 3, 4)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..equivariance import ObserveShifts
-from ..study import Arm, Scale, Study
-from .pooling import KIND_CHAPTER
+from squeeze_utils.anatomy.shifts import ObserveShifts
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.pooling import KIND_CHAPTER
 
 
 def shifts(scale: Scale) -> Study:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..signals import ObserveSignals
-from ..study import Arm, Scale, Study
-from .activations import CHAPTER
+from squeeze_utils.anatomy.signals import ObserveSignals
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.activations import CHAPTER
 
 NAME = "activation_signals"
 

@@ -1,0 +1,208 @@
+"""What flows through a network: signals, gradients, and which units still answer to anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from squeeze_utils.base.checks import whole_number
+from squeeze_utils.data import normalise
+from squeeze_utils.models import ACTIVATIONS, SqueezeNet
+from squeeze_utils.training.step import State, Step
+
+DEAD = 1e-3  # a unit is dead if its derivative stays below this for everything it was shown
+FLAT = 0.05  # a value is flat (off or saturated) if its derivative is below this
+
+
+@torch.no_grad()
+def silent_outputs(model: nn.Module, images: Tensor) -> tuple[float, float]:
+    """Shares (percent) of outputs that are zero for all images, and of images with no output.
+
+    An output behind a final ReLU that is zero for every image gets no gradient from any of
+    them: it is dead. `images` are normalised, (n, channels, height, width).
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        silent = torch.cat([model(batch) for batch in images.split(250)]) == 0
+    finally:
+        model.train(was_training)
+    return 100 * float(silent.all(0).float().mean()), 100 * float(silent.all(1).float().mean())
+
+
+def activation_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The activation modules of a network in its order, by name.
+
+    Those of a SqueezeNet are called conv1, fire2.squeeze, fire2.expand, ... and conv10 (where
+    the last convolution has one); of other networks the module's own name is used.
+    """
+    kinds = tuple({type(make()) for make in ACTIVATIONS.values()})
+    names = _squeezenet_names(model, kinds) if isinstance(model, SqueezeNet) else {}
+    return {
+        names.get(path, path): module
+        for path, module in model.named_modules()
+        if isinstance(module, kinds)
+    }
+
+
+def _squeezenet_names(model: SqueezeNet, kinds: tuple[type, ...]) -> dict[str, str]:
+    """The paper's layer for the path of every activation module of a SqueezeNet."""
+    first = [i for i, layer in enumerate(model.features) if isinstance(layer, kinds)]
+    names = {f"features.{i}": "conv1" if i == first[-1] else f"conv1.{i}" for i in first}
+    names |= {f"classifier.{i}": "conv10" for i in range(len(model.classifier))}
+    numbers = {id(fire): number for number, fire in model.fires().items()}
+    for i, layer in enumerate(model.features):
+        if id(layer) in numbers:
+            for part in ("squeeze", "expand"):
+                names[f"features.{i}.{part}_activation"] = f"fire{numbers[id(layer)]}.{part}"
+    return names
+
+
+def layer_statistics(model: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, Any]]:
+    """What goes into and comes out of every activation module, and the gradient behind it.
+
+    Args:
+        model: any network whose activations are modules; it is left exactly as it was. Batch
+            normalisation uses the statistics of these images, as in training; dropout is off.
+        images: normalised, (n, channels, height, width) or (n, features).
+        labels: the classes (n,).
+
+    Returns:
+        One dict for each module, in the network's order. With z its input, a = f(z) its output:
+        `layer`; `input_mean_square`, of z; `mean` and `variance` of a over images, units and
+        pixels; `zeros_percent`, values of a that are exactly 0; `flat_percent`, values with
+        |f'(z)| < 0.05 (switched off, or saturated); `dead_percent`, units (channels) with
+        |f'(z)| < 0.001 at every pixel of every image; `gradient_variance`, of the derivative of
+        one image's loss (nats) by a; `slope`, what a PReLU has learned for z < 0.
+    """
+    if not images.is_floating_point() or len(images) == 0 or len(images) != len(labels):
+        raise ValueError(
+            "expected normalised images (n, ...) and labels (n,), n at least 1; got images "
+            f"{images.dtype} {tuple(images.shape)}, labels {tuple(labels.shape)}"
+        )
+    modules = activation_modules(model)
+    if not modules:
+        raise ValueError(f"no activation module inside; known are {', '.join(ACTIVATIONS)}")
+    device = next((p.device for p in model.parameters()), images.device)
+    images, labels = images.detach().to(device), labels.to(device)
+    outputs: dict[str, Tensor] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    with torch.enable_grad(), _as_in_training(model), _watching(modules, rows, outputs):
+        scores = model(images.requires_grad_().clone())
+        loss = F.cross_entropy(scores.float(), labels, reduction="sum")
+        gradients = torch.autograd.grad(loss, list(outputs.values()))
+    for name, gradient in zip(outputs, gradients, strict=True):
+        rows[name]["gradient_variance"] = _short(gradient.var(unbiased=False))
+    return [rows[name] for name in modules if name in rows]
+
+
+@contextmanager
+def _as_in_training(model: nn.Module) -> Iterator[None]:
+    """Batch statistics in batch normalisation, everything else as in evaluation; then undone."""
+    modes = [(module, module.training) for module in model.modules()]
+    norms = [m for m, _ in modes if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    tracked = [norm.track_running_stats for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.train()
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm, value in zip(norms, tracked, strict=True):
+            norm.track_running_stats = value
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def _watching(
+    modules: dict[str, nn.Module], rows: dict[str, dict[str, Any]], outputs: dict[str, Tensor]
+) -> Iterator[None]:
+    """Hooks that fill a row before each module runs (it may write over z), and keep its output."""
+
+    def before(name: str, module: nn.Module, z: Tensor) -> None:
+        rows[name] = {"layer": name, **_input_statistics(module, z.detach())}
+
+    def after(name: str, a: Tensor) -> None:
+        outputs[name] = a
+        rows[name] |= _output_statistics(a.detach())
+
+    hooks = []
+    for name, module in modules.items():
+        hooks += [
+            module.register_forward_pre_hook(lambda m, z, name=name: before(name, m, z[0])),
+            module.register_forward_hook(lambda m, z, a, name=name: after(name, a)),
+        ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _input_statistics(module: nn.Module, z: Tensor) -> dict[str, Any]:
+    """What the input z (n, units, ...) says: its mean square and where the derivative vanishes."""
+    leaf = z.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(module.forward(leaf.clone()).sum(), leaf)
+    slope = slope.abs()
+    dead = (slope < DEAD).transpose(0, 1).flatten(1).all(1)
+    found = {
+        "input_mean_square": _short(z.square().mean()),
+        "flat_percent": _short(100 * (slope < FLAT).float().mean()),
+        "dead_percent": _short(100 * dead.float().mean()),
+    }
+    if isinstance(module, nn.PReLU):
+        found["slope"] = _short(module.weight.detach().mean())
+    return found
+
+
+def _output_statistics(a: Tensor) -> dict[str, Any]:
+    return {
+        "mean": _short(a.mean()),
+        "variance": _short(a.var(unbiased=False)),
+        "zeros_percent": _short(100 * (a == 0).float().mean()),
+    }
+
+
+def _short(value: Tensor) -> float:
+    """Six significant digits: more would only make records long."""
+    return float(f"{float(value):.6g}")
+
+
+def _first(state: State, images: int) -> Tensor:
+    data = state.data
+    return normalise(data.train.images[:images], data.mean, data.std)
+
+
+@dataclass(frozen=True)
+class ObserveOutputs(Step):
+    """Measures how many outputs died, on the first `images` training images; changes nothing."""
+
+    images: int = 1000
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """The shares that `silent_outputs` gives."""
+        dead, unanswered = silent_outputs(state.model, _first(state, self.images))
+        return {"dead_outputs_percent": dead, "unanswered_images_percent": unanswered}
+
+
+@dataclass(frozen=True)
+class ObserveSignals(Step):
+    """Measures every layer's signals on the first `images` training images; changes nothing."""
+
+    images: int = 256
+
+    def __post_init__(self) -> None:
+        whole_number("images", self.images, 1)
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """`signals`, the list that `layer_statistics` gives."""
+        labels = state.data.train.labels[: self.images]
+        return {"signals": layer_statistics(state.model, _first(state, self.images), labels)}

@@ -1,0 +1,1 @@
+"""What every room may use: files, places, scale, checks, the machine, parallel work, timing."""

@@ -1,0 +1,32 @@
+"""Where things lie: in a checkout of the repository, or in the installed package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def repository() -> Path | None:
+    """The checkout that this package is imported from, or None when it was installed."""
+    root = PACKAGE.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
+
+
+def shipped(name: str) -> Path:
+    """The folder of committed material `name` ("runs" or "checkpoints").
+
+    A checkout has it under `data/`; a wheel carries a copy inside the package.
+    """
+    root = repository()
+    return root / "data" / name if root else PACKAGE / "_data" / name
+
+
+def cache() -> Path:
+    """The folder for what can be made again: in the checkout, else in the user's cache."""
+    root = repository()
+    if root:
+        return root / "data" / "cache"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "squeeze_utils"

@@ -1,0 +1,1 @@
+"""Pruning: scores, masks, whole filters, and the steps that use them."""

@@ -1,0 +1,151 @@
+"""How much each weight matters: one score for each, the lowest go first."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from squeeze_utils.base.checks import choose
+from squeeze_utils.data import Batches
+from squeeze_utils.training.step import State
+
+Scores = dict[str, Tensor]
+BATCH = 128
+
+
+class NothingToPrune(ValueError):
+    """The model has no layer that could be pruned."""
+
+
+def prunable(model: nn.Module, exclude: tuple[str, ...] = ()) -> dict[str, nn.Parameter]:
+    """The weights of convolutions and dense layers by parameter name, in network order.
+
+    `exclude` lists names, or beginnings of names that end at a dot.
+    """
+    found = {
+        f"{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    if not found:
+        kinds = ", ".join(sorted({type(m).__name__ for m in model.modules()}))
+        raise NothingToPrune(
+            f"nothing to prune: the model has no Conv2d and no Linear layer, only {kinds}"
+        )
+    for part in exclude:
+        if not any(_is_part(name, part) for name in found):
+            raise ValueError(f"no layer is called {part!r}; there are: {', '.join(found)}")
+    kept = {n: p for n, p in found.items() if not any(_is_part(n, part) for part in exclude)}
+    if not kept:
+        raise NothingToPrune("nothing to prune: every layer is excluded")
+    return kept
+
+
+def each_layer(names: Iterable[str], value: Any, own: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """`value` for every layer, but where `own` gives one; unknown layers are refused."""
+    found = dict.fromkeys(names, value)
+    unknown = sorted(set(dict(own)) - set(found))
+    if unknown:
+        raise ValueError(f"no layer is called {', '.join(unknown)}; there are: {', '.join(found)}")
+    return found | dict(own)
+
+
+def _is_part(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+def magnitude(state: State, names: list[str]) -> Scores:
+    """|w|: what is small is taken for unimportant."""
+    parameters = dict(state.model.named_parameters())
+    return {name: parameters[name].detach().abs() for name in names}
+
+
+def random(state: State, names: list[str]) -> Scores:
+    """The control: a score from a hat."""
+    parameters = dict(state.model.named_parameters())
+    return {
+        name: torch.rand(parameters[name].shape, generator=state.generator).to(state.device)
+        for name in names
+    }
+
+
+def gradient(state: State, names: list[str], batches: int = 8) -> Scores:
+    """|g w| with the gradient over `batches` batches: the first-order change of the loss."""
+    total = _gradients(state, state.model, names, batches)
+    parameters = dict(state.model.named_parameters())
+    return {name: (total[name] * parameters[name].detach()).abs() for name in names}
+
+
+def snip(state: State, names: list[str]) -> Scores:
+    """|g w| on one batch, meant for a network at initialisation (Lee et al. 2019)."""
+    return gradient(state, names, batches=1)
+
+
+def movement(state: State, names: list[str], batches: int = 32, lr: float = 0.01) -> Scores:
+    """-sum g w over steps of a fine-tuning that is thrown away (Sanh et al. 2020).
+
+    High for weights that move away from zero, low for those that move towards it.
+    """
+    model = copy.deepcopy(state.model)
+    parameters = dict(model.named_parameters())
+    total = {name: torch.zeros_like(parameters[name]) for name in names}
+    model.train()
+    for loss in _losses(state, model, batches):
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for name in names:
+                total[name] -= parameters[name].grad * parameters[name]
+            for parameter in parameters.values():
+                if parameter.grad is not None:
+                    parameter -= lr * parameter.grad
+    return total
+
+
+CRITERIA: dict[str, Callable[[State, list[str]], Scores]] = {
+    "magnitude": magnitude,
+    "random": random,
+    "gradient": gradient,
+    "movement": movement,
+    "snip": snip,
+}
+
+
+def scores(criterion: str, state: State, names: list[str]) -> Scores:
+    """The scores of the parameters `names` by `criterion`, each of its parameter's shape."""
+    choose("criterion", criterion, CRITERIA)
+    return {name: s.detach() for name, s in CRITERIA[criterion](state, names).items()}
+
+
+def _gradients(state: State, model: nn.Module, names: list[str], batches: int) -> Scores:
+    """The gradient of the mean loss over some training batches; the model is left as it was."""
+    was_training = model.training
+    model.eval()  # running statistics are neither used up nor changed
+    parameters = dict(model.named_parameters())
+    wanted = [parameters[name] for name in names]
+    total = [torch.zeros_like(p) for p in wanted]
+    try:
+        for loss in _losses(state, model, batches):
+            for sum_, found in zip(total, torch.autograd.grad(loss, wanted), strict=True):
+                sum_ += found
+    finally:
+        model.train(was_training)
+    return dict(zip(names, total, strict=True))
+
+
+def _losses(state: State, model: nn.Module, batches: int) -> Iterator[Tensor]:
+    data = state.data
+    size = min(BATCH, len(data.train))
+    found = 0
+    while found < batches:
+        pool = Batches(data.train, size, mean=data.mean, std=data.std, generator=state.generator)
+        for x, y in pool:
+            yield F.cross_entropy(model(x.to(state.device)), y.to(state.device))
+            found += 1
+            if found == batches:
+                return

@@ -1,0 +1,186 @@
+"""Pruning as steps of a recipe: prune, make dense again, put weights aside and go back to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.base.checks import choose
+from squeeze_utils.compress.pruning import filters, masks, sensitivity
+from squeeze_utils.compress.pruning.scores import CRITERIA, prunable, scores
+from squeeze_utils.data import Batches
+from squeeze_utils.training.step import State, Step
+
+SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
+
+
+@dataclass(frozen=True)
+class Prune(Step):
+    """Set the least important weights to zero and hold them there.
+
+    `sparsity` is the share that goes, of each layer or of all together (`scope`), or of each
+    layer as much as a scan of its sensitivity allows. `granularity`
+    is "weight", "N:M" (N of M neighbours stay, whatever the sparsity) or "filter". `per_layer`
+    gives pairs (parameter name, sparsity) that go before `sparsity`; `exclude` names layers
+    that stay dense. What is pruned already stays pruned.
+    """
+
+    sparsity: float = 0.5
+    criterion: str = "magnitude"
+    scope: str = "layer"
+    granularity: str = "weight"
+    per_layer: tuple[tuple[str, float], ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        masks.check_sparsity(self.sparsity)
+        choose("criterion", self.criterion, CRITERIA)
+        choose("scope", self.scope, SCOPES)
+        for _, share in self.per_layer:
+            masks.check_sparsity(share)
+        if self.granularity not in ("weight", "filter"):
+            masks.n_of_m(self.granularity)
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Make the masks, set the weights, say what is left."""
+        names = list(prunable(state.model, self.exclude))
+        found = scores(self.criterion, state, names)
+        for name, mask in state.masks.items():
+            if name in found:
+                found[name] = found[name].masked_fill(~mask.bool(), -torch.inf)
+        if self.granularity == "filter":
+            made = filters.build(state, found, self.sparsity, self.scope)
+        else:
+            scope, shares = self.scope, dict(self.per_layer)
+            if scope == "sensitivity":
+                curves = sensitivity.scan(state, found)
+                budget = sensitivity.allocate(curves, sensitivity.sizes_of(found), self.sparsity)
+                scope, shares = "layer", budget | shares
+            made = masks.build(found, self.sparsity, scope, self.granularity, shares)
+        hold(state, made)
+        return {"sparsity": sparsity(state.model, names), "density": densities(state.model, names)}
+
+
+def hold(state: State, made: dict[str, Tensor]) -> None:
+    """Add masks to the state and set what they cover to zero."""
+    parameters = dict(state.model.named_parameters())
+    masks.check_masks_fit(made, parameters)
+    with torch.no_grad():
+        for name, mask in made.items():
+            state.masks[name] = state.masks.get(name, torch.ones_like(mask)) & mask
+            parameters[name].mul_(state.masks[name])
+
+
+def densities(model: nn.Module, names: list[str]) -> dict[str, float]:
+    """Share (percent) of nonzero weights of each parameter."""
+    parameters = dict(model.named_parameters())
+    return {
+        n: round(100 * int(parameters[n].count_nonzero()) / parameters[n].numel(), 4) for n in names
+    }
+
+
+def sparsity(model: nn.Module, names: list[str]) -> float:
+    """Share of zeros of all these parameters together."""
+    parameters = dict(model.named_parameters())
+    total = sum(parameters[name].numel() for name in names)
+    return 1 - sum(int(parameters[name].count_nonzero()) for name in names) / total
+
+
+@dataclass(frozen=True)
+class Densify(Step):
+    """Let pruned weights go free again; they start from exactly zero."""
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Forget the masks. What they held at zero is remembered as `saved` "revived:" masks."""
+        if not state.masks:
+            raise ValueError("nothing to make dense: nothing is pruned")
+        revived = sum(int((~mask.bool()).sum()) for mask in state.masks.values())
+        state.saved |= {f"revived:{name}": ~mask.bool() for name, mask in state.masks.items()}
+        state.masks = {}
+        return {"revived": revived}
+
+
+@dataclass(frozen=True)
+class Remember(Step):
+    """Put the weights aside, to go back to these, not to the initial ones."""
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Keep a copy of parameters and buffers."""
+        kept = {f"weights:{n}": v.detach().clone() for n, v in state.model.state_dict().items()}
+        state.saved |= kept
+        return {"remembered": len(kept)}
+
+
+@dataclass(frozen=True)
+class Rewind(Step):
+    """Go back to the initial weights, or to the remembered ones; what is pruned stays pruned.
+
+    With `fresh` the weights are drawn anew instead, with `shuffle` each layer's mask is shuffled:
+    the two controls of the lottery-ticket experiment (Frankle and Carbin 2019).
+    """
+
+    fresh: bool = False
+    shuffle: bool = False
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Load the weights, or new ones, under the masks."""
+        if self.shuffle:
+            state.masks = {n: _shuffled(m, state.generator) for n, m in state.masks.items()}
+        if self.fresh:
+            with torch.random.fork_rng():
+                torch.manual_seed(int(torch.randint(2**62, (), generator=state.generator)))
+                values = state.model.spec.build().state_dict()
+        else:
+            values = _first_weights(state)
+        state.model.load_state_dict(values)
+        hold(state, dict(state.masks))
+        return {"sparsity": sparsity(state.model, list(prunable(state.model)))}
+
+
+def _first_weights(state: State) -> dict[str, Tensor]:
+    """What `Remember` put aside, else what the network began with."""
+    start = "weights:"
+    kept = {n.removeprefix(start): v for n, v in state.saved.items() if n.startswith(start)}
+    if kept:
+        return kept
+    if state.initial is None:
+        raise ValueError("no weights to go back to: put Remember() earlier into the recipe")
+    return state.initial().state_dict()
+
+
+def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
+    order = torch.randperm(mask.numel(), generator=generator).to(mask.device)
+    return mask.flatten()[order].view(mask.shape)
+
+
+@dataclass(frozen=True)
+class Recalibrate(Step):
+    """Measure batch normalisation's statistics anew on `images` training images."""
+
+    images: int = 2000
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Cumulative averages over batches of training images; weights stay as they are."""
+        norms = [m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d)]
+        if not norms:
+            raise ValueError("nothing to recalibrate: the model has no batch normalisation")
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch's word for a cumulative average
+        data, was_training = state.data, state.model.training
+        state.model.train()
+        seen = 0
+        for x, _ in Batches(data.train, 250, mean=data.mean, std=data.std):
+            state.model(x[: self.images - seen].to(state.device))
+            seen = min(self.images, seen + len(x))
+            if seen == self.images:
+                break
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        state.model.train(was_training)
+        return {"images": seen}

@@ -1,0 +1,1 @@
+"""Quantization: grids, rounding after training and in training, integers."""

@@ -1,0 +1,184 @@
+"""Quantization after training, as steps: weights, activations, and what repairs the damage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.compress.pruning.scores import each_layer, prunable
+from squeeze_utils.compress.quantizing.grids import (
+    PERCENTILE,
+    check_rounding,
+    quantized_weight,
+    sqnr,
+    weight_scale,
+)
+from squeeze_utils.data import Batches
+from squeeze_utils.models import ModelSpec, SqueezeNet
+from squeeze_utils.models.fake_quant import FakeQuant, check_bits
+from squeeze_utils.training.step import State, Step
+
+
+@dataclass(frozen=True)
+class QuantizeWeights(Step):
+    """Round every layer's weights to a symmetric grid of `bits` bits; biases stay as they are.
+
+    `per_layer` gives pairs (parameter name, bits) that go before `bits`; `exclude` names layers
+    left alone.
+    """
+
+    bits: int = 8
+    granularity: str = "channel"
+    range: str = "mse"
+    per_layer: tuple[tuple[str, int], ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        bits = (self.bits, *(bits for _, bits in self.per_layer))
+        check_rounding(bits, self.granularity, self.range)
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Round; say how much signal each layer has left, in decibels."""
+        weights = prunable(state.model, self.exclude)
+        bits_of = each_layer(weights, self.bits, self.per_layer)
+        left = {}
+        for name, weight in weights.items():
+            state.saved[f"float:{name}"] = weight.detach().clone()
+            scale = weight_scale(weight, bits_of[name], self.granularity, self.range)
+            after = quantized_weight(weight, scale, bits_of[name])
+            left[name] = round(sqnr(weight, after), 2)
+            weight.copy_(after)
+        return {"sqnr_db": left}
+
+
+@dataclass(frozen=True)
+class Calibrate(Step):
+    """Give every FakeQuant its range, from `images` training images and no others.
+
+    With `bits`, a network without any gets them first, as if built with `activation_bits`.
+    """
+
+    images: int = 512
+    range: str = "percentile"
+    bits: int = 0
+
+    def __post_init__(self) -> None:
+        whole_number("images", self.images, 1)
+        choose("range", self.range, LIMITS)
+        if self.bits:
+            check_bits("bits", self.bits, 2)
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Observe with the grids off, then set them all."""
+        if self.bits:
+            state.model = with_rounding(state.model, self.bits).to(
+                state.device, memory_format=torch.channels_last
+            )
+        points = {n: m for n, m in state.model.named_modules() if isinstance(m, FakeQuant)}
+        if not points:
+            raise ValueError(
+                "nothing to calibrate: build the model with activation_bits, or give Calibrate bits"
+            )
+        for point in points.values():
+            point.scale.zero_()
+        with observed(points, self.range) as limits:
+            for x in training_images(state, self.images):
+                state.model.eval()(x)
+        for name, point in points.items():
+            lows, highs = zip(*limits[name], strict=True)
+            if self.range == "minmax":
+                point.set_range(min(lows), max(highs))
+            else:
+                point.set_range(sum(lows) / len(lows), sum(highs) / len(highs))
+        return {"activations": len(points)}
+
+
+def with_rounding(model: nn.Module, bits: int) -> SqueezeNet:
+    """The same network, with a FakeQuant behind its input and every activation."""
+    if not isinstance(model, SqueezeNet):
+        raise ValueError(f"only a SqueezeNet can round its maps, not a {type(model).__name__}")
+    if model.config.activation_bits:
+        raise ValueError(f"the network rounds to {model.config.activation_bits} bits already")
+    options = {**dict(model.spec.options), "activation_bits": bits}
+    rounding = ModelSpec.of(model.spec.name, **options).build()
+    for source, target in zip(_with_numbers(model), _with_numbers(rounding), strict=True):
+        target.load_state_dict(source.state_dict())
+    return rounding.train(model.training)
+
+
+def _with_numbers(model: nn.Module) -> list[nn.Module]:
+    """Modules with numbers of their own but for the FakeQuants, in network order."""
+    return [
+        module
+        for module in model.modules()
+        if (module._parameters or module._buffers) and not isinstance(module, FakeQuant)
+    ]
+
+
+def _extremes(values: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    return values.aminmax()
+
+
+def _nearly_all(values: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    outside = max(1, round(values.numel() * (1 - PERCENTILE / 100) / 2))
+    low = values.kthvalue(outside).values
+    return low, values.kthvalue(values.numel() + 1 - outside).values
+
+
+def _least_error(values: Tensor, bits: int, tried: int = 40) -> tuple[Tensor, Tensor]:
+    """The share of the whole range with the smallest squared error, on about 20,000 values."""
+    values = values[:: max(1, values.numel() // 20_000)]
+    ends, grid = values.aminmax(), FakeQuant(bits)
+    errors = {}
+    for share in torch.linspace(1.0, 0.1, tried).tolist():
+        grid.set_range(*(share * float(end) for end in ends))
+        errors[share] = float((grid(values) - values).square().mean())
+    best = min(errors, key=errors.__getitem__)
+    return best * ends[0], best * ends[1]
+
+
+LIMITS: dict[str, Callable[[Tensor, int], tuple[Tensor, Tensor]]] = {
+    "minmax": _extremes,
+    "percentile": _nearly_all,
+    "mse": _least_error,
+}
+Limits = dict[str, list[tuple[float, float]]]
+
+
+@contextmanager
+def observed(points: dict[str, FakeQuant], range_: str) -> Iterator[Limits]:
+    """Within, what goes into each of `points` is noted: a low and a high value of every batch."""
+    found: Limits = {name: [] for name in points}
+
+    def watch(name: str) -> Any:
+        def note(module: FakeQuant, inputs: tuple[Tensor]) -> None:
+            low, high = LIMITS[range_](inputs[0].detach().flatten(), module.bits)
+            found[name].append((float(low), float(high)))
+
+        return note
+
+    hooks = [point.register_forward_pre_hook(watch(name)) for name, point in points.items()]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def training_images(state: State, count: int) -> Iterator[Tensor]:
+    """The first `count` training images in batches, normalised, on the state's device."""
+    data = state.data
+    left = min(count, len(data.train))
+    for x, _ in Batches(data.train, 128, mean=data.mean, std=data.std):
+        yield x[:left].to(state.device)
+        left -= min(left, len(x))
+        if not left:
+            return

@@ -1,0 +1,147 @@
+"""A Fire module with whole numbers only, as a processor without floating point computes it.
+
+Jacob et al. 2018: weights are 8-bit numbers n with steps s_w, maps are 8-bit numbers q with one
+step s. A layer sums n (q - zero) and a bias in 32 bits; the sum times s_x s_w / s_y, rounded, is
+the next map. That factor is a 31-bit number and a shift: no floating point is left.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from squeeze_utils.compress.quantizing.grids import weight_scale
+from squeeze_utils.models import Fire
+from squeeze_utils.models.fake_quant import FakeQuant, levels
+
+WORD = 31  # bits of the multiplier
+
+
+def fixed_point(factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers M in [2^30, 2^31) and shifts k so that M / 2^k is `factor`, to 31 bits."""
+    if not bool((factor > 0).all() & torch.isfinite(factor).all()):
+        raise ValueError("only positive factors can be written as a multiplier and a shift")
+    mantissa, exponent = torch.frexp(factor.double())
+    multiplier = (mantissa * 2.0**WORD).round().long()
+    full = multiplier == 2**WORD  # 0.99999... rounded up to 1
+    return torch.where(full, multiplier // 2, multiplier), WORD - exponent.long() - full.long()
+
+
+def shifted(product: Tensor, shift: Tensor) -> Tensor:
+    """product / 2^shift rounded to the nearest whole number, halves to the even one: as torch."""
+    floor = product >> shift
+    twice_rest = (product - (floor << shift)) << 1
+    one = torch.ones_like(product) << shift
+    up = (twice_rest > one) | ((twice_rest == one) & (floor & 1).bool())
+    return floor + up.long()
+
+
+@dataclass(frozen=True)
+class IntegerConv:
+    """A convolution on whole numbers and the way to its output's grid, ReLU included.
+
+    `weight` (out, in, k, k) and `bias` (out,) are int32, `multiplier` and `shift` int64 (out,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+    multiplier: Tensor
+    shift: Tensor
+    zero: int
+    highest: int
+
+    def sums(self, q: Tensor) -> Tensor:
+        """The 32-bit sums (N, out, H, W) of a map of numbers q (N, in, H, W)."""
+        side = self.weight.shape[-1]
+        x = F.pad(q.int() - self.zero, (side // 2,) * 4)
+        windows = x.unfold(2, side, 1).unfold(3, side, 1)
+        sums = torch.tensordot(windows, self.weight, dims=([1, 4, 5], [1, 2, 3]))
+        return sums.permute(0, 3, 1, 2) + self.bias[:, None, None]
+
+    def __call__(self, q: Tensor) -> Tensor:
+        """The numbers of the output map; clamping them at zero is the ReLU."""
+        product = self.sums(q).long() * self.multiplier[:, None, None]
+        numbers = shifted(product, self.shift[:, None, None])
+        return numbers.clamp(0, self.highest).int()
+
+
+@dataclass(frozen=True)
+class IntegerFire:
+    """Squeeze, both expands and the concatenation on whole numbers."""
+
+    squeeze: IntegerConv
+    expand1x1: IntegerConv
+    expand3x3: IntegerConv
+    step: float  # of the output's grid: q * step is the real number
+
+    def __call__(self, q: Tensor) -> Tensor:
+        """Numbers of the output map (N, e1 + e3, H, W) from those of the input (N, in, H, W)."""
+        squeezed = self.squeeze(q)
+        return torch.cat((self.expand1x1(squeezed), self.expand3x3(squeezed)), dim=1)
+
+
+@torch.no_grad()
+def integer_fire(fire: Fire, source: FakeQuant, bits: int = 8) -> tuple[IntegerFire, Fire]:
+    """`fire` on whole numbers, and the same function simulated in float64.
+
+    `source` is the calibrated FakeQuant of the map that goes in. The Fire module must be folded
+    and calibrated. Its biases become multiples of s_x s_w, its steps s_w are changed in the
+    tenth digit, so that the factors have 31 bits: the simulated module has these numbers too.
+    """
+    _check(fire, source)
+    simulated = copy.deepcopy(fire).double().eval()
+    middle, last = (_point(a) for a in (fire.squeeze_activation, fire.expand_activation))
+    layers = {
+        name: _integer(getattr(simulated, name), before, after, bits)
+        for name, before, after in (
+            ("squeeze", source, middle),
+            ("expand1x1", middle, last),
+            ("expand3x3", middle, last),
+        )
+    }
+    return IntegerFire(**layers, step=_step(last)), simulated
+
+
+def _check(fire: Fire, source: FakeQuant) -> None:
+    if isinstance(fire.squeeze_norm, nn.BatchNorm2d):
+        raise ValueError("fold batch normalisation first: whole numbers know none")
+    if not isinstance(fire.expand3x3, nn.Conv2d) or fire.expand3x3.dilation != (1, 1):
+        raise ValueError("only plain Fire modules are written with whole numbers")
+    if fire.adds_input or fire.bypass is not None:
+        raise ValueError("only Fire modules without a bypass are written with whole numbers")
+    for point in (source, _point(fire.squeeze_activation), _point(fire.expand_activation)):
+        if not float(point.scale) > 0:
+            raise ValueError("the ranges of the maps are unknown: calibrate first")
+
+
+def _point(activation: nn.Module) -> FakeQuant:
+    relu, point = list(activation) if isinstance(activation, nn.Sequential) else (activation, None)
+    if not isinstance(relu, nn.ReLU) or not isinstance(point, FakeQuant) or float(point.zero):
+        raise ValueError("whole numbers need a ReLU and a FakeQuant behind it whose zero is 0")
+    return point
+
+
+def _step(point: FakeQuant) -> float:
+    return float(point.scale.detach().double())
+
+
+def _integer(conv: nn.Conv2d, before: FakeQuant, after: FakeQuant, bits: int) -> IntegerConv:
+    """`conv` in whole numbers; its own weights and biases become what these stand for."""
+    low, high = levels(bits, signed=True)
+    scale = weight_scale(conv.weight, bits).double()
+    numbers = (conv.weight / scale).round().clamp(low, high)
+    factor = scale.flatten() * _step(before) / _step(after)
+    multiplier, shift = fixed_point(factor)
+    exact = multiplier.double() / 2.0**shift * _step(after)  # s_x s_w
+    bias = (conv.bias / exact).round()
+    most = numbers.abs().flatten(1).sum(1) * (2**before.bits - 1) + bias.abs()
+    if float(most.max()) >= 2**31:
+        raise ValueError("the sums of this layer may not fit into 32 bits")
+    conv.weight.copy_(numbers * (exact / _step(before))[:, None, None, None])
+    conv.bias.copy_(bias * exact)
+    highest = 2**after.bits - 1
+    return IntegerConv(numbers.int(), bias.int(), multiplier, shift, int(before.zero), highest)

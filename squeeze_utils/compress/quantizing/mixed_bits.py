@@ -1,0 +1,139 @@
+"""Bits for each layer: what rounding it alone does to the outputs, and a budget of bytes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.sensitivity import lower_hull
+from squeeze_utils.compress.quantizing.after_training import QuantizeWeights, training_images
+from squeeze_utils.compress.quantizing.grids import check_rounding, quantized_weight, weight_scale
+from squeeze_utils.compress.sqz import coders, forms
+from squeeze_utils.training.step import State, Step
+
+CHOICES = (2, 3, 4, 6, 8)
+
+
+class Option(NamedTuple):
+    """A layer at some number of bits: its bytes when coded, and what it does to the outputs.
+
+    `damage` is the Kullback-Leibler divergence (nats an image) of the class probabilities from
+    those of the network as it was.
+    """
+
+    bytes: float
+    damage: float
+
+
+Options = dict[str, dict[int, Option]]
+
+
+@torch.no_grad()
+def options(
+    state: State,
+    choices: Sequence[int] = CHOICES,
+    images: int = 256,
+    granularity: str = "channel",
+    range_: str = "mse",
+) -> Options:
+    """Bytes and damage of every layer at every number of bits, each layer rounded alone.
+
+    On training images, without their labels; the model is left as it was.
+    """
+    x = torch.cat(list(training_images(state, images)))
+    model = state.model.eval()
+    wanted = _log_probabilities(model, x)
+    found: Options = {}
+    for name, weight in prunable(model).items():
+        before, found[name] = weight.detach().clone(), {}
+        try:
+            for bits in choices:
+                scale = weight_scale(before, bits, granularity, range_)
+                weight.copy_(quantized_weight(before, scale, bits))
+                damage = _divergence(wanted, _log_probabilities(model, x))
+                found[name][bits] = Option(coded_bytes(weight), damage)
+        finally:
+            weight.copy_(before)
+    return found
+
+
+def _log_probabilities(model: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([F.log_softmax(model(part).double(), 1) for part in x.split(128)])
+
+
+def _divergence(wanted: Tensor, found: Tensor) -> float:
+    return float((wanted.exp() * (wanted - found)).sum(1).mean())
+
+
+def coded_bytes(weight: Tensor) -> int:
+    """Bytes that a weight takes in a `.sqz` file: its numbers, and the floats that go with them."""
+    values = weight.detach().cpu().contiguous().float().numpy().reshape(-1) + np.float32(0)
+    return min(_size(form) for form in forms.forms(values, len(weight)))
+
+
+def _size(form: forms.Form) -> int:
+    size = 4 * len(form.floats) + len(form.head)
+    if form.symbols is None:
+        return size
+    _, parts = coders.best(form.symbols, form.alphabet, form.zero)
+    return size + sum(map(len, parts.values()))
+
+
+def assign(found: Mapping[str, Mapping[int, Option]], budget: float) -> dict[str, int]:
+    """Bits for each layer, at most `budget` bytes in all, with little damage in sum.
+
+    Damages are taken to add up. All layers start with the fewest bytes; then the pieces of their
+    convex hulls are bought in the order of damage saved per byte, as long as they fit.
+    """
+    by_bytes = {name: sorted((o, bits) for bits, o in each.items()) for name, each in found.items()}
+    chosen = {name: bits[0] for name, bits in by_bytes.items()}
+    left = budget - sum(option.bytes for option, _ in chosen.values())
+    if left < 0:
+        raise ValueError(
+            f"a budget of {budget:,.0f} bytes is too small: the least is {budget - left:,.0f}"
+        )
+    pieces = []
+    for name, each in by_bytes.items():
+        for a, b in itertools.pairwise(lower_hull([tuple(option) for option, _ in each])):
+            price = b[0] - a[0]
+            pieces.append(((a[1] - b[1]) / max(price, 1e-12), name, a, b, price))
+    for gain, name, a, b, price in sorted(pieces, reverse=True):
+        if gain > 0 and price <= left and tuple(chosen[name][0]) == a:
+            chosen[name] = next(pair for pair in by_bytes[name] if tuple(pair[0]) == b)
+            left -= price
+    return {name: bits for name, (_, bits) in chosen.items()}
+
+
+@dataclass(frozen=True)
+class MixedBits(Step):
+    """Round each layer to bits of its own, in the bytes that `like` bits for all would take."""
+
+    like: int = 4
+    choices: tuple[int, ...] = CHOICES
+    images: int = 256
+    granularity: str = "channel"
+    range: str = "mse"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "choices", tuple(self.choices))
+        check_rounding(self.choices, self.granularity, self.range)
+        choose("number of bits", self.like, self.choices)
+        whole_number("images", self.images, 1)
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Measure, assign, round; say which layer got how many bits."""
+        found = options(state, self.choices, self.images, self.granularity, self.range)
+        bits = assign(found, sum(each[self.like].bytes for each in found.values()))
+        per_layer = tuple(bits.items())
+        rounding = QuantizeWeights(max(self.choices), self.granularity, self.range, per_layer)
+        damage = {name: {str(b): o.damage for b, o in each.items()} for name, each in found.items()}
+        return {**rounding.apply(state), "bits": bits, "damage": damage}

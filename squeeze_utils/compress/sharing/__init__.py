@@ -1,0 +1,1 @@
+"""Weight sharing: codebooks, and the steps that make and tune them."""

@@ -1,0 +1,1 @@
+"""The container .sqz: forms of a tensor, entropy coders, the file."""

@@ -1,0 +1,224 @@
+"""Symbols of one tensor to bytes and back: fixed width, Huffman, the paper's gaps, range coding.
+
+A message is an array of whole numbers 0..alphabet-1. Where zeros matter, `zero` is the symbol
+that stands for the weight zero; gaps skip it. Every coder gives its bytes in named parts, which
+are what a table of sizes shows, and reads them back from their concatenation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import constriction
+import numpy as np
+
+from squeeze_utils.compress.sqz import huffman
+from squeeze_utils.compress.sqz.bits import ContainerError, Reader, pack, unpack, varint, width_of
+
+Parts = dict[str, bytes]
+GAP_BITS = (2, 3, 4, 5, 6, 8)
+BLOCKS = tuple(min(4096, 64 << i) for i in range(7))  # symbols coded before counts are renewed
+
+
+@dataclass(frozen=True)
+class Coder:
+    """Encode (symbols, alphabet, zero) to parts; decode (reader, count, alphabet, zero)."""
+
+    encode: Callable[[np.ndarray, int, int | None], Parts]
+    decode: Callable[[Reader, int, int, int | None], np.ndarray]
+
+
+def _raw(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
+    return {"codes": pack(symbols, width_of(alphabet))}
+
+
+def _read_raw(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:
+    width = width_of(alphabet)
+    data = reader.take((count * width + 7) // 8, "codes")
+    return _checked(unpack(data, width, count), alphabet)
+
+
+def _huffman(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
+    table, words = huffman.encode(symbols, alphabet)
+    return {"tables": table, "codes": words}
+
+
+def _read_huffman(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:
+    return huffman.decode(reader, count, alphabet)
+
+
+def gaps_of(symbols: np.ndarray, zero: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The paper's relative indices: gaps (0..2**bits-1) and the symbols they lead to.
+
+    A gap g stands for g zeros before the next entry. Where more than 2**bits - 1 zeros come in
+    a row, a filler, a zero that is stored like an entry, breaks them up.
+    """
+    limit = 1 << bits
+    at, distance = _entries(symbols, zero)
+    fillers = distance // limit
+    gaps = np.repeat(np.full(len(at), limit - 1), fillers + 1)
+    entries = np.full(len(gaps), zero, dtype=np.int64)
+    last = np.cumsum(fillers + 1) - 1
+    gaps[last] = distance % limit
+    entries[last] = symbols[at]
+    return gaps, entries
+
+
+def _entries(symbols: np.ndarray, zero: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the symbols other than zero are, and how many zeros come before each."""
+    at = np.flatnonzero(symbols != zero)
+    return at, np.diff(at, prepend=-1) - 1
+
+
+def from_gaps(gaps: np.ndarray, entries: np.ndarray, count: int, zero: int) -> np.ndarray:
+    """The inverse of `gaps_of`; ContainerError if they lead out of the tensor."""
+    at = np.cumsum(gaps + 1) - 1
+    if len(at) and at[-1] >= count:
+        raise ContainerError("the gaps lead out of the tensor")
+    symbols = np.full(count, zero, dtype=np.int64)
+    symbols[at] = entries
+    return symbols
+
+
+def _gaps(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
+    """Gaps and entries, each by Huffman; the gap's bits that make the smallest file."""
+    if zero is None:
+        raise ValueError("gaps need a symbol for zero")
+    return _gaps_of_bits(symbols, alphabet, zero, gap_bits(symbols, alphabet, zero))
+
+
+def _gaps_of_bits(symbols: np.ndarray, alphabet: int, zero: int, bits: int) -> Parts:
+    gaps, entries = gaps_of(symbols, zero, bits)
+    gap_table, gap_words = huffman.encode(gaps, 1 << bits)
+    table, words = huffman.encode(entries, alphabet)
+    head = bytes([bits]) + varint(len(gaps))
+    return {"tables": head + gap_table + table, "gaps": gap_words, "codes": words}
+
+
+def gap_bits(symbols: np.ndarray, alphabet: int, zero: int) -> int:
+    """The bits of a gap with which gaps and entries take the fewest bytes."""
+    return _best_gaps(symbols, alphabet, zero)[1]
+
+
+def _best_gaps(symbols: np.ndarray, alphabet: int, zero: int) -> tuple[int, int]:
+    """The fewest bytes that gaps can do with, and their bits."""
+    at, distance = _entries(symbols, zero)
+    entries = np.bincount(symbols[at], minlength=alphabet)
+    return min((_gaps_size(distance, entries, zero, bits), bits) for bits in GAP_BITS)
+
+
+def _gaps_size(distance: np.ndarray, entries: np.ndarray, zero: int, bits: int) -> int:
+    """Bytes of gaps and entries, with as many fillers as gaps of `bits` need."""
+    most = (1 << bits) - 1
+    fillers = int((distance >> bits).sum())
+    gaps, entries = np.bincount(distance & most, minlength=most + 1), entries.copy()
+    gaps[most] += fillers
+    entries[zero] += fillers
+    stored = len(distance) + fillers
+    return 1 + len(varint(stored)) + huffman.size(gaps) + huffman.size(entries)
+
+
+def _read_gaps(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:
+    bits = reader.number(1, "bits of a gap")
+    stored = reader.varint("number of entries")
+    if zero is None or bits not in GAP_BITS or stored > count:
+        raise ContainerError(f"{stored} entries with gaps of {bits} bits for {count} weights")
+    gap_lengths = huffman.read_table(reader, 1 << bits)
+    lengths = huffman.read_table(reader, alphabet)
+    streams = []
+    for table in (gap_lengths, lengths):
+        data = reader.take(reader.varint("length of the codewords"), "codewords")
+        streams.append(
+            huffman.decode_words(data, stored, table) if stored else np.zeros(0, np.int64)
+        )
+    return from_gaps(*streams, count, zero)
+
+
+def _range(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
+    """A range coder whose probabilities follow what has been coded so far: no table at all."""
+    encoder = constriction.stream.queue.RangeEncoder()
+    counts = _Counts(alphabet)
+    for start, stop in _blocks(len(symbols)):
+        block = np.ascontiguousarray(symbols[start:stop], dtype=np.int32)
+        encoder.encode(block, counts.model())
+        counts.add(block)
+    words = encoder.get_compressed().astype("<u4").tobytes()
+    return {"codes": varint(len(words) // 4) + words}
+
+
+def _read_range(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:
+    length = reader.varint("words of the range coder")
+    words = np.frombuffer(reader.take(4 * length, "range coder"), "<u4").astype(np.uint32)
+    decoder = constriction.stream.queue.RangeDecoder(words)
+    counts = _Counts(alphabet)
+    symbols = np.empty(count, dtype=np.int32)
+    for start, stop in _blocks(count):
+        try:
+            symbols[start:stop] = decoder.decode(counts.model(), stop - start)
+        except AssertionError as error:  # constriction's word for data that no encoder wrote
+            raise ContainerError("the range coder's data are damaged") from error
+        counts.add(symbols[start:stop])
+    if count and not decoder.maybe_exhausted():
+        raise ContainerError("the range coder's data do not end with the tensor")
+    return _checked(symbols.astype(np.int64), alphabet)
+
+
+class _Counts:
+    """How often each symbol came so far, ten times over, and one for what may still come.
+
+    Whole numbers, so that every machine computes the same probabilities.
+    """
+
+    def __init__(self, alphabet: int) -> None:
+        self.counts = np.ones(max(2, alphabet), dtype=np.int64)
+
+    def model(self) -> constriction.stream.model.Categorical:
+        return constriction.stream.model.Categorical(self.counts.astype(float), perfect=False)
+
+    def add(self, block: np.ndarray) -> None:
+        self.counts += 10 * np.bincount(block, minlength=len(self.counts))
+
+
+def _blocks(count: int) -> list[tuple[int, int]]:
+    """Where blocks begin and end: short ones first, while little is known."""
+    ends, at = [], 0
+    for i in range(count):
+        at = min(count, at + BLOCKS[min(i, len(BLOCKS) - 1)])
+        ends.append(at)
+        if at == count:
+            break
+    return list(zip([0, *ends[:-1]], ends, strict=True)) if count else []
+
+
+def _checked(symbols: np.ndarray, alphabet: int) -> np.ndarray:
+    if len(symbols) and int(symbols.max()) >= alphabet:
+        raise ContainerError(f"a code of {int(symbols.max())} in an alphabet of {alphabet}")
+    return symbols
+
+
+CODERS: dict[str, Coder] = {
+    "raw": Coder(_raw, _read_raw),
+    "huffman": Coder(_huffman, _read_huffman),
+    "gaps": Coder(_gaps, _read_gaps),
+    "range": Coder(_range, _read_range),
+}
+
+
+def best(symbols: np.ndarray, alphabet: int, zero: int | None) -> tuple[str, Parts]:
+    """The coder that makes the fewest bytes, and what it makes."""
+    counts = np.bincount(symbols, minlength=alphabet)
+    sizes = {
+        "raw": (len(symbols) * width_of(alphabet) + 7) // 8,
+        "huffman": huffman.size(counts),
+    }
+    if zero is not None:
+        sizes["gaps"], gap_bits = _best_gaps(symbols, alphabet, zero)
+    ranged = _range(symbols, alphabet, zero)
+    sizes["range"] = sum(map(len, ranged.values()))
+    name = min(sizes, key=sizes.__getitem__)
+    if name == "range":
+        return name, ranged
+    if name == "gaps":
+        return name, _gaps_of_bits(symbols, alphabet, zero, gap_bits)
+    return name, CODERS[name].encode(symbols, alphabet, zero)

@@ -1,0 +1,111 @@
+"""A study as data: its arms, their records on disk, and their numbers as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from squeeze_utils.base import paths
+from squeeze_utils.experiments.recipe import Experiment
+from squeeze_utils.experiments.records import Record, read_records
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One experiment of a study, with the labels that tables group it by."""
+
+    experiment: Experiment
+    labels: tuple[tuple[str, Any], ...]
+    checkpoint: str | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, checkpoint: str | None = None, **labels: Any) -> Arm:
+        """An arm with its labels as keywords."""
+        return cls(experiment, tuple(labels.items()), checkpoint)
+
+    @property
+    def slug(self) -> str:
+        """The labels and the seed as the beginning of a file name."""
+        text = "-".join(str(value) for _, value in self.labels).lower()
+        safe = "".join(c if c.isalnum() or c in ".-" else "-" for c in text)
+        return f"{safe}-s{self.experiment.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named set of arms; `title` says in one line what they answer.
+
+    `pilot` names a study that comes first: it chooses settings of this one's arms, and an arm
+    joins once its part of the pilot is done. Two arms are never the same experiment, since two
+    rows with the same numbers are a mistake; `may_share` allows it where it is a result.
+    """
+
+    name: str
+    title: str
+    arms: Sequence[Arm]
+    pilot: str | None = None
+    may_share: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arms", tuple(self.arms))
+        keys = [arm.experiment.key for arm in self.arms]
+        if len(set(keys)) != len(keys) and not self.may_share:
+            raise ValueError(f"study {self.name} contains the same experiment twice")
+
+    def only(self, text: str) -> Study:
+        """The same study with those arms alone whose slug contains `text`."""
+        arms = [arm for arm in self.arms if text.lower() in arm.slug]
+        if not arms:
+            slugs = ", ".join(arm.slug for arm in self.arms)
+            raise ValueError(f"no arm of {self.name} has {text!r} in its name; there are: {slugs}")
+        return replace(self, arms=arms)
+
+    def where(self, **labels: Any) -> Study:
+        """The same study with those arms alone whose labels are these, or among these.
+
+        None at all may be left: arms whose settings a pilot still has to choose are not there yet.
+        """
+        accepted = {k: v if isinstance(v, tuple) else (v,) for k, v in labels.items()}
+        known = {name for arm in self.arms for name, _ in arm.labels}
+        if self.arms and (unknown := accepted.keys() - known):
+            raise ValueError(
+                f"arms of {self.name} have no label {', '.join(sorted(unknown))}; "
+                f"there are: {', '.join(sorted(known))}"
+            )
+        arms = [
+            arm
+            for arm in self.arms
+            if all(dict(arm.labels).get(name, ...) in values for name, values in accepted.items())
+        ]
+        return replace(self, arms=arms)
+
+    def records(self, folder: Path | None = None) -> dict[str, Record]:
+        """The records of this study's experiments that are on disk, by key."""
+        found = read_records((folder or paths.shipped("runs")) / self.name)
+        keys = {arm.experiment.key for arm in self.arms}
+        return {key: record for key, record in found.items() if key in keys}
+
+    def missing(self, folder: Path | None = None) -> list[Arm]:
+        """The arms without a record."""
+        done = self.records(folder)
+        return [arm for arm in self.arms if arm.experiment.key not in done]
+
+
+def results_table(study: Study, records: dict[str, Record]) -> pd.DataFrame:
+    """One row for each record: labels, seed, and the numbers after the last step."""
+    rows = []
+    for arm in study.arms:
+        record = records.get(arm.experiment.key)
+        if record is not None:
+            numbers = {
+                name: value
+                for name, value in record.steps[-1].items()
+                if isinstance(value, (int, float)) and not isinstance(value, bool)
+            }
+            total = {"seconds": record.seconds, "epochs": record.epochs}
+            rows.append({**dict(arm.labels), "seed": record.seed, **numbers, **total})
+    return pd.DataFrame(rows)

@@ -1,0 +1,151 @@
+"""Variants compared fairly: equal budgets, each at the learning rate that suits it.
+
+A pilot trains every variant at every rate for few epochs; the rate with the best validation
+accuracy is used for the runs that count, with several seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.recipe import DataSpec, Experiment, Train
+from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.models import SMALL, ModelSpec
+
+SEEDS = (0, 1, 2)
+MUON = {"optimizer": "muon", "weight_decay": 0.05}
+MUON_RATES = (0.01, 0.02, 0.04, 0.08)
+# Digits are few: smaller batches make more steps of an epoch.
+QUICK_TRAIN = {"epochs": 3, "batch_size": 80}
+QUICK_RATE = 0.04
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a chapter's table: what it changes in the network and in its training.
+
+    A value of `train` may be a function of the number of epochs.
+    `quick_lr` is used at quick scale, where there is no pilot.
+    """
+
+    labels: tuple[tuple[str, Any], ...]
+    model: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    rates: Sequence[float] = MUON_RATES
+    quick_lr: float = QUICK_RATE
+
+    @classmethod
+    def of(
+        cls,
+        model: Mapping[str, Any] | None = None,
+        train: Mapping[str, Any] | None = None,
+        rates: Sequence[float] = MUON_RATES,
+        quick_lr: float = QUICK_RATE,
+        **labels: Any,
+    ) -> Variant:
+        """A variant with its labels as keywords."""
+        return cls(tuple(labels.items()), model or {}, train or {}, rates, quick_lr)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A study of variants and the pilot that finds their learning rates.
+
+    `width` is the network's at reference scale; `epochs`, `pilot_epochs` and `train`, what all
+    variants' training has in common, are the reference's too. `quick` holds options of the
+    network at quick scale.
+    """
+
+    name: str
+    title: str
+    variants: Sequence[Variant]
+    width: float = 0.5
+    images: int | None = 20_000
+    epochs: int = 8
+    pilot_epochs: int = 2
+    seeds: Sequence[int] = SEEDS
+    train: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=lambda: {"width": 0.25})
+    quick_images: DataSpec = field(default_factory=lambda: DataSpec(size=16))
+    quick_seeds: Sequence[int] = (0,)
+
+    @property
+    def pilot_name(self) -> str:
+        """The name of the study of learning rates."""
+        return f"{self.name}_lr"
+
+    def pilot(self, scale: Scale) -> Study:
+        """Every variant at every rate, one seed."""
+        arms = [
+            Arm.of(self.experiment(scale, variant, lr, 0, pilot=True), **labels, lr=lr)
+            for variant in self.variants
+            for labels in (dict(variant.labels),)
+            for lr in variant.rates
+        ]
+        return Study(self.pilot_name, f"the learning rates of: {self.title}", arms)
+
+    def study(self, scale: Scale) -> Study:
+        """Every variant at its rate, with all seeds."""
+        arms = [
+            Arm.of(self.experiment(scale, variant, lr, seed), **dict(variant.labels), lr=lr)
+            for variant, lr in zip(self.variants, self.rates(scale), strict=True)
+            if lr is not None
+            for seed in scale.pick(self.quick_seeds, self.seeds)
+        ]
+        return Study(self.name, self.title, arms, self.pilot_name)
+
+    def rates(self, scale: Scale) -> list[float | None]:
+        """The rate of each variant; None where its part of the pilot has not finished."""
+        if scale.name == "quick":
+            return [variant.quick_lr for variant in self.variants]
+        records = self.pilot(scale).records()
+        return [best_rate(records, self._pilot_runs(variant)) for variant in self.variants]
+
+    def _pilot_runs(self, variant: Variant) -> list[Experiment]:
+        reference = Scale("reference")
+        return [self.experiment(reference, variant, lr, 0, pilot=True) for lr in variant.rates]
+
+    def experiment(
+        self, scale: Scale, variant: Variant, lr: float, seed: int, pilot: bool = False
+    ) -> Experiment:
+        """One run: the pilot's are shorter. Divergence is a result, not an error.
+
+        Options that hold the network's default are left out, so that the plain network of one
+        chapter is the very experiment of the other chapters too, and is trained once.
+        """
+        train: dict[str, Any] = {"lr": lr, "may_diverge": True, **MUON, **variant.train}
+        options = dict(variant.model)
+        if scale.name == "quick":
+            train = {"shift": 1, **train, **QUICK_TRAIN}
+            options = {"in_channels": 1, **self.quick, **options}
+        else:
+            epochs = self.pilot_epochs if pilot else self.epochs
+            train = {"epochs": epochs, "shift": 3, "flip": True, **self.train, **train}
+            options = {"width": self.width, **options}
+        images = scale.pick(self.quick_images, DataSpec("cifar10", train_limit=self.images))
+        train = {k: v(train["epochs"]) if callable(v) else v for k, v in train.items()}
+        changed = {k: v for k, v in options.items() if v != getattr(SMALL, k)}
+        model = ModelSpec.of("squeezenet_small", num_classes=10, **changed)
+        return Experiment(model, images, (Train(**train),), seed)
+
+
+def studies_of(*chapters: Chapter) -> dict[str, Callable[[Scale], Study]]:
+    """The study and the pilot of every chapter, by name."""
+    found: dict[str, Callable[[Scale], Study]] = {}
+    for chapter in chapters:
+        found[chapter.pilot_name] = chapter.pilot
+        found[chapter.name] = chapter.study
+    return found
+
+
+def best_rate(records: Mapping[str, Record], experiments: Sequence[Experiment]) -> float | None:
+    """The peak rate whose run ended best on validation images; None while a run is missing."""
+    found = [records.get(experiment.key) for experiment in experiments]
+    if not all(found):
+        return None
+    best = max(found, key=lambda record: record.final["validation_accuracy"])
+    return best.experiment["recipe"][-1]["lr"]

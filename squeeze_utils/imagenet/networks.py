@@ -1,0 +1,86 @@
+"""The two ImageNet networks of the series: the released file, and torchvision's SqueezeNet 1.1."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.request
+from pathlib import Path
+
+from torch import nn
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.files import write_atomically
+from squeeze_utils.compress.sqz import container
+from squeeze_utils.compress.sqz.bits import ContainerError
+from squeeze_utils.imagenet import released_file
+from squeeze_utils.models import build
+
+NAME = "compressed_SqueezeNet.net"
+URL = f"https://raw.githubusercontent.com/songhan/SqueezeNet-Deep-Compression/master/{NAME}"
+SHA256 = "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261"
+BYTES = 675_763
+TIMEOUT = 30.0  # seconds without a byte before a download is given up
+TORCHVISION = "squeezenet1_1"
+
+
+def released_path() -> Path:
+    """Where the released file lies, or is put by `fetch`: below data/models/.
+
+    With SQUEEZE_DATA set, the file of that folder is taken if there is one.
+    """
+    elsewhere = os.environ.get("SQUEEZE_DATA")
+    if elsewhere and (Path(elsewhere) / NAME).is_file():
+        return Path(elsewhere) / NAME
+    root = paths.repository()
+    return (root / "data" if root else paths.cache()) / "models" / NAME
+
+
+def fetch(path: Path | None = None, url: str = URL) -> Path:
+    """Download the released file (0.7 MB) unless it is there; its checksum is compared."""
+    path = path or released_path()
+    if path.is_file():
+        return path
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            data = answer.read(BYTES + 1)
+    except OSError as error:
+        raise ValueError(
+            f"{NAME} could not be fetched from {url} ({error}); without a network, place the "
+            f"file as {path}"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise ValueError(f"{url} gave another file than the one of 2016: its checksum is wrong")
+    write_atomically(path, data)
+    return path
+
+
+def trained(source: Path | str) -> nn.Module:
+    """The network in a released file or a `.sqz`, or torchvision's if called squeezenet1_1."""
+    if str(source) == TORCHVISION:
+        return _torchvision()
+    path = Path(source)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; accepted: a file, or {TORCHVISION}")
+    data = path.read_bytes()
+    try:
+        if data.startswith(container.MAGIC):
+            return container.decode_sqz(data)
+        return released_file.to_model(released_file.read_released(data))
+    except ContainerError as error:
+        raise ContainerError(f"{path}: {error}") from error
+
+
+def _torchvision() -> nn.Module:
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    try:
+        state = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
+    except OSError as error:
+        raise ValueError(
+            f"the weights of {TORCHVISION} (5 MB) could not be fetched ({error}); without a "
+            "network, place torchvision's file in TORCH_HOME/hub/checkpoints"
+        ) from error
+    model = build(TORCHVISION)
+    model.load_state_dict(state)
+    return model.eval()

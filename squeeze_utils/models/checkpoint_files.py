@@ -1,0 +1,59 @@
+"""A trained model as a float16 safetensors file, read back without unpickling anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.files import write_atomically
+from squeeze_utils.models import ModelSpec, frozen
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.torch
+    except ImportError as error:
+        raise ImportError("checkpoints need safetensors: pip install safetensors") from error
+    return safetensors
+
+
+def save_model(model: nn.Module, path: Path, **metadata: str) -> int:
+    """Write `model` (one that `build` made) with its weights as float16; return the bytes."""
+    spec = {"name": model.spec.name, "options": dict(model.spec.options)}
+    tensors = {
+        name: (t.half() if t.is_floating_point() else t).contiguous().cpu()
+        for name, t in model.state_dict().items()
+    }
+    broken = [n for n, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise ValueError(f"{', '.join(broken)} has values that float16 cannot hold")
+    content = _safetensors().torch.save(tensors, {"spec": json.dumps(spec), **metadata})
+    write_atomically(path, content)
+    return len(content)
+
+
+def load_model(name: str, folder: Path | None = None) -> tuple[nn.Module, dict[str, str]]:
+    """The committed model `name` in evaluation mode, as float32, and the file's metadata."""
+    folder = folder or paths.shipped("checkpoints")
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.safetensors"))
+        raise FileNotFoundError(f"no checkpoint {name!r}; there are: {', '.join(known) or 'none'}")
+    library = _safetensors()
+    try:
+        with library.safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        spec = json.loads(metadata["spec"])
+        model = ModelSpec.of(
+            spec["name"], **{k: frozen(v) for k, v in spec["options"].items()}
+        ).build()
+        model.load_state_dict(tensors)
+    except (library.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path.name} is not a checkpoint of this series: {error}") from error
+    return model.eval(), metadata

@@ -1,0 +1,1 @@
+"""The one training loop: states and steps, optimizers, evaluation, resuming."""

@@ -1,0 +1,115 @@
+"""Long trainings keep themselves on disk, so that a machine that goes away costs one epoch."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from squeeze_utils.base.files import set_aside, write_atomically
+
+SECONDS = 60.0
+
+
+@dataclass
+class TrainingState:
+    """All that the next epoch of a training hangs on. `name` tells one training from another."""
+
+    name: str
+    model: nn.Module
+    optimizer: Optimizer
+    generator: torch.Generator
+    masks: dict[str, Tensor]
+
+    def content(self) -> dict[str, Any]:
+        """It as tensors and plain values, with the random state of the process."""
+        return {
+            "name": self.name,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "masks": self.masks,
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state() if self._device.type == "cuda" else None,
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Bring everything to what `content` says; on an error everything is as before."""
+        if content["name"] != self.name:
+            raise ValueError("it is of another training")
+        masks = {name: mask.to(self._device) for name, mask in content["masks"].items()}
+        before = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
+        drawn = self.generator.get_state()
+        try:
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.generator.set_state(content["generator"])
+            torch.set_rng_state(content["random"])
+            if content["cuda"] is not None:
+                torch.cuda.set_rng_state(content["cuda"])
+        except Exception:
+            self.model.load_state_dict(before[0])
+            self.optimizer.load_state_dict(before[1])
+            self.generator.set_state(drawn)
+            raise
+        self.masks.update(masks)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+class HalfwayFile:
+    """A file that holds a training between two epochs, renewed at most every `seconds`.
+
+    `spent` are the seconds that went into what the file holds, in processes before this one.
+    """
+
+    def __init__(self, path: Path, seconds: float = SECONDS) -> None:
+        self.path, self.seconds = Path(path), seconds
+        self.spent = 0.0
+        self._started = self._kept = time.monotonic()
+
+    def keep(self, going: TrainingState, history: list[dict[str, Any]]) -> None:
+        """Write where the training stands, unless that was done just now."""
+        now = time.monotonic()
+        if now - self._kept < self.seconds:
+            return
+        spent = self.spent + now - self._started
+        content = {**going.content(), "history": json.dumps(history), "spent": spent}
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_atomically(self.path, buffer.getvalue())
+        self._kept = now
+
+    def resume(self, going: TrainingState) -> list[dict[str, Any]]:
+        """Go to where an earlier process was; its epochs, or none where it left nothing usable.
+
+        A file that cannot be used is set aside.
+        """
+        if not self.path.is_file():
+            return []
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            history, spent = json.loads(content["history"]), float(content["spent"])
+            going.restore(content)
+        except Exception as error:
+            moved = set_aside(self.path)
+            message = f"a training kept halfway cannot be used, moved to {moved.name}: {error}"
+            warnings.warn(message, stacklevel=3)
+            return []
+        self.spent = spent
+        return history
+
+    def remove(self) -> None:
+        """The training is over."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,188 @@
+"""What every step of a recipe shares: the state it changes, and its form as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from squeeze_utils.data import ImageSet
+from squeeze_utils.training.resuming import HalfwayFile
+
+AfterStep = Callable[[nn.Module, int, int], None]
+
+
+@dataclass
+class State:
+    """A network in the middle of its recipe.
+
+    `masks` and `codebooks` are keyed by parameter name; a step that sets them binds all later
+    steps. `saved` holds the weights that a step put aside. `generator` is fresh for every step,
+    derived from the experiment's seed. `halfway` is where a step that takes long keeps itself;
+    `initial` builds the network as it was before the first step.
+    """
+
+    model: nn.Module
+    data: ImageSet
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    generator: torch.Generator = field(default_factory=torch.Generator)
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    codebooks: dict[str, Tensor] = field(default_factory=dict)
+    saved: dict[str, Tensor] = field(default_factory=dict)
+    halfway: HalfwayFile | None = None
+    initial: Callable[[], nn.Module] | None = None
+    progress: bool = False
+
+    def to(self, device: torch.device, data: ImageSet) -> None:
+        """Move the network and what binds it to `device`, where `data` are the same images."""
+        self.model.to(device)
+        for tensors in (self.masks, self.codebooks, self.saved):
+            tensors.update({name: tensor.to(device) for name, tensor in tensors.items()})
+        self.data, self.device = data, device
+
+
+def masks_from_zeros(state: State) -> None:
+    """Make what is zero in weights of two or more dimensions the masks of the state."""
+    masks = {n: p.detach() != 0 for n, p in state.model.named_parameters() if p.ndim >= 2}
+    state.masks = {n: mask for n, mask in masks.items() if not mask.all()}
+
+
+def check_masks(state: State) -> None:
+    """Raise if a weight that a mask holds at zero is not zero."""
+    for name, mask in state.masks.items():
+        layer, _, part = name.rpartition(".")
+        weight = getattr(state.model.get_submodule(layer), part).detach()
+        revived = int(torch.count_nonzero(weight[~mask.bool()]))
+        if revived:
+            raise RuntimeError(f"{revived} pruned weights of {name} came back during training")
+
+
+class _Shared(nn.Module):
+    """A weight made of few values: `codes` says which of them stands where; zero stays zero."""
+
+    def __init__(self, codes: Tensor, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("codes", codes)
+        self.register_buffer("is_free", self.right_inverse(weight) != 0)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return (values * self.is_free)[self.codes]
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """The values, taken from a weight that is made of them."""
+        values = weight.new_zeros(int(self.codes.max()) + 1)
+        return values.scatter_(0, self.codes.flatten(), weight.detach().flatten())
+
+
+@contextmanager
+def shared_weights(state: State) -> Iterator[None]:
+    """Within, weights that the codebooks tie together are one parameter: gradients add up."""
+    tied = []
+    try:
+        for name, codes in state.codebooks.items():
+            layer, _, part = name.rpartition(".")
+            module = state.model.get_submodule(layer)
+            values = _Shared(codes, getattr(module, part))
+            parametrize.register_parametrization(module, part, values, unsafe=True)
+            tied.append((module, part))
+        yield
+    finally:
+        for module, part in tied:
+            parametrize.remove_parametrizations(module, part)
+
+
+def reapply_masks(state: State) -> AfterStep:
+    """Re-applies the state's masks: momentum and decay would revive pruned weights."""
+
+    @torch.no_grad()
+    def apply(model: nn.Module, step: int, steps: int) -> None:
+        for name, mask in state.masks.items():
+            if name not in state.codebooks:  # those hold their zeros themselves
+                _trained(model, name).mul_(mask)
+
+    return apply
+
+
+def _trained(model: nn.Module, name: str) -> Tensor:
+    """The parameter that training changes: where a weight is rounded, the one behind it."""
+    layer, _, part = name.rpartition(".")
+    module = model.get_submodule(layer)
+    if parametrize.is_parametrized(module, part):
+        return module.parametrizations[part].original
+    return getattr(module, part)
+
+
+class Step:
+    """One thing that is done to a network. Subclasses are frozen dataclasses of plain values."""
+
+    kinds: ClassVar[dict[str, type[Step]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if cls.__name__ in Step.kinds and Step.kinds[cls.__name__].__module__ != cls.__module__:
+            raise TypeError(f"two steps are called {cls.__name__}")
+        Step.kinds[cls.__name__] = cls
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Change `state` in place; return what was measured on the way, as plain values."""
+        raise NotImplementedError
+
+    def as_dict(self, defaults: bool = True) -> dict[str, Any]:
+        """The step as plain values, with or without the fields that hold their default."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        if not defaults:
+            values = {name: v for name, v in values.items() if v != _default(self, name)}
+        return {"step": type(self).__name__, **{n: _plain(v, defaults) for n, v in values.items()}}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Step:
+        """The step that `as_dict` described; unknown kinds and fields are refused."""
+        arguments = dict(values)
+        kind = arguments.pop("step", None)
+        if kind not in Step.kinds:
+            raise ValueError(f"unknown step {kind!r}; accepted: {', '.join(sorted(Step.kinds))}")
+        cls = Step.kinds[kind]
+        unknown = set(arguments) - {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        if unknown:
+            raise ValueError(f"step {kind} has no field {', '.join(sorted(unknown))}")
+        return cls(**{name: _revived(value) for name, value in arguments.items()})
+
+
+class Within(Step):
+    """Something done during training, after every optimizer step, as a part of `Train`."""
+
+    def callback(self, state: State) -> AfterStep:
+        """What is called with (model, steps done, steps in all)."""
+        raise NotImplementedError
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Refused: it happens inside training, not beside it."""
+        name = type(self).__name__
+        raise TypeError(
+            f"{name} is no step of its own: use it as Train(..., during=({name}(...),))"
+        )
+
+
+def _plain(value: Any, defaults: bool) -> Any:
+    """Tuples as the lists that JSON knows, steps inside steps as their fields."""
+    if isinstance(value, Step):
+        return value.as_dict(defaults)
+    return [_plain(item, defaults) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _revived(value: Any) -> Any:
+    """The inverse of `_plain`."""
+    if isinstance(value, dict):
+        return Step.from_dict(value)
+    return tuple(_revived(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _default(step: Step, name: str) -> Any:
+    found = next(f for f in fields(step) if f.name == name)  # type: ignore[arg-type]
+    if found.default_factory is not MISSING:
+        return found.default_factory()
+    return found.default

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from squeeze_utils.base.files import set_aside, write_atomically
+
+
+def test_it_writes_and_makes_the_folder(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.json"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_failure_leaves_the_old_file_and_no_other(failing, tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_atomically(path, b"old")
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, failing, fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_unfinished_file_is_called_tmp(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(os, "fsync", lambda _: names.extend(p.name for p in tmp_path.iterdir()))
+    write_atomically(tmp_path / "a.json", b"one")
+    assert len(names) == 1
+    assert names[0].startswith(".a.json.") and names[0].endswith(".tmp")
+
+
+def test_set_aside_keeps_every_damaged_file(tmp_path):
+    moved = []
+    for content in ("one", "two", "three"):
+        path = tmp_path / "a.json"
+        path.write_text(content)
+        moved.append(set_aside(path))
+        assert not path.exists()
+    assert [p.name for p in moved] == ["a.json.corrupt", "a.json.corrupt2", "a.json.corrupt3"]
+    assert [p.read_text() for p in moved] == ["one", "two", "three"]

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from squeeze_utils.base import measurements
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("squeeze_utils.base.paths.shipped", lambda name: tmp_path / name)
+
+
+def test_a_table_comes_back_with_the_facts_of_its_making():
+    assert measurements.read_measurement("sizes/small") is None
+    path = measurements.keep_measurement("sizes/small", [{"form": "dense", "bytes": 12}], threads=2)
+    assert path.parts[-3:] == ("measurements", "sizes", "small.json")
+    found = measurements.read_measurement("sizes/small")
+    assert found.rows == [{"form": "dense", "bytes": 12}]
+    assert found.frame.loc[0, "bytes"] == 12
+    assert found.about["threads"] == 2 and "torch" in found.about["versions"]
+    assert found.source == f"{found.about['device']} · {found.about['date']}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"rows": [1], "about": {}}', '{"rows": []}', '{"about": {}, "rows": []}']
+)
+def test_a_damaged_table_is_named(text):
+    path = measurements.keep_measurement("broken", [])
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"damaged table broken\.json: .*measure anew"):
+        measurements.read_measurement("broken")
+
+
+def test_every_committed_table_is_whole(monkeypatch):
+    monkeypatch.undo()
+    root = measurements.measurement_path("x").parent
+    names = [str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.json")]
+    assert names
+    assert all(measurements.read_measurement(name).rows for name in names)

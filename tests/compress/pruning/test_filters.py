@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import tiny_set
+from torch import nn
+
+from squeeze_utils.anatomy.tables import summary
+from squeeze_utils.compress.pruning import filters
+from squeeze_utils.compress.pruning.scores import NothingToPrune
+from squeeze_utils.compress.pruning.shrink import Shrink
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.experiments.recipe import DataSpec, Experiment, PrefixCache, run_experiment
+from squeeze_utils.models import ModelSpec, build
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import State, check_masks
+
+DATA = tiny_set(size=16)
+FORMS = [
+    {},
+    {"bypass": "simple"},
+    {"bypass": "complex"},
+    {"norm": "none"},
+    {"norm": "none", "bypass": "complex"},
+    {"expand": "depthwise"},
+    {"pooling": "stride"},
+    {"pooling": "mixed"},
+    {"activation": "gelu"},
+]
+
+
+def state_of(**options) -> State:
+    torch.manual_seed(0)
+    spec = ModelSpec.of("squeezenet_small", width=0.25, in_channels=1, num_classes=3, **options)
+    state = State(spec.build(), DATA, generator=torch.Generator().manual_seed(0))
+    for module in state.model.modules():  # statistics and scales as after some training
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+            nn.init.normal_(module.running_mean, std=0.3)
+    return state
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+@pytest.mark.parametrize("options", FORMS, ids=str)
+def test_the_shrunk_network_computes_what_the_masked_one_does(options, scope):
+    state = state_of(**options)
+    Prune(0.5, granularity="filter", scope=scope).apply(state)
+    masked, x = state.model.eval(), torch.randn(4, 1, 16, 16)
+    with torch.no_grad():
+        expected = masked(x)
+        Shrink().apply(state)
+        assert torch.allclose(state.model(x), expected, atol=1e-5)
+    assert expected.abs().max() > 0
+    before, after = summary(masked, (1, 16, 16)), summary(state.model, (1, 16, 16))
+    assert after["parameters"] < 0.5 * before["parameters"]
+    assert after["multiply_adds"] < 0.6 * before["multiply_adds"]
+    assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
+
+
+def test_channels_that_a_bypass_adds_go_together():
+    plain, simple = (filters.channels(state_of(bypass=b).model) for b in ("none", "simple"))
+    assert sum(map(len, plain.values())) > sum(map(len, simple.values()))
+    ((_, *others),) = [
+        c for c in simple["features.4.expand1x1"] if c[0] == ("features.4.expand1x1", 0)
+    ]
+    assert ("features.5.expand1x1", 0) in others and ("features.5.expand_norm", 0) in others
+
+
+def test_every_channel_is_listed_once_and_the_classes_are_not():
+    model = state_of().model
+    places = [p for found in filters.channels(model).values() for channel in found for p in channel]
+    assert len(set(places)) == len(places)
+    assert not any(name.startswith("classifier") for name, _ in places)
+
+
+def test_half_of_the_channels_of_every_layer_go():
+    state = state_of()
+    Prune(0.5, granularity="filter").apply(state)
+    off = filters.silent(state.model, state.masks)
+    for name, channels in filters.channels(state.model).items():
+        assert len(off[name]) == len(channels) // 2
+
+
+def test_one_channel_of_every_layer_stays_however_unimportant():
+    state = state_of()
+    with torch.no_grad():
+        state.model.fires()[4].squeeze.weight.mul_(1e-6)
+    Prune(0.9, granularity="filter", scope="global").apply(state)
+    Shrink().apply(state)
+    assert min(min(fire.shape) for fire in state.model.fires().values()) >= 1
+
+
+def test_a_masked_network_can_be_trained_then_shrunk_then_trained_and_cached(tmp_path):
+    spec = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1)
+    plan = Train(1, batch_size=32, lr=0.01, precision="float32")
+    recipe = (plan, Prune(0.5, granularity="filter"), plan, Shrink(), plan)
+    experiment = Experiment(spec, DataSpec("digits", 16, 64), recipe)
+    cache = PrefixCache(tmp_path)
+    first, steps = run_experiment(experiment, cache=cache)
+    check_masks(first)
+    assert steps[3]["parameters"] < steps[2]["parameters"]
+    assert steps[3]["validation_loss"] == pytest.approx(steps[2]["validation_loss"], abs=1e-4)
+    again, _ = run_experiment(experiment, cache=cache)
+    assert again.model.spec == first.model.spec != spec
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True)
+    )
+
+
+def test_what_cannot_be_done_is_refused():
+    with pytest.raises(ValueError, match="no whole channel is pruned"):
+        Shrink().apply(state_of())
+    with pytest.raises(ValueError, match=r"that squeeze_utils.models.build has made"):
+        filters.channels(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 2, 1)))
+    with pytest.raises(NothingToPrune, match="no layer before the one that classifies"):
+        list(filters._inner_layers(nn.Sequential(nn.Linear(2, 2))))
+    lenet = State(build("lenet_300_100", image_size=16, num_classes=3), DATA)
+    Prune(0.5, granularity="filter").apply(lenet)
+    with pytest.raises(ValueError, match="only a SqueezeNet with one first layer can be shrunk"):
+        Shrink().apply(lenet)
+
+
+@pytest.mark.parametrize(
+    ("fires", "words"),
+    [(((1, 1, 1),), "fires takes 8 triples"), (((0, 1, 1),) * 8, "whole number of at least 1")],
+)
+def test_a_config_with_impossible_fires_is_refused(fires, words):
+    with pytest.raises(ValueError, match=words):
+        build("squeezenet_small", fires=fires)

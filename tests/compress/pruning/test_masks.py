@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from squeeze_utils.compress.pruning import masks
+from squeeze_utils.compress.pruning.scores import NothingToPrune, prunable
+from squeeze_utils.models import build
+
+
+def scores_of(*shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {f"layer{i}": torch.rand(shape, generator=generator) for i, shape in enumerate(shapes)}
+
+
+@given(total=st.integers(1, 5000), sparsity=st.floats(0, 0.999))
+def test_the_sparsity_is_reached_to_one_weight(total, sparsity):
+    values = torch.arange(float(total))
+    mask = masks.keep_largest(values, masks.kept_count(total, sparsity))
+    assert int(mask.sum()) == max(1, total - round(total * sparsity))
+    assert mask[-1] and mask.tolist() == sorted(mask.tolist())  # the largest stay
+
+
+def test_ties_do_not_change_the_count():
+    assert int(masks.keep_largest(torch.ones(10, 10), 37).sum()) == 37
+
+
+def test_every_layer_loses_its_share_or_all_together_lose_theirs():
+    scores = scores_of((8, 3, 3, 3), (10, 40))
+    scores["layer1"] *= 1e-3  # as a whole less important
+    layer = masks.build(scores, 0.5)
+    assert [int(m.sum()) for m in layer.values()] == [108, 200]
+    everything = masks.build(scores, 0.5, "global")
+    assert [int(m.sum()) for m in everything.values()] == [216, 92]
+    given = masks.build(scores, 0.5, per_layer={"layer0": 0.75})
+    assert [int(m.sum()) for m in given.values()] == [54, 200]
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3, 3), (4, 6, 1, 1), (5, 3, 3, 3)])
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (4, 8)])
+def test_n_of_m_holds_in_every_group(shape, n, m):
+    score = scores_of(shape)["layer0"]
+    mask = masks.build({"x": score}, 0.5, granularity=f"{n}:{m}")["x"]
+    assert mask.shape == score.shape
+    rows = (mask.movedim(1, -1) if mask.ndim == 4 else mask).reshape(shape[0], -1)
+    for row in rows:
+        for group in row.split(m):
+            assert int(group.sum()) == min(n, len(group))
+
+
+def test_n_of_m_keeps_the_largest_along_the_inputs():
+    score = torch.tensor([[1.0, 4.0, 3.0, 2.0]])[:, :, None, None]
+    kept = masks.keep_n_of_m(score, 2, 4).flatten().tolist()
+    assert kept == [False, True, True, False]
+
+
+@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 1.3, float("nan"), "half", True])
+def test_a_sparsity_outside_0_to_1_is_refused(sparsity):
+    with pytest.raises(ValueError, match=r"sparsity must lie in \[0, 1\)"):
+        masks.check_sparsity(sparsity)
+
+
+@pytest.mark.parametrize("text", ["4:2", "2:2", "0:4", "2-4", "two"])
+def test_an_impossible_n_of_m_is_refused(text):
+    with pytest.raises(ValueError, match="0 < N < M"):
+        masks.n_of_m(text)
+
+
+def test_unknown_scopes_and_layers_are_refused():
+    scores = scores_of((4, 4))
+    with pytest.raises(ValueError, match="unknown scope 'model'; accepted: layer, global"):
+        masks.build(scores, 0.5, "model")
+    with pytest.raises(ValueError, match="no layer is called conv9; there are: layer0"):
+        masks.build(scores, 0.5, per_layer={"conv9": 0.5})
+    with pytest.raises(ValueError, match="no sparsity is given for layer0"):
+        masks.by_layer(scores, {})
+
+
+def test_a_mask_of_a_wrong_shape_is_refused():
+    parameters = dict(nn.Linear(3, 2).named_parameters())
+    masks.check_masks_fit({"weight": torch.ones(2, 3)}, parameters)
+    with pytest.raises(ValueError, match=r"the mask of weight has shape \(3, 2\), the parameter"):
+        masks.check_masks_fit({"weight": torch.ones(3, 2)}, parameters)
+    with pytest.raises(ValueError, match="no parameter is called 'gone'; there are: weight, bias"):
+        masks.check_masks_fit({"gone": torch.ones(3)}, parameters)
+
+
+def test_what_can_be_pruned_are_weights_of_convolutions_and_dense_layers():
+    names = list(prunable(build("lenet5")))
+    assert len(names) == 4 and all(name.endswith(".weight") for name in names)
+    model = build("squeezenet_small", width=0.25, bypass="complex")
+    assert len(prunable(model)) == 1 + 8 * 3 + 4 + 1
+    assert "features.0.weight" not in prunable(model, ("features.0",))
+
+
+def test_a_model_without_prunable_layers_is_refused():
+    with pytest.raises(NothingToPrune, match="no Conv2d and no Linear layer, only ReLU, Sequen"):
+        prunable(nn.Sequential(nn.ReLU()))
+    with pytest.raises(NothingToPrune, match="every layer is excluded"):
+        prunable(nn.Sequential(nn.Linear(2, 2)), ("0",))
+    with pytest.raises(ValueError, match="no layer is called 'conv1'"):
+        prunable(nn.Sequential(nn.Linear(2, 2)), ("conv1",))

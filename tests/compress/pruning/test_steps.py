@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import tiny_set
+from torch import nn
+from torch.nn import functional as F
+
+from squeeze_utils.compress.pruning.scores import CRITERIA, NothingToPrune, prunable, scores
+from squeeze_utils.compress.pruning.steps import Densify, Prune, Recalibrate, Remember, Rewind, hold
+from squeeze_utils.data import normalise
+from squeeze_utils.experiments.recipe import DataSpec, Experiment, PrefixCache, run_experiment
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training import optimizers
+from squeeze_utils.training.loop import Train, fit
+from squeeze_utils.training.step import State, check_masks
+
+DATA = tiny_set(size=16)
+SPEC = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1, num_classes=3)
+PLAN = Train(1, batch_size=16, lr=0.01, precision="float32")
+
+
+@pytest.fixture
+def state() -> State:
+    torch.manual_seed(0)
+    return State(SPEC.build(), DATA, generator=torch.Generator().manual_seed(1))
+
+
+def zeros(state: State) -> dict[str, int]:
+    return {n: int((p == 0).sum()) for n, p in prunable(state.model).items()}
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_reaches_the_sparsity_exactly(state, criterion):
+    found = Prune(0.7, criterion).apply(state)
+    for name, weight in prunable(state.model).items():
+        assert int((weight == 0).sum()) == min(round(0.7 * weight.numel()), weight.numel() - 1)
+        assert found["density"][name] == pytest.approx(100 * (1 - 0.7), abs=100 / weight.numel())
+    assert found["sparsity"] == pytest.approx(0.7, abs=0.01)
+    check_masks(state)
+
+
+def test_criteria_choose_different_weights_and_leave_the_model_alone(state):
+    state.data = tiny_set(size=16, counts=(400, 24, 24))  # more than one batch
+    names = list(prunable(state.model))
+    before = {n: v.clone() for n, v in state.model.state_dict().items()}
+    first = {c: scores(c, state, names)[names[3]].flatten().argsort() for c in CRITERIA}
+    after = state.model.state_dict()
+    assert all(torch.equal(before[n], after[n]) for n in before)
+    orders = [tuple(order.tolist()) for order in first.values()]
+    assert len(set(orders)) == len(orders)
+
+
+def test_gradient_times_weight_is_what_the_loss_changes_when_a_weight_shrinks(state):
+    name = "features.0.weight"
+    found = scores("snip", state, [name])[name]
+    weight = dict(state.model.named_parameters())[name]
+    at = tuple(int(i) for i in (found == found.max()).nonzero()[0])
+    data = state.data
+    x = normalise(data.train.images, data.mean, data.std)
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(F.cross_entropy(state.model.eval()(x), data.train.labels))
+
+    share, whole = 0.01, loss()
+    with torch.no_grad():
+        weight[at] *= 1 - share
+    assert abs(loss() - whole) / share == pytest.approx(float(found[at]), rel=0.1)
+
+
+def test_pruning_again_keeps_what_is_pruned(state):
+    Prune(0.5, "random").apply(state)
+    first = {name: mask.clone() for name, mask in state.masks.items()}
+    Prune(0.8).apply(state)
+    for name, mask in state.masks.items():
+        assert not (mask & ~first[name]).any()
+        assert int((~mask).sum()) == min(round(0.8 * mask.numel()), mask.numel() - 1)
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_masks_survive_twenty_steps_of_every_optimizer(state, name):
+    Prune(0.6).apply(state)
+    expected = zeros(state)
+    plan = Train(7, lr=0.003, optimizer=name, weight_decay=0.01, batch_size=16, precision="float32")
+    Train.apply(plan, state)
+    found = zeros(state)
+    assert 7 * (len(DATA.train) // 16) >= 20
+    assert all(found[layer] >= expected[layer] for layer in expected)
+    assert sum(found.values()) <= sum(expected.values()) + 5
+    check_masks(state)
+
+
+def test_without_masks_pruned_weights_come_back_which_is_noticed(state):
+    Prune(0.6).apply(state)
+    fit(state.model, DATA, PLAN)
+    with pytest.raises(RuntimeError, match=r"pruned weights of features\.0\.weight came back"):
+        check_masks(state)
+
+
+def test_layers_can_be_left_out_and_given_their_own_share(state):
+    own = (("features.4.squeeze.weight", 0.25),)
+    Prune(0.75, per_layer=own, exclude=("features.0",)).apply(state)
+    found = zeros(state)
+    assert found["features.0.weight"] == 0
+    weight = prunable(state.model)["features.4.squeeze.weight"]
+    assert found["features.4.squeeze.weight"] == round(0.25 * weight.numel())
+
+
+def test_revived_weights_start_at_exactly_zero(state):
+    Prune(0.5).apply(state)
+    gone = {name: ~mask for name, mask in state.masks.items()}
+    found = Densify().apply(state)
+    assert found["revived"] == sum(int(mask.sum()) for mask in gone.values()) and not state.masks
+    for name, weight in prunable(state.model).items():
+        assert (weight[gone[name]] == 0).all()
+    Train.apply(PLAN, state)
+    weight = prunable(state.model)["features.0.weight"]
+    assert (weight[gone["features.0.weight"]] != 0).any()
+
+
+def test_rewinding_brings_back_the_first_weights_under_the_mask(state):
+    start = {n: v.clone() for n, v in state.model.state_dict().items()}
+    Remember().apply(state)
+    Train.apply(PLAN, state)
+    Prune(0.5).apply(state)
+    Rewind().apply(state)
+    for name, weight in prunable(state.model).items():
+        assert torch.equal(weight, start[name] * state.masks[name])
+    assert torch.equal(state.model.state_dict()["features.1.running_mean"], torch.zeros(8))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_without_remembering_rewinding_goes_back_to_the_seeds_initial_weights(tmp_path, cached):
+    spec, data = ModelSpec.of("lenet_300_100", image_size=8), DataSpec("digits", 8, 64)
+    train, cache = Train(1, batch_size=64, lr=0.01), PrefixCache(tmp_path)
+    pruned = Experiment(spec, data, (train, Prune(0.5)), seed=3)
+    rewound = Experiment(spec, data, (*pruned.recipe, Rewind()), seed=3)
+    remembering = Experiment(spec, data, (Remember(), *rewound.recipe), seed=3)
+    if cached:
+        run_experiment(pruned, cache=cache)
+    state, _ = run_experiment(rewound, cache=cache)
+    start = {n.removeprefix("weights:"): v for n, v in run_experiment(remembering)[0].saved.items()}
+    for name, weight in state.model.state_dict().items():
+        assert torch.equal(weight, start[name] * state.masks.get(name, 1))
+    assert state.masks and any((v != 0).any() for v in start.values())
+
+
+@pytest.mark.parametrize("control", ["fresh", "shuffle"])
+def test_the_lottery_tickets_controls_keep_the_sparsity_and_change_the_rest(state, control):
+    Remember().apply(state)
+    Prune(0.5).apply(state)
+    ticket = {
+        n: (w.detach().clone(), state.masks[n].clone()) for n, w in prunable(state.model).items()
+    }
+    Rewind(**{control: True}).apply(state)
+    same = 0
+    for name, weight in prunable(state.model).items():
+        before, mask = ticket[name]
+        assert int(state.masks[name].sum()) == int(mask.sum())
+        same += int(torch.equal(weight, before))
+        assert torch.equal(state.masks[name], mask) == (control == "fresh") or mask.numel() < 10
+    assert same == 0
+
+
+def test_recalibration_measures_the_statistics_and_nothing_else(state):
+    weights = [p.detach().clone() for p in state.model.parameters()]
+    norm = next(m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d))
+    found = Recalibrate(images=40).apply(state)
+    assert found == {"images": 40} and norm.momentum == 0.1 and state.model.training
+    assert not torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean))
+    assert all(torch.equal(a, b) for a, b in zip(weights, state.model.parameters(), strict=True))
+
+
+def test_recalibration_finds_a_constant_channel_that_its_running_mean_lags_behind(state):
+    convolution = next(m for m in state.model.modules() if isinstance(m, nn.Conv2d))
+    norm = next(m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d))
+    with torch.no_grad():
+        convolution.weight[0] = 0
+        norm.bias[0] = 0.5
+        norm.running_mean[0], norm.running_var[0] = 0.01, 0
+
+    def evaluated() -> torch.Tensor:
+        return norm.eval()(convolution(torch.zeros(1, *DATA.train.images.shape[1:])))[:, 0]
+
+    assert (evaluated() < -2).all()  # 0.5 - 0.01 / sqrt(1e-5)
+    Recalibrate(images=40).apply(state)
+    torch.testing.assert_close(evaluated(), torch.full_like(evaluated(), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sparsity": 1.3}, r"sparsity must lie in \[0, 1\), got 1.3"),
+        ({"criterion": "size"}, "unknown criterion 'size'; accepted: magnitude, random"),
+        ({"scope": "block"}, "unknown scope 'block'; accepted: layer, global, sensitivity"),
+        ({"granularity": "4:2"}, "0 < N < M"),
+        ({"per_layer": (("features.0.weight", 2.0),)}, r"sparsity must lie in \[0, 1\), got 2.0"),
+    ],
+)
+def test_bad_settings_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Prune(**options)
+
+
+def test_steps_without_what_they_need_are_refused(state):
+    with pytest.raises(ValueError, match="nothing is pruned"):
+        Densify().apply(state)
+    with pytest.raises(ValueError, match=r"put Remember\(\) earlier"):
+        Rewind().apply(state)
+    with pytest.raises(ValueError, match="no batch normalisation"):
+        Recalibrate().apply(State(ModelSpec.of("lenet5").build(), DATA))
+    with pytest.raises(NothingToPrune, match="the model has no Conv2d"):
+        Prune(0.5).apply(State(nn.Sequential(nn.ReLU()), DATA))
+    with pytest.raises(ValueError, match="has shape"):
+        hold(state, {"features.0.weight": torch.ones(2, 2, dtype=torch.bool)})
+
+
+def test_a_pruned_network_and_what_it_put_aside_survive_the_cache(tmp_path):
+    recipe = (Remember(), Train(1, batch_size=64, lr=0.01), Prune(0.5), Densify())
+    experiment = Experiment(
+        ModelSpec.of("lenet_300_100", image_size=8), DataSpec("digits", 8, 64), recipe
+    )
+    cache = PrefixCache(tmp_path)
+    first, _ = run_experiment(experiment, cache=cache)
+    again, steps = run_experiment(experiment, cache=cache)
+    assert len(steps) == 4 and first.saved.keys() == again.saved.keys()
+    assert all(torch.equal(first.saved[name], again.saved[name]) for name in first.saved)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from squeeze_utils.imagenet import judging, networks, pictures, wordnet
+from squeeze_utils.imagenet.judging import Verdict, judge
+from squeeze_utils.models import build
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    rows, columns = np.mgrid[0:300, 0:400]
+    return Image.fromarray(
+        np.stack((rows % 256, columns % 256, (rows + columns) // 3), 2).astype("u1")
+    )
+
+
+@pytest.fixture(scope="module")
+def ours() -> torch.nn.Module:
+    return build("squeezenet1_1", width=0.125, num_classes=1000).eval()
+
+
+def test_ids_are_in_order_and_names_and_ids_mean_the_same_classes():
+    assert len(wordnet.IDS) == 1000 and list(wordnet.IDS) == sorted(set(wordnet.IDS))
+    for name, index in (("n01440764", 0), ("tench", 0), ("Great_White shark", 2)):
+        assert wordnet.class_of(name) == index
+    assert wordnet.class_of("n15075141") == wordnet.class_of("toilet tissue") == 999
+    assert wordnet.class_of("crane bird") == 134 and wordnet.class_of("crane") == 517
+    assert all(wordnet.class_of(name) == i for i, name in enumerate(wordnet.classes()))
+    with pytest.raises(ValueError, match="'cat5' is no class of ImageNet; folders are named by"):
+        wordnet.class_of("cat5")
+
+
+def test_pictures_are_prepared_as_torchvision_does(photo, ours):
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    wanted = SqueezeNet1_1_Weights.IMAGENET1K_V1.transforms()(photo)
+    assert torch.allclose(pictures.prepare(photo, ours), wanted, atol=1e-5)
+
+
+def test_pictures_are_prepared_as_the_authors_did(photo):
+    original = build("squeezenet1_0", width=0.125, last_padding=1)
+    x = pictures.prepare(photo, original)
+    resized = np.asarray(photo.resize((256, 256), Image.Resampling.BILINEAR))
+    assert x.shape == (3, 227, 227)
+    assert x[:, 0, 0].tolist() == [
+        int(a) - b for a, b in zip(resized[14, 14, ::-1], (104, 117, 123), strict=True)
+    ]
+    grey = pictures.prepare(photo.convert("L"), original)
+    assert torch.equal(grey[0] + 104, grey[2] + 123)
+
+
+def test_pictures_are_found_drawn_and_labelled(tmp_path, photo, ours):
+    for folder in ("n01440764", "goldfish"):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            photo.save(tmp_path / folder / f"{i}.png")
+    (tmp_path / "goldfish" / "notes.txt").write_text("no picture")
+    paths = pictures.find_pictures(tmp_path)
+    assert len(paths) == 6 and pictures.labels(paths).tolist() == [1, 1, 1, 0, 0, 0]
+    drawn = pictures.draw(paths, 4, seed=1)
+    assert drawn == pictures.draw(paths, 4, seed=1) and len(set(drawn)) == 4
+    assert len({tuple(pictures.draw(paths, 4, seed)) for seed in range(9)}) > 1
+    assert pictures.draw(paths, 50, 0) == paths
+    assert [len(x) for x in pictures.batches(paths, ours)] == [6]
+    images = pictures.calibration(paths, ours)
+    assert len(images) == 12 and torch.equal(images[6:], images[:6].flip(3))
+    assert judging.outputs(ours, paths).shape == (6, 1000)
+    with pytest.raises(ValueError, match="at least two pictures"):
+        pictures.draw(paths, 1, 0)
+
+
+def test_missing_and_unreadable_pictures_are_named(tmp_path, ours):
+    with pytest.raises(ValueError, match=r"there is no folder .*nowhere"):
+        pictures.find_pictures(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"no pictures in .*accepted: \.png"):
+        pictures.find_pictures(tmp_path)
+    with pytest.raises(ValueError, match=r"there is no picture .*a\.png"):
+        pictures.load_picture(tmp_path / "a.png", ours)
+    (tmp_path / "b.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(ValueError, match=r"unreadable picture: .*b\.png"):
+        pictures.load_picture(tmp_path / "b.png", ours)
+
+
+def test_a_verdict_by_hand():
+    labels = torch.tensor([0, 1, 2, 3])
+    before = torch.eye(6)[[0, 1, 5, 5]] * 4
+    after = torch.eye(6)[[0, 5, 2, 4]] * 4
+    found = judge(after, before, labels)
+    assert (found.n, found.right, found.same, found.gained, found.lost) == (4, 2, 1, 1, 1)
+    assert (found.top1, found.agreement, found.difference) == (50, 25, 0)
+    p, q = before.softmax(1), after.softmax(1)
+    assert found.divergence == pytest.approx(float((p * (p / q).log()).sum()), rel=1e-4)
+    both = found + Verdict(6, 6, 6, 6, 0, 0, 0.0)
+    assert both.n == 10 and both.top1 == 80 and both.agreement == 70
+
+
+def test_networks_on_the_same_pictures_are_averaged_not_added():
+    good, bad = Verdict(500, 300, 400, 480, 6, 2, 1.0), Verdict(500, 296, 400, 470, 4, 4, 3.0)
+    mean = Verdict.mean([good, bad])
+    assert (mean.n, mean.right, mean.same, mean.divergence) == (500, 298, 475, 2.0)
+    assert mean.difference == pytest.approx((good.difference + bad.difference) / 2)
+    assert mean.interval > min(good.interval, bad.interval)  # more seeds are no more pictures
+
+
+def test_five_guesses_count():
+    scores = torch.arange(6.0).expand(2, 6)
+    assert judge(scores, scores, torch.tensor([0, 1])).right5 == 1  # the least likely is missed
+
+
+def test_intervals_grow_with_pairs_that_differ_and_are_never_zero():
+    calm, wild = (Verdict(500, 300, 400, 480, k, k, 1.0) for k in (0, 10))
+    assert calm.difference == wild.difference == 0
+    assert 0.3 < calm.interval < 0.5
+    assert wild.interval == pytest.approx(196 * 21**0.5 / 502)
+
+
+def test_a_download_is_compared_with_its_checksum(tmp_path):
+    there = tmp_path / "there"
+    there.write_bytes(b"x")
+    assert networks.fetch(there, "file:///nowhere") == there  # no download
+    with pytest.raises(ValueError, match="another file than the one of 2016"):
+        networks.fetch(tmp_path / "a", there.as_uri())
+    with pytest.raises(ValueError, match=r"could not be fetched .* without a network, place the"):
+        networks.fetch(tmp_path / "b", (tmp_path / "absent").as_uri())
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+
+
+def test_the_file_of_squeeze_data_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("SQUEEZE_DATA", str(tmp_path))
+    assert networks.released_file().parent != tmp_path
+    (tmp_path / networks.NAME).write_bytes(b"")
+    assert networks.released_file() == tmp_path / networks.NAME

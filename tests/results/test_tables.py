@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import tiny_experiment
+
+from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.study import Arm, Study, results_table
+from squeeze_utils.results import tables
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import Step
+
+ACCURACIES = {"wide": (90.0, 92.0, 94.0), "narrow": (50.0,)}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    arms = [
+        Arm.of(tiny_experiment(_step(name), seed=seed), model=name)
+        for name, accuracies in ACCURACIES.items()
+        for seed in range(len(accuracies))
+    ]
+    return Study("tiny", "which is better?", arms)
+
+
+def _step(name: str) -> Step:
+    return Train(2, lr=0.1 if name == "wide" else 0.2)
+
+
+def _record(arm: Arm, **changed) -> Record:
+    name, seed = dict(arm.labels)["model"], arm.experiment.seed
+    accuracy = ACCURACIES[name][seed]
+    final = {
+        "history": [{"epoch": e, "train_loss": 1 / e} for e in (1, 2)],
+        "test_accuracy": accuracy,
+        "parameters": 1234567,
+        "confusion": [[3, 1], [0, seed]],
+    }
+    values = {
+        "experiment": arm.experiment.as_dict(),
+        "labels": dict(arm.labels),
+        "steps": [final],
+        "seed": seed,
+        "device": "a processor, 2 threads",
+        "versions": {"python": "3.11", "torch": "2.15", "torchvision": "0.29"},
+        "data": {"name": "cifar10", "size": None, "train_limit": 20000},
+        "commit": "0123",
+        "date": f"2026-11-2{seed}",
+        "seconds": 1.0,
+    }
+    return Record(**{**values, **changed})
+
+
+@pytest.fixture(scope="module")
+def records(study) -> dict[str, Record]:
+    return {arm.experiment.key: _record(arm) for arm in study.arms}
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((90, 92, 94), "92.0 ± 2.0"),
+        ((50.04,), "50.0"),
+        ((50, math.nan), "50.0"),
+        ((1234567, 1234567), "1,234,567.0 ± 0.0"),
+        ((), "–"),
+    ],
+)
+def test_mean_and_deviation_as_text(values, text):
+    assert tables.mean_sd(values) == text
+
+
+def test_a_tidy_table_has_a_row_for_each_group(study, records):
+    found = tables.mean_sd_table(
+        results_table(study, records),
+        "model",
+        {"test_accuracy": ("accuracy (%)", 1), "parameters": ("parameters", 0)},
+    )
+    assert found.index.names == ["model"]
+    assert found.loc["wide"].tolist() == ["92.0 ± 2.0", "1,234,567 ± 0", 3]
+    assert found.loc["narrow"].tolist() == ["50.0", "1,234,567", 1]
+
+
+def test_a_tidy_table_by_two_labels():
+    frame = pd.DataFrame({"a": [1, 1, 2], "b": ["x", "x", "y"], "v": [1.0, 3.0, 5.0]})
+    found = tables.mean_sd_table(frame, ["a", "b"], {"v": ("value", 0)})
+    assert found.loc[(1, "x"), "value"] == "2 ± 1"
+    assert found.loc[(2, "y"), "n"] == 1
+
+
+def test_without_records_a_table_is_empty_but_whole(study):
+    found = tables.mean_sd_table(
+        results_table(study, {}), "model", {"test_accuracy": ("accuracy (%)", 1)}
+    )
+    assert found.empty
+    assert found.columns.tolist() == ["accuracy (%)", "n"]
+
+
+def test_an_unknown_column_is_named(study, records):
+    with pytest.raises(ValueError, match="no column speed; the table has model"):
+        tables.mean_sd_table(results_table(study, records), "model", {"speed": ("speed", 1)})
+
+
+def test_epochs_as_rows(study, records):
+    found = tables.epochs(study, records)
+    assert len(found) == 8
+    assert found[found["model"] == "narrow"]["train_loss"].tolist() == [1.0, 0.5]
+    assert set(found.columns) == {"model", "seed", "epoch", "train_loss"}
+    assert tables.epochs(study, {}).empty
+
+
+def test_a_label_stands_before_what_an_epoch_noted(records, study):
+    named = Study("tiny", "", [Arm.of(arm.experiment, train_loss=7) for arm in study.arms])
+    assert set(tables.epochs(named, records)["train_loss"]) == {7}
+
+
+def test_spread_is_zero_for_a_single_run(study, records):
+    found = tables.spread(results_table(study, records), "test_accuracy", "model")
+    assert found.loc["wide"].tolist() == [92.0, 2.0]
+    assert found.loc["narrow"].tolist() == [50.0, 0.0]
+
+
+def test_confusion_adds_up_the_seeds(study, records):
+    assert tables.confusion(study, records, model="wide").tolist() == [[9, 3], [0, 3]]
+    assert tables.confusion(study, records, model="narrow").dtype == np.int64
+    assert tables.confusion(study, {}, model="wide") is None
+    with pytest.raises(ValueError, match="has no arm with"):
+        tables.confusion(study, records, model="deep")
+
+
+def test_provenance_says_all_of_it(study, records):
+    assert tables.source_line(records, study) == (
+        "CIFAR-10 (20,000 training images) · 1 to 3 seeds · 2 epochs · a processor, 2 threads · "
+        "Python 3.11, torch 2.15, torchvision 0.29 · 2026-11-20 to 2026-11-22"
+    )
+
+
+def test_provenance_says_what_is_missing(study, records):
+    some = dict(list(records.items())[:1])
+    assert tables.source_line(some, study).endswith("3 of 4 experiments still to come")
+    assert tables.source_line({}, study) == tables.NO_RECORDS == "no reference records yet"
+
+
+def test_provenance_names_every_device(study):
+    mixed = {
+        arm.experiment.key: _record(arm, device=f"machine {arm.experiment.seed}")
+        for arm in study.arms[:2]
+    }
+    assert "machine 0 or machine 1" in tables.source_line(mixed)
+
+
+def test_provenance_names_the_precision_of_training(study):
+    steps = [{"precision": "float32", "test_accuracy": 90}]
+    mixed = {
+        study.arms[0].experiment.key: _record(study.arms[0]),
+        study.arms[1].experiment.key: _record(study.arms[1], steps=steps),
+    }
+    assert " · a processor, 2 threads, float32 · " in tables.source_line(mixed)
+    assert " · a processor, 2 threads · " in tables.source_line(dict(list(mixed.items())[:1]))
+
+
+def seeds_of(**values) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"kind": kind, "seed": seed, "test_accuracy": value}
+            for kind, found in values.items()
+            for seed, value in enumerate(found)
+        ]
+    )
+
+
+def test_paired_differences_take_out_what_seeds_have_in_common():
+    frame = seeds_of(plain=[50.0, 60.0, 70.0], better=[51.0, 61.0, 71.0], odd=[53.0, 60.0, 70.0])
+    gaps = tables.paired(frame, "kind", "plain")
+    assert list(gaps.index) == ["better", "odd"]
+    assert gaps.loc["better", ["mean", "low", "high", "n"]].tolist() == [1.0, 1.0, 1.0, 3]
+    # differences 3, 0, 0: mean 1, sd sqrt(3), so half = 4.3027 (Student, 2 degrees) * 1
+    assert gaps.loc["odd", "high"] - 1 == pytest.approx(4.3027, abs=1e-3)
+    assert 1 - gaps.loc["odd", "low"] == pytest.approx(4.3027, abs=1e-3)
+
+
+def test_one_seed_gives_no_interval_and_missing_seeds_are_left_out():
+    gaps = tables.paired(seeds_of(plain=[50.0, 60.0], other=[52.0]), "kind", "plain")
+    assert gaps.loc["other", "mean"] == 2.0 and gaps.loc["other", "n"] == 1
+    assert np.isnan(gaps.loc["other", "low"])
+
+
+def test_an_unknown_control_is_refused():
+    with pytest.raises(ValueError, match="no kind is called 'dense'; there are: plain, other"):
+        tables.paired(seeds_of(plain=[1.0], other=[2.0]), "kind", "dense")

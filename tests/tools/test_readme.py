@@ -1,0 +1,189 @@
+"""The map of the series, and the generated parts of README.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbformat")
+
+from notebook_samples import faultless
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.records import Record, record_path, write_record
+from squeeze_utils.experiments.study import Arm
+from squeeze_utils.studies.catalogue import find
+from tools import execute, readme, title_cells
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("notebooks", "results", "speed")
+ROWS = """
+
+| | notebook | question | |
+| --- | --- | --- | --- |
+| 00 | [A sample](00_a.ipynb) | Why? | here |
+| 01 | [A sample](01_b.ipynb) | How? | here |
+| 02 | Later | When? | to come |"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Two notebooks with a map, and a README whose parts are empty."""
+    for name in ("00_a.ipynb", "01_b.ipynb"):
+        faultless(tmp_path, name)
+    edit_map(tmp_path, "", ROWS)
+    marks = [f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->" for name in PARTS]
+    (tmp_path / "README.md").write_text("# Title\n\n" + "\n\ntext\n\n".join(marks) + "\n\nend\n")
+    return tmp_path
+
+
+def edit_map(root: Path, old: str, new: str) -> None:
+    path = root / "notebooks" / "00_a.ipynb"
+    notebook = execute.read_notebook(path)
+    source = notebook.cells[3].source
+    notebook.cells[3].source = source.replace(old, new) if old else source + new
+    execute.write_notebook(notebook, path)
+
+
+def text(root: Path) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def finished(arm: Arm, accuracy: float, **more: int) -> Record:
+    """What a finished arm might have left, without training it."""
+    values = arm.experiment.as_dict()
+    last = {
+        "test_accuracy": accuracy,
+        "parameters": 1_234_567,
+        "dense_bytes": 4_938_268,
+        "history": [{"epoch": 1}, {"epoch": 2}],
+        "precision": "bfloat16",
+        **more,
+    }
+    return Record(
+        experiment=values,
+        labels=dict(arm.labels),
+        steps=[last] * len(values["recipe"]),
+        seed=arm.experiment.seed,
+        device="a processor, 2 threads",
+        versions={"python": "3.99", "torch": "9.9", "torchvision": "9.8"},
+        data={**values["data"], "fingerprint": "f"},
+        commit="abc",
+        date="2030-01-02",
+        seconds=1.0,
+    )
+
+
+def test_readme_is_up_to_date():
+    assert readme.check_readme(ROOT) == []
+    assert all(f"<!-- {name}:begin -->" in text(ROOT) for name in PARTS)
+
+
+def test_the_map_lists_every_notebook():
+    assert readme.check_map(ROOT) == []
+    assert [row[0] for row in readme.read_map(ROOT)] == [f"{i:02}" for i in range(20)]
+
+
+def test_a_notebook_that_the_map_lacks_is_named(home):
+    assert readme.check_map(home) == []
+    edit_map(home, "[A sample](01_b.ipynb)", "[Another title](01_b.ipynb)")
+    (problem,) = readme.check_map(home)
+    assert "00_a.ipynb: the map lacks the row '| 01 | [A sample](01_b.ipynb) | ... |'" in problem
+    edit_map(home, "[Another title](01_b.ipynb)", "A sample")
+    assert len(readme.check_map(home)) == 1
+
+
+def test_the_table_of_notebooks_has_links_and_badges(home):
+    assert readme.check_readme(home)
+    assert readme.update_readme(home)
+    badge = title_cells.badge("notebooks/01_b.ipynb")
+    assert f"| 01 | [A sample](notebooks/01_b.ipynb) | How? | {badge} |" in text(home)
+    assert "| 02 | Later | When? | to come |" in text(home)
+    assert text(home).startswith("# Title\n") and text(home).endswith("\n\nend\n")
+    assert "old" not in text(home)
+    assert readme.check_readme(home) == []
+    assert not readme.update_readme(home)
+
+
+def test_an_edited_number_is_noticed(home):
+    readme.update_readme(home)
+    path = home / "README.md"
+    path.write_text(text(home).replace("| to come |", "| soon |"))
+    assert readme.check_readme(home) == [
+        "README.md: the part 'notebooks' is missing or old: run make readme"
+    ]
+
+
+def test_a_readme_without_marks_is_refused(home):
+    (home / "README.md").write_text("# Title\n")
+    with pytest.raises(ValueError, match=r"README.md lacks <!-- notebooks:begin -->"):
+        readme.update_readme(home)
+    (home / "README.md").unlink()
+    assert not readme.update_readme(home)
+    assert readme.check_readme(home) == []
+
+
+def test_results_hold_the_rows_whose_seeds_are_all_there(home):
+    assert "No reference study is finished yet" in readme.parts(home)["results"]
+    study = find("baseline", Scale("reference"))
+    squeezenets = [arm for arm in study.arms if dict(arm.labels)["model"] == "SqueezeNet"]
+    others = [arm for arm in study.arms if dict(arm.labels)["model"] == "LeNet-5"]
+    for arm, accuracy in zip([*squeezenets, others[0]], (90.0, 91.0, 92.0, 70.0), strict=True):
+        record = finished(arm, accuracy)
+        write_record(record, record_path(home / "data" / "runs" / "baseline", arm.slug, record.key))
+    found = readme.parts(home)["results"]
+    assert "| SqueezeNet | 91.00 ± 1.00 | 3 | 1,234,567 | 4.94 | 2 |" in found
+    assert "LeNet-5" not in found  # one of its seeds only
+    assert "CIFAR-10 · 3 seeds · " in found
+    assert all(part in found for part in ("a processor, 2 threads", "torch 9.9", "2030-01-02"))
+
+
+def test_the_learning_rate_is_no_part_of_a_name_in_the_results(home):
+    study = find("residual_best", Scale("reference"))
+    for arm in study.arms:
+        record = finished(arm, 91.0)
+        write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
+    assert "lr" in dict(study.arms[0].labels)
+    assert "| SqueezeNet, simple bypass | 91.00 ± 0.00 | 3 |" in readme.parts(home)["results"]
+
+
+def test_results_of_a_study_of_files_name_bytes_in_place_of_epochs(home):
+    study = find("deep_compression_vgg", Scale("reference"))
+    dense, ours = (
+        next(arm for arm in study.arms if dict(arm.labels) == {"network": "VGG-11", "recipe": what})
+        for what in ("dense", "ours")
+    )
+    for arm, more in ((dense, {}), (ours, {"file_bytes": 100_000})):
+        record = finished(arm, 90.0, **more)
+        write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
+    found = readme.parts(home)["results"]
+    assert "| parameters | float32 (MB) | file (bytes) | times smaller |" in found
+    assert "| VGG-11, dense | 90.00 | 1 | 1,234,567 | 4.94 |  |  |" in found
+    assert "| VGG-11, ours | 90.00 | 1 | 1,234,567 | 4.94 | 100,000 | 49.4 |" in found
+
+
+def test_the_speed_comes_from_the_benchmark(home):
+    assert "Not measured yet" in readme.parts(home)["speed"]
+    about = {
+        "device": "a processor",
+        "precision": "bfloat16",
+        "images": "5000 of cifar10",
+        "batch_size": 128,
+        "rounds": 5,
+        "versions": {"torch": "9.9"},
+        "medians": {
+            "ordinary_images_per_second": 201.4,
+            "fit_images_per_second": 900.0,
+            "ratio": 4.468,
+            "input_percent": 1.234,
+            "share_of_peak": 0.4321,
+        },
+    }
+    (home / "benchmarks").mkdir()
+    (home / "benchmarks" / "results.json").write_text(json.dumps(about))
+    found = readme.parts(home)["speed"]
+    assert "| ordinary loop, float32 | 201 images/s |" in found
+    assert "**4.47**" in found and "1.23 %" in found and "| 0.43 |" in found
+    assert "5000 of cifar10, batch 128, medians of 5 interleaved rounds; torch 9.9." in found

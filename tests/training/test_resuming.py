@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import QUICK, tiny_set, tiny_spec
+from torch import nn
+
+from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
+from squeeze_utils.experiments.recipe import DataSpec, Experiment, PrefixCache, run_experiment
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training import optimizers
+from squeeze_utils.training.loop import Train, _Epochs
+from squeeze_utils.training.resuming import HalfwayFile
+from squeeze_utils.training.step import Step
+
+EPOCHS = 4
+DENSE = tiny_spec(num_classes=3)
+SQUEEZENET = ModelSpec.of("squeezenet_small", num_classes=3, width=0.125, in_channels=1)
+PLAIN = Train(EPOCHS, shift=1, cutout=2, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny_set()
+
+
+@pytest.fixture(autouse=True)
+def keep_every_epoch(monkeypatch):
+    monkeypatch.setattr(
+        "squeeze_utils.experiments.recipe.Halfway", lambda path: HalfwayFile(path, seconds=0)
+    )
+
+
+class CutOff(Exception):
+    """The machine went away."""
+
+
+def cut_off_after(batches: int, monkeypatch) -> None:
+    """Let the training die in the middle of an epoch, once."""
+    whole, left = _Epochs._step, iter(range(batches))
+
+    def step(self, x, y):
+        if next(left, None) is None:
+            monkeypatch.setattr(_Epochs, "_step", whole)
+            raise CutOff
+        return whole(self, x, y)
+
+    monkeypatch.setattr(_Epochs, "_step", step)
+
+
+def tensors(state) -> dict[str, torch.Tensor]:
+    return {**state.model.state_dict(), **{f"mask {n}": m for n, m in state.masks.items()}}
+
+
+def epochs(steps: list[dict]) -> list[dict]:
+    return [{**epoch, "seconds": 0} for epoch in steps[-1]["history"]]
+
+
+def halfway_files(cache: PrefixCache) -> list[str]:
+    return [path.name for path in cache.folder.glob("*halfway*")]
+
+
+def goes_on(recipe: tuple[Step, ...], data, cache, monkeypatch, network=DENSE) -> None:
+    """Cut off in its third epoch and started again, a recipe ends as if nothing had been."""
+    experiment = Experiment(network, DataSpec(), recipe, 3)
+    expected, through = run_experiment(experiment, data=data)
+    cut_off_after(7, monkeypatch)  # an epoch has three batches
+    with pytest.raises(CutOff):
+        run_experiment(experiment, data=data, cache=cache)
+    assert halfway_files(cache) == [f"{experiment.key}.halfway.pt"]
+
+    done, whole = [], _Epochs._step
+    monkeypatch.setattr(_Epochs, "_step", lambda *args: done.append(1) or whole(*args))
+    found, again = run_experiment(experiment, data=data, cache=cache)
+    assert len(done) == 6, "two of four epochs were left"
+    assert epochs(again) == epochs(through) and len(epochs(again)) == EPOCHS
+    assert tensors(found).keys() == tensors(expected).keys()
+    assert all(torch.equal(tensors(found)[n], t) for n, t in tensors(expected).items())
+    assert halfway_files(cache) == []
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_a_training_cut_off_goes_on_to_the_same_end(name, data, tmp_path, monkeypatch):
+    plan = Train(EPOCHS, optimizer=name, shift=1, weight_decay=0.01, **{**QUICK, "lr": 0.01})
+    goes_on((plan,), data, PrefixCache(tmp_path), monkeypatch)
+
+
+def test_normalisation_and_dropout_go_on_too(data, tmp_path, monkeypatch):
+    plan = Train(EPOCHS, optimizer="muon", **QUICK)
+    goes_on((plan,), data, PrefixCache(tmp_path), monkeypatch, SQUEEZENET)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        (Train(EPOCHS, during=(Gradual(0.8, every=2),), **QUICK),),
+        (Prune(0.8), Train(EPOCHS, during=(Rewire(grow="random", every=2),), **QUICK)),
+        (Share(3), TuneCentroids(EPOCHS, batch_size=16, precision="float32")),
+        (QuantizedTrain(EPOCHS, bits=4, steps="learned", **{**QUICK, "lr": 0.01}),),
+    ],
+    ids=["gradual", "rewired", "shared", "quantized"],
+)
+def test_what_binds_the_weights_goes_on_too(recipe, data, tmp_path, monkeypatch):
+    goes_on(recipe, data, PrefixCache(tmp_path), monkeypatch)
+
+
+def kept(data, cache: PrefixCache, monkeypatch) -> tuple[Experiment, HalfwayFile]:
+    experiment = Experiment(DENSE, DataSpec(), (PLAIN,), 0)
+    cut_off_after(4, monkeypatch)
+    with pytest.raises(CutOff):
+        run_experiment(experiment, data=data, cache=cache)
+    return experiment, cache.halfway(experiment.key)
+
+
+def damaged(halfway: HalfwayFile) -> None:
+    halfway.path.write_bytes(halfway.path.read_bytes()[:-500])
+
+
+def of_another_training(halfway: HalfwayFile) -> None:
+    content = torch.load(halfway.path, weights_only=True)
+    torch.save({**content, "name": "another"}, halfway.path)
+
+
+def of_another_network(halfway: HalfwayFile) -> None:
+    content = torch.load(halfway.path, weights_only=True)
+    torch.save({**content, "model": nn.Linear(2, 2).state_dict()}, halfway.path)
+
+
+def without_randomness(halfway: HalfwayFile) -> None:
+    content = torch.load(halfway.path, weights_only=True)
+    torch.save({**content, "random": torch.zeros(3, dtype=torch.uint8)}, halfway.path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (damaged, "cannot be used"),
+        (of_another_training, "another training"),
+        (of_another_network, "Missing key"),
+        (without_randomness, "RNG state size"),
+    ],
+)
+def test_what_cannot_be_used_is_set_aside(harm, why, data, tmp_path, monkeypatch):
+    cache = PrefixCache(tmp_path)
+    experiment, halfway = kept(data, cache, monkeypatch)
+    harm(halfway)
+    with pytest.warns(UserWarning, match=why):
+        found, steps = run_experiment(experiment, data=data, cache=cache)
+    expected, _ = run_experiment(experiment, data=data)
+    assert len(epochs(steps)) == EPOCHS
+    assert all(torch.equal(tensors(found)[n], t) for n, t in tensors(expected).items())
+    assert halfway_files(cache) == [f"{experiment.key}.halfway.pt.corrupt"]
+
+
+def test_seconds_of_every_process_are_counted(data, tmp_path, monkeypatch):
+    cache = PrefixCache(tmp_path)
+    experiment, halfway = kept(data, cache, monkeypatch)
+    content = torch.load(halfway.path, weights_only=True)
+    assert 0 < content["spent"] < 60
+    torch.save({**content, "spent": 1000.0}, halfway.path)
+    _, steps = run_experiment(experiment, data=data, cache=cache)
+    assert 1000 < steps[-1]["seconds"] < 1060
+
+
+def test_short_trainings_are_not_written(data, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    cache = PrefixCache(tmp_path)
+    kept(data, cache, monkeypatch)
+    assert halfway_files(cache) == []

@@ -1,0 +1,1 @@
+"""What makes and checks the series: no notebook imports it."""

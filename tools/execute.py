@@ -1,0 +1,132 @@
+"""Execute a notebook in a fresh kernel, and clean it of what must not be committed."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from squeeze_utils.base.files import write_atomically
+
+__all__ = ["CellFailure", "clean", "execute", "notebooks", "read_notebook", "write_notebook"]
+
+SECONDS = 600  # the most that one notebook may take
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
+}
+_KEPT_CELL_METADATA = ("tags",)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass
+class CellFailure(Exception):
+    """A notebook that did not run to its end."""
+
+    notebook: str
+    cell: int
+    first_line: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.notebook}, cell {self.cell} ({self.first_line!r}): {self.error}"
+
+
+def notebooks(root: Path, solutions: bool = False) -> list[Path]:
+    """The numbered notebooks in order, or those of ``notebooks/solutions``."""
+    folder = root / "notebooks" / "solutions" if solutions else root / "notebooks"
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
+    """Run a notebook in place, in its own folder, in a fresh kernel of this very Python.
+
+    Raises:
+        CellFailure: a cell raised, the kernel died, or ``seconds`` were over.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    class OwnKernel(AsyncKernelManager):
+        """Never a kernel that the user registered: with no folder to search, this interpreter."""
+
+        def _kernel_spec_manager_default(self) -> KernelSpecManager:
+            return KernelSpecManager(kernel_dirs=[])
+
+    deadline = time.monotonic() + seconds
+    running = {"cell": 0}
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        kernel_manager_class=OwnKernel,
+        resources={"metadata": {"path": str(path.parent)}},
+        timeout_func=lambda cell: max(1, int(deadline - time.monotonic())),
+        on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
+        extra_arguments=["--log-level=CRITICAL"],  # failures come back as exceptions
+        record_timing=False,
+        coalesce_streams=True,
+    )
+    inline = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+    try:
+        client.execute(env=inline)
+    except CellExecutionError as error:
+        raise _failure(notebook, path, running, f"{error.ename}: {error.evalue}") from None
+    except CellTimeoutError:
+        late = f"not finished {seconds:g} seconds after the notebook was started"
+        raise _failure(notebook, path, running, late) from None
+    except DeadKernelError:
+        died = "the kernel died; it may have run out of memory"
+        raise _failure(notebook, path, running, died) from None
+
+
+def _failure(notebook: Any, path: Path, running: dict[str, int], error: str) -> CellFailure:
+    source = notebook.cells[running["cell"]].source.strip()
+    first_line = source.splitlines()[0] if source else ""
+    return CellFailure(path.name, running["cell"], first_line, error)
+
+
+def clean(notebook: Any) -> None:
+    """Take out, in place, what would change from run to run or cannot be shown without a kernel.
+
+    Timing and editor metadata go, and so do widget views: their state is not kept, and without
+    it GitHub refuses to show the notebook. Cell ids stay; a missing or repeated one is replaced
+    by one that hangs on the cell's place only.
+    """
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata = type(notebook.metadata)(METADATA)
+    seen: set[str] = set()
+    for place, cell in enumerate(notebook.cells):
+        if not cell.get("id") or cell["id"] in seen:
+            cell["id"] = f"cell-{place}"
+        seen.add(cell["id"])
+        kept = {key: cell.metadata[key] for key in _KEPT_CELL_METADATA if cell.metadata.get(key)}
+        cell.metadata = type(cell.metadata)(kept)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
+        cell.pop("attachments", None)
+
+
+def _is_widget(output: Any) -> bool:
+    return WIDGET in output.get("data", {})
+
+
+def read_notebook(path: Path) -> Any:
+    """A notebook as nbformat's object, as it stands: not validated, nothing repaired."""
+    from nbformat import v4
+
+    return v4.reads_json(path.read_text(encoding="utf-8"))
+
+
+def write_notebook(notebook: Any, path: Path) -> bool:
+    """Write a notebook atomically if that changes the file; say whether it did."""
+    import nbformat
+
+    content = (nbformat.writes(notebook, version=4).rstrip("\n") + "\n").encode()
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write_atomically(path, content)
+    return True

@@ -1,0 +1,173 @@
+"""The tables of notebook 14: the released file taken apart, and what fewer bytes cost.
+
+Every file is judged on pictures that its making never saw: the pictures are split in two halves
+of every second class, one calibrates, the other judges, and then the other way round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.base import measurements
+from squeeze_utils.compress.pricing import Squeezed, frontier
+from squeeze_utils.compress.sqz import container
+from squeeze_utils.imagenet import judging, networks, pictures, released_file, wordnet
+
+TARGETS = {
+    "squeezenet1_0": (340_000, 400_000, 470_000, 270_000),
+    "squeezenet1_1": (700_000, 1_000_000, 500_000),
+}
+BINS = np.linspace(-0.6, 0.6, 49)  # of the histograms of weights
+EXAMPLES = 9  # pictures whose predictions are kept
+REPEATS = 5
+
+
+def record(
+    folder: Path, only: Sequence[str] | None = None, seeds: Sequence[int] = (0,)
+) -> Iterator[Path]:
+    """Make the tables from the pictures in `folder`; the path of each, whenever it is written.
+
+    `only` may name networks of TARGETS, or `file` for the anatomy of the released file. Rows of
+    other seeds than `seeds` stay as they are.
+    """
+    accepted = ("file", *TARGETS)
+    chosen = accepted if only is None else tuple(only)
+    if not set(chosen) <= set(accepted):
+        raise ValueError(f"unknown network in {', '.join(chosen)}; accepted: {', '.join(accepted)}")
+    paths = pictures.find_pictures(folder)
+    labels = pictures.labels(paths)
+    if "file" in chosen:
+        yield _record_file()
+    for name in TARGETS:
+        if name in chosen:
+            yield from _record_network(name, paths, labels, seeds)
+
+
+def original(name: str) -> nn.Module:
+    """A network of TARGETS as it was published."""
+    return networks.trained(networks.fetch() if name == "squeezenet1_0" else name)
+
+
+def _record_file() -> Path:
+    data = networks.fetch().read_bytes()
+    layers = released_file.read_released(data)
+    model = released_file.to_model(layers)
+    lossless, parts = container.encode_sqz(model)
+    state, again = model.state_dict(), container.decode_sqz(lossless).state_dict()
+    return measurements.keep_measurement(
+        "released/file",
+        [_layer_row(layer, parts) for layer in layers],
+        bytes=len(data),
+        parts=released_file.sizes(layers),
+        written_again_is_equal=released_file.write_released(layers) == data,
+        lossless_bytes=len(lossless),
+        lossless_is_equal=all(torch.equal(state[key], again[key]) for key in state),
+        lossless_parts=grouped(parts),
+        encode_seconds=_median_seconds(lambda: container.encode_sqz(model)),
+        decode_seconds=_median_seconds(lambda: container.decode_sqz(lossless)),
+        bins=BINS.tolist(),
+    )
+
+
+def _layer_row(layer: released_file.Layer, parts: dict[str, int]) -> dict[str, Any]:
+    weight = layer.weight()
+    values = weight[weight != 0]
+    return {
+        "layer": layer.name,
+        "weights": weight.size,
+        "entries": len(layer.codes),
+        "fillers": int((layer.codes == 0).sum()),
+        "density": layer.density,
+        "different": len(np.unique(values)),
+        "bytes": 4 * 256 + 4 * len(layer.bias) + len(layer.codes) + (len(layer.gaps) + 1) // 2,
+        "lossless_bytes": sum(n for part, n in parts.items() if part.startswith(f"{layer.name}.w")),
+        "histogram": np.histogram(values, BINS)[0].tolist(),
+    }
+
+
+def _median_seconds(work: Any) -> float:
+    taken = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return sorted(taken)[REPEATS // 2]
+
+
+def grouped(parts: dict[str, int]) -> dict[str, int]:
+    """Bytes of a `.sqz` by what they hold, from those of its parts."""
+    found = {"weights": 0, "heads and code tables": 0, "biases, codebooks, steps": 0, "rest": 0}
+    for part, size in parts.items():
+        tensor, _, kind = part.rpartition("/")
+        if tensor == "floats" or kind == "floats" or tensor.endswith("bias"):
+            found["biases, codebooks, steps"] += size
+        elif kind in ("header", "tables"):
+            found["heads and code tables"] += size
+        elif kind in ("codes", "gaps"):
+            found["weights"] += size
+        else:
+            found["rest"] += size
+    return found
+
+
+def _record_network(
+    name: str, paths: Sequence[Path], labels: Tensor, seeds: Sequence[int]
+) -> Iterator[Path]:
+    model = original(name)
+    scores = judging.outputs(model, paths, progress=True)
+    known = measurements.read_measurement(f"released/{name}")
+    rows = [row for row in known.rows if row["seed"] not in seeds] if known else []
+    whole = all(torch.equal(p, p.half().float()) for p in model.parameters())
+    about = {
+        "original": asdict(judging.judge(scores, scores, labels)),
+        "values": "float16" if whole else "float32",
+        "halves": "every second class calibrates, the others judge; then the reverse",
+    }
+    for seed, half in product(seeds, (0, 1)):
+        calibrating, judged = paths[half::2], slice(1 - half, None, 2)
+        images = pictures.calibration(calibrating, model)
+        start = time.perf_counter()
+        makes = frontier(model, images, TARGETS[name], seed, progress=True)
+        for target, found in zip(TARGETS[name], makes, strict=True):
+            seconds = time.perf_counter() - start
+            after = judging.outputs(found.model, paths[judged])
+            verdict = judging.judge(after, scores[judged], labels[judged])
+            facts = {"seed": seed, "half": half, "target": target, "bytes": len(found.data)}
+            rows.append(
+                {**facts, "calibrated": len(calibrating), "seconds": seconds, **asdict(verdict)}
+            )
+            if (seed, half, target) == (0, 0, TARGETS[name][0]):
+                yield _record_inside(name, found)
+                yield _record_examples(name, paths[judged], labels[judged], scores[judged], after)
+            yield measurements.keep_measurement(f"released/{name}", rows, **about)
+            start = time.perf_counter()
+
+
+def _record_inside(name: str, found: Squeezed) -> Path:
+    parts = grouped(found.parts)
+    return measurements.keep_measurement(
+        f"released/{name}_inside", found.layers, bytes=len(found.data), parts=parts
+    )
+
+
+def _record_examples(
+    name: str, paths: Sequence[Path], labels: Tensor, before: Tensor, after: Tensor
+) -> Path:
+    names = wordnet.classes()
+    rows = []
+    for i in range(len(paths) // (2 * EXAMPLES), len(paths), len(paths) // EXAMPLES):
+        row: dict[str, Any] = {"picture": paths[i].name, "class": names[labels[i]]}
+        for kind, scores in (("original", before[i]), ("small", after[i])):
+            share, index = scores.softmax(0).max(0)
+            row |= {kind: names[index], f"{kind}_share": float(share)}
+        rows.append(row)
+    return measurements.keep_measurement(f"released/{name}_examples", rows[:EXAMPLES])

@@ -1,0 +1,200 @@
+"""The map of the series in notebook 00, and the parts of README.md that are made from files.
+
+README.md holds `<!-- NAME:begin -->` and `<!-- NAME:end -->` around three parts: the notebooks
+(from the map in notebook 00), the results (from the reference records) and the speed (from
+benchmarks/results.json). `make render` and `make readme` write them; a test compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from squeeze_utils.base.files import write_atomically
+from tools import title_cells
+from tools.execute import notebooks, read_notebook
+
+if TYPE_CHECKING:
+    from squeeze_utils.experiments.records import Record
+    from squeeze_utils.experiments.study import Study
+
+__all__ = ["check_map", "check_readme", "parts", "update_readme"]
+
+# Studies whose results stand in README.md, in this order.
+HEADLINES = ("baseline", "residual_best", "dsd", "deep_compression", "deep_compression_vgg")
+_ROW = re.compile(r"(?m)^\| (?P<number>\d\d) \| (?P<name>[^|]+) \| (?P<question>[^|]+) \|")
+_LINKED = re.compile(r"\[(?P<title>[^\]]+)\]\((?P<file>[^)]+)\)")
+
+
+def read_map(root: Path) -> list[tuple[str, str, str, str | None]]:
+    """(number, title, question, file or None) of every row of the map in notebook 00."""
+    order = notebooks(root)
+    if not order or not order[0].name.startswith("00"):
+        return []
+    cells = [cell.source for cell in read_notebook(order[0]).cells if cell.cell_type == "markdown"]
+    rows = []
+    for found in _ROW.finditer("\n".join(cells)):
+        link = _LINKED.fullmatch(found["name"].strip())
+        title, file = (link["title"], link["file"]) if link else (found["name"].strip(), None)
+        rows.append((found["number"], title, found["question"].strip(), file))
+    return rows
+
+
+def check_map(root: Path) -> list[str]:
+    """Notebooks that the map in 00 does not link by their titles; nothing without a 00."""
+    order = notebooks(root)
+    if not order or not order[0].name.startswith("00"):
+        return []
+    try:
+        listed = {(number, title, file) for number, title, _, file in read_map(root)}
+        titles = {path: _title(path) for path in order}
+    except (ValueError, KeyError, AttributeError, IndexError):
+        return []  # not readable as a notebook: `style` says which
+    problems = []
+    for path, title in titles.items():
+        if (path.name[:2], title, path.name) not in listed:
+            row = f"| {path.name[:2]} | [{title}]({path.name}) | ... |"
+            problems.append(f"{order[0].name}: the map lacks the row '{row}'")
+    return problems
+
+
+def _title(path: Path) -> str:
+    first = read_notebook(path).cells[0].source.splitlines()[0]
+    return first.partition("·")[2].strip()
+
+
+def parts(root: Path) -> dict[str, str]:
+    """The parts of README.md by name, as Markdown."""
+    return {
+        "notebooks": _notebooks(root),
+        "results": _results(root),
+        "speed": _speed(root / "benchmarks" / "results.json"),
+    }
+
+
+def update_readme(root: Path) -> bool:
+    """Write the parts into README.md; say whether that changed it. Nothing without the file."""
+    path = root / "README.md"
+    if not path.is_file():
+        return False
+    old = path.read_text(encoding="utf-8")
+    new = old
+    for name, content in parts(root).items():
+        pattern = _between(name)
+        if not pattern.search(new):
+            raise ValueError(f"README.md lacks <!-- {name}:begin --> ... <!-- {name}:end -->")
+        new = pattern.sub(lambda found, text=content: f"{found[1]}\n{text}\n{found[3]}", new)
+    if new != old:
+        write_atomically(path, new.encode())
+    return new != old
+
+
+def check_readme(root: Path) -> list[str]:
+    """The parts of README.md that differ from what they are made of."""
+    path = root / "README.md"
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    problems = []
+    for name, content in parts(root).items():
+        found = _between(name).search(text)
+        if found is None or found[2].strip() != content.strip():
+            problems.append(f"README.md: the part '{name}' is missing or old: run make readme")
+    return problems
+
+
+def _between(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {name}:begin -->)(.*?)(<!-- {name}:end -->)", re.DOTALL)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _notebooks(root: Path) -> str:
+    rows = []
+    for number, title, question, file in read_map(root):
+        place = f"notebooks/{file}"
+        name = f"[{title}]({place})" if file else title
+        rows.append([number, name, question, title_cells.badge(place) if file else "to come"])
+    return _table(["", "notebook", "question", "open"], rows)
+
+
+def _results(root: Path) -> str:
+    from squeeze_utils.base.scale import Scale
+    from squeeze_utils.studies.catalogue import find
+
+    studies = [find(name, Scale("reference")) for name in HEADLINES]
+    found = [_study(study, study.records(root / "data" / "runs")) for study in studies]
+    return "\n\n".join(part for part in found if part) or "*No reference study is finished yet.*"
+
+
+def _study(study: Study, records: dict[str, Record]) -> str:
+    """The finished rows of a study, those with a record for every seed, by their labels.
+
+    The learning rate, which a pilot chose, is not what tells rows apart: it is left out.
+    """
+    from squeeze_utils.results.tables import source_line
+
+    rows, shown = [], {}
+    arms = sorted(study.arms, key=lambda arm: _place(study, arm.labels))
+    for labels, group in groupby(arms, key=lambda arm: arm.labels):
+        keys = [arm.experiment.key for arm in group]
+        if all(key in records for key in keys):
+            shown |= {key: records[key] for key in keys}
+            name = ", ".join(str(value) for label, value in labels if label != "lr")
+            rows.append({"": name, **_numbers([records[key] for key in keys])})
+    if not rows:
+        return ""
+    header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
+    if any("file_bytes" in record.final for record in shown.values()):
+        header[-1:] = ["file (bytes)", "times smaller"]
+    head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
+    cells = [[row.get(column, "") for column in header] for row in rows]
+    return f"{head}\n\n{_table(header, cells)}\n\n{source_line(shown)}"
+
+
+def _place(study: Study, labels: Any) -> int:
+    return next(i for i, arm in enumerate(study.arms) if arm.labels == labels)
+
+
+def _numbers(records: list[Record]) -> dict[str, str]:
+    from squeeze_utils.results.tables import mean_sd
+
+    last = records[0].final
+    found = {
+        "test accuracy (%)": mean_sd([record.final["test_accuracy"] for record in records], 2),
+        "seeds": str(len(records)),
+        "parameters": f"{last['parameters']:,}",
+        "float32 (MB)": f"{last['dense_bytes'] / 1e6:.2f}",
+        "epochs": str(records[0].epochs),
+    }
+    if "file_bytes" in last:
+        sizes = [record.final["file_bytes"] for record in records]
+        found["file (bytes)"] = mean_sd(sizes, 0)
+        found["times smaller"] = mean_sd([last["dense_bytes"] / size for size in sizes])
+    return found
+
+
+def _speed(path: Path) -> str:
+    if not path.is_file():
+        command = "python benchmarks/train_throughput.py --json benchmarks/results.json"
+        return f"*Not measured yet: `{command}`.*"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    found, precision = about["medians"], about["precision"]
+    rows = [
+        ["ordinary loop, float32", f"{found['ordinary_images_per_second']:.0f} images/s"],
+        [f"`fit`, {precision}", f"{found['fit_images_per_second']:.0f} images/s"],
+        ["`fit` / ordinary loop", f"**{found['ratio']:.2f}**"],
+        ["input pipeline of `fit`", f"{found['input_percent']:.2f} % of an epoch"],
+        [f"share of the {precision} matrix-product peak", f"{found['share_of_peak']:.2f}"],
+    ]
+    where = (
+        f"{about['device']}; {about['images']}, batch {about['batch_size']}, medians of "
+        f"{about['rounds']} interleaved rounds; torch {about['versions']['torch']}."
+    )
+    return f"{_table(['training squeezenet_small', 'median'], rows)}\n\n{where}"

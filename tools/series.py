@@ -1,0 +1,195 @@
+"""The notebooks together: ``python -m tools.series run|render|readme|badges|check``."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from squeeze_utils import REPOSITORY
+from squeeze_utils.results import figures
+from tools import readme, title_cells
+from tools.check_notebooks import check_notebook
+from tools.execute import (
+    SECONDS,
+    CellFailure,
+    clean,
+    execute,
+    notebooks,
+    read_notebook,
+    write_notebook,
+)
+
+__all__ = ["check_series", "main", "rewrite_all"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def rewrite_all(root: Path, repository: str = REPOSITORY) -> list[Path]:
+    """Bring title cells, set-up cells and addresses of all notebooks up to date; list changes."""
+    order = notebooks(root)
+    changed = []
+    for path in [*order, *notebooks(root, solutions=True)]:
+        notebook = read_notebook(path)
+        title_cells.rewrite(notebook, path, order, repository)
+        if write_notebook(notebook, path):
+            changed.append(path)
+    return changed
+
+
+def check_series(root: Path) -> list[str]:
+    """Every problem of every notebook below ``root``, and of the files that name the address."""
+    order, solutions = notebooks(root), notebooks(root, solutions=True)
+    problems = [
+        f"{path.name}: {problem}"
+        for path in [*order, *solutions]
+        for problem in check_notebook(path, order, root)
+    ]
+    names = {path.name for path in order}
+    stray = set((root / "notebooks").rglob("*.ipynb")) - {*order, *solutions}
+    stray = {path for path in stray if ".ipynb_checkpoints" not in path.parts}
+    problems += [f"{path.name}: not named NN_topic.ipynb" for path in sorted(stray)]
+    problems += [
+        f"solutions/{path.name}: there is no notebook of this name"
+        for path in solutions
+        if path.name not in names
+    ]
+    return [*problems, *readme.check_map(root), *check_address(root)]
+
+
+def check_address(root: Path) -> list[str]:
+    """Addresses and versions in README.md and CITATION.cff that differ from the package's."""
+    problems = []
+    for path in (root / "README.md", root / "CITATION.cff"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            wrong = title_cells.wrong_addresses(text)
+            problems += [f"{path.name}: wrong address {address}" for address in wrong]
+    return problems
+
+
+def each(paths: list[Path], work: Callable[[Path], None]) -> list[CellFailure]:
+    """Do ``work`` on every notebook, with a line of progress for each; go on after a failure."""
+    failures = []
+    for number, path in enumerate(paths, 1):
+        print(f"[{number}/{len(paths)}] {path.name} ", end="", flush=True)
+        start = time.perf_counter()
+        try:
+            work(path)
+        except CellFailure as failure:
+            failures.append(failure)
+        ending = " FAILED" if failures and failures[-1].notebook == path.name else ""
+        print(f"{time.perf_counter() - start:.1f} s{ending}", flush=True)
+    return failures
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    before = _figure_hashes()
+
+    def work(path: Path) -> None:
+        notebook = read_notebook(path)
+        try:
+            execute(notebook, path, arguments.seconds)
+        finally:
+            write_notebook(notebook, arguments.output / path.name)
+
+    failures = each(_chosen(notebooks(ROOT), arguments.only), work)
+    print(f"executed copies: {_shown(arguments.output)}")
+    _report_figures(before, _figure_hashes())
+    return _report(failures)
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    rewrite_all(ROOT)
+
+    def work(path: Path) -> None:
+        notebook = read_notebook(path)
+        execute(notebook, path, arguments.seconds)
+        clean(notebook)
+        write_notebook(notebook, path)
+
+    paths = [*notebooks(ROOT), *notebooks(ROOT, solutions=True)]
+    failures = each(_chosen(paths, arguments.only), work)
+    _readme(arguments)
+    return _report(failures)
+
+
+def _readme(arguments: argparse.Namespace) -> int:
+    print("README.md: " + ("changed" if readme.update_readme(ROOT) else "up to date"))
+    return 0
+
+
+def _badges(arguments: argparse.Namespace) -> int:
+    title_cells.set_address(ROOT, arguments.repo)
+    changed = rewrite_all(ROOT, arguments.repo)
+    print(
+        f"address {arguments.repo}, version {title_cells.tag()}; changed notebooks: {len(changed)}"
+    )
+    print(f"badges and set-up cells use the git tag {title_cells.tag()}: push it with the release")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    problems = [*check_series(ROOT), *readme.check_readme(ROOT)]
+    print("\n".join(problems) or "no problems")
+    return 1 if problems else 0
+
+
+def _chosen(paths: list[Path], only: list[str]) -> list[Path]:
+    """Those notebooks whose names start with one of the given beginnings; all without any."""
+    for start in only:
+        if not any(path.name.startswith(start) for path in paths):
+            names = ", ".join(path.name for path in paths) or "none"
+            raise SystemExit(f"no notebook starts with {start!r}; there are: {names}")
+    return [path for path in paths if not only or path.name.startswith(tuple(only))]
+
+
+def _figure_hashes() -> dict[str, str]:
+    files = sorted(figures.figures_folder().glob("*.p[dn][fg]"))
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _report_figures(before: dict[str, str], after: dict[str, str]) -> None:
+    changed = [name for name in after if before.get(name) != after[name]]
+    print(
+        f"figures: {len(after)} files in {_shown(figures.figures_folder())}, {len(changed)} changed"
+    )
+    for name in changed:
+        print(f"  changed: {name}")
+
+
+def _shown(path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _report(failures: list[CellFailure]) -> int:
+    for failure in failures:
+        print(f"FAILED {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.series", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="execute every notebook live into another folder")
+    run.add_argument("--output", type=Path, default=Path("build/notebooks"))
+    render = commands.add_parser("render", help="execute notebooks in place, for committing")
+    for command in (run, render):
+        command.add_argument("only", nargs="*", help="beginnings of names, such as 03")
+        command.add_argument("--seconds", type=float, default=SECONDS, help="limit per notebook")
+    commands.add_parser("readme", help="write what README.md takes from notebooks and records")
+    badges = commands.add_parser("badges", help="write the address into badges and set-up cells")
+    badges.add_argument("--repo", default=REPOSITORY, help="owner/name on GitHub")
+    commands.add_parser("check", help="check the style of all notebooks")
+    chosen = parser.parse_args(arguments)
+    work = {"run": _run, "render": _render, "readme": _readme, "badges": _badges, "check": _check}
+    return work[chosen.command](chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What every notebook has alike: title cell with badge and links, set-up cell, the address."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from squeeze_utils import REPOSITORY, __version__
+
+__all__ = ["masthead", "rewrite", "set_address", "setup_cell", "wrong_addresses"]
+
+BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
+COLAB = "https://colab.research.google.com/github"
+SETUP_MARK = "from squeeze_utils.notebook import start"
+
+_TITLE = re.compile(r"# (?P<number>\d\d) · (?P<title>\S.*)")
+_OWNED = re.compile(r"\[!\[Open in Colab\]|(\[?(previous|exercises)\]?(\([^)]*\))? \| )")
+_OWNER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]+")
+_COLAB_LINK = re.compile(r"colab\.research\.google\.com/github/([^/\s]+/[^/\s]+)/blob/([^/\s]+)/")
+_CODE_LINK = re.compile(
+    r"(?:git clone |git\+|repository-code: \"?)https://github\.com/([\w.-]+/[\w.-]+?)"
+    r"(?:\.git)?(?:@([\w.-]+))?(?=[\"'\s`)]|$)"
+)
+
+
+def tag(version: str = __version__) -> str:
+    """The git tag of a version: badges open notebooks at it, set-up cells install from it."""
+    return f"v{version}"
+
+
+def setup_cell(repository: str = REPOSITORY, version: str = __version__) -> str:
+    """The source of the set-up cell, the same in every notebook.
+
+    Where the package is missing (Colab) it is installed from the repository at the notebook's own
+    version, without its dependencies, so that torch and numpy stay as they are. ``SQUEEZE_REPO``
+    may name another source, anything pip takes: a folder, or ``git+file:///clone@branch``.
+    """
+    return f"""\
+import importlib.util
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("squeeze_utils") is None:  # on Colab: fetch the helpers, nothing else
+    source = "git+https://github.com/{repository}@{tag(version)}"
+    source = os.environ.get("SQUEEZE_REPO", source)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source]
+    subprocess.run(pip, check=True)
+    importlib.invalidate_caches()
+
+{SETUP_MARK}
+
+scale = start()"""
+
+
+def badge(path: str, repository: str = REPOSITORY, version: str = __version__) -> str:
+    """The Colab badge of the notebook at ``path`` (from the repository's root, with slashes)."""
+    return f"[![Open in Colab]({BADGE_IMAGE})]({COLAB}/{repository}/blob/{tag(version)}/{path})"
+
+
+def navigation(path: Path, order: list[Path]) -> str:
+    """``previous | index | next``, the index being notebook 00; a solution links its exercises."""
+    if path.parent.name == "solutions":
+        return f"[exercises](../{path.name}) | [index](../{order[0].name})"
+    place = [other.name for other in order].index(path.name)
+    before = order[place - 1].name if place > 0 else None
+    after = order[place + 1].name if place + 1 < len(order) else None
+    index = order[0].name if place > 0 else None
+    links = {"previous": before, "index": index, "next": after}
+    return " | ".join(f"[{word}]({to})" if to else word for word, to in links.items())
+
+
+def masthead(path: Path, order: list[Path], text: str, repository: str = REPOSITORY) -> str:
+    """The title cell: the title and prose of ``text`` kept, badge and links as they should be.
+
+    Args:
+        path: the notebook, ``.../notebooks/NN_topic.ipynb`` or in ``solutions/`` below.
+        order: the notebooks of the series, first to last.
+        text: the cell as it stands; its first line must be ``# NN · Title``.
+    """
+    lines = text.splitlines()
+    found = _TITLE.fullmatch(lines[0].strip()) if lines else None
+    if found is None or found["number"] != path.name[:2]:
+        raise ValueError(
+            f"{path.name}: the first cell must start with '# {path.name[:2]} · Title', "
+            f"not with {lines[0] if lines else ''!r}"
+        )
+    solution = path.parent.name == "solutions"
+    place = f"notebooks/{'solutions/' if solution else ''}{path.name}"
+    prose = "\n".join(line for line in lines[1:] if not _OWNED.match(line)).strip()
+    parts = [lines[0].strip(), badge(place, repository), navigation(path, order), prose]
+    return "\n\n".join(part for part in parts if part)
+
+
+def rewrite(notebook: Any, path: Path, order: list[Path], repository: str = REPOSITORY) -> None:
+    """Bring title cell, set-up cell and every address in a notebook up to date, in place."""
+    if not notebook.cells or notebook.cells[0].cell_type != "markdown":
+        raise ValueError(f"{path.name}: the first cell must be Markdown with the title")
+    first = notebook.cells[0]
+    first.source = masthead(path, order, first.source, repository)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and SETUP_MARK in cell.source:
+            cell.source = setup_cell(repository)
+        elif cell.cell_type == "markdown":
+            cell.source = _up_to_date(cell.source, repository)
+
+
+def set_address(root: Path, repository: str) -> None:
+    """Write the address ``owner/name`` into the package, README.md and CITATION.cff."""
+    if repository != REPOSITORY and not _OWNER_NAME.fullmatch(repository):
+        raise ValueError(f"{repository!r} is not an address on GitHub: give owner/name")
+    package = root / "squeeze_utils" / "__init__.py"
+    text = package.read_text(encoding="utf-8")
+    new = re.sub(r'(?m)^REPOSITORY = ".*"$', f'REPOSITORY = "{repository}"', text)
+    package.write_text(new, encoding="utf-8")
+    for name in ("README.md", "CITATION.cff"):
+        if (root / name).is_file():
+            text = _up_to_date((root / name).read_text(encoding="utf-8"), repository)
+            text = re.sub(r'(?m)^version: ".*"$', f'version: "{__version__}"', text)
+            (root / name).write_text(text, encoding="utf-8")
+
+
+def _up_to_date(text: str, repository: str) -> str:
+    text = _COLAB_LINK.sub(f"colab.research.google.com/github/{repository}/blob/{tag()}/", text)
+    return text.replace(f"github.com/{REPOSITORY}", f"github.com/{repository}")
+
+
+def wrong_addresses(text: str) -> list[str]:
+    """Every Colab, clone and install address in ``text`` that is not this repository's."""
+    found = [*_COLAB_LINK.findall(text), *_CODE_LINK.findall(text)]
+    wrong = [pair for pair in found if pair not in ((REPOSITORY, tag()), (REPOSITORY, ""))]
+    return [f"{name} at {ref}" if ref else name for name, ref in wrong]
