@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from squeeze_utils.base.scale import Scale
@@ -17,8 +18,20 @@ from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import SMALL, ModelSpec
 
 SEEDS = (0, 1, 2)
+MOST_RATES = 7  # of a grid that is extended
 MUON = {"optimizer": "muon", "weight_decay": 0.05}
 MUON_RATES = (0.01, 0.02, 0.04, 0.08)
+# The long regime: all images, trained until little changes, the precision a part of the key.
+LONG: dict[str, Any] = {
+    "images": None,
+    "epochs": 24,
+    "pilot_epochs": 8,
+    "seeds": (0, 1, 2, 3, 4),
+    "pilot_seeds": (0, 1),
+    "train": {"precision": "bfloat16"},
+    "extends_rates": True,
+}
+LONG_RATES = (0.02, 0.04, 0.08)
 # Digits are few: smaller batches make more steps of an epoch.
 QUICK_TRAIN = {"epochs": 3, "batch_size": 80}
 QUICK_RATE = 0.04
@@ -29,7 +42,8 @@ class Variant:
     """One row of a chapter's table: what it changes in the network and in its training.
 
     A value of `train` may be a function of the number of epochs.
-    `quick_lr` is used at quick scale, where there is no pilot.
+    `quick_lr` is used at quick scale, where there is no pilot. `pilot_epochs` are the epochs of
+    this variant's pilot runs, those of the chapter unless given.
     """
 
     labels: tuple[tuple[str, Any], ...]
@@ -37,6 +51,7 @@ class Variant:
     train: Mapping[str, Any] = field(default_factory=dict)
     rates: Sequence[float] = MUON_RATES
     quick_lr: float = QUICK_RATE
+    pilot_epochs: int | None = None
 
     @classmethod
     def of(
@@ -45,10 +60,11 @@ class Variant:
         train: Mapping[str, Any] | None = None,
         rates: Sequence[float] = MUON_RATES,
         quick_lr: float = QUICK_RATE,
+        pilot_epochs: int | None = None,
         **labels: Any,
     ) -> Variant:
         """A variant with its labels as keywords."""
-        return cls(tuple(labels.items()), model or {}, train or {}, rates, quick_lr)
+        return cls(tuple(labels.items()), model or {}, train or {}, rates, quick_lr, pilot_epochs)
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,8 @@ class Chapter:
 
     `width` is the network's at reference scale; `epochs`, `pilot_epochs` and `train`, what all
     variants' training has in common, are the reference's too. `quick` holds options of the
-    network at quick scale.
+    network at quick scale. With `extends_rates` a variant whose best rate lies at the edge of its
+    grid gets another rate beyond that edge, until the best one lies inside.
     """
 
     name: str
@@ -72,21 +89,48 @@ class Chapter:
     quick: Mapping[str, Any] = field(default_factory=lambda: {"width": 0.25})
     quick_images: DataSpec = field(default_factory=lambda: DataSpec(size=16))
     quick_seeds: Sequence[int] = (0,)
+    pilot_seeds: Sequence[int] = (0,)
+    extends_rates: bool = False
 
     @property
     def pilot_name(self) -> str:
         """The name of the study of learning rates."""
-        return f"{self.name}_lr"
+        stem = self.name.removesuffix("_long")
+        return f"{stem}_lr_long" if stem != self.name else f"{self.name}_lr"
 
     def pilot(self, scale: Scale) -> Study:
-        """Every variant at every rate, one seed."""
+        """Every variant at every rate of its grid, with the pilot's seeds."""
         arms = [
-            Arm.of(self.experiment(scale, variant, lr, 0, pilot=True), **labels, lr=lr)
+            Arm.of(experiment, **dict(variant.labels), lr=lr)
             for variant in self.variants
-            for labels in (dict(variant.labels),)
-            for lr in variant.rates
+            for lr, experiments in self.grid(variant, scale).items()
+            for experiment in experiments
         ]
+        return self._pilot(arms)
+
+    def _pilot(self, arms: Sequence[Arm]) -> Study:
         return Study(self.pilot_name, f"the learning rates of: {self.title}", arms)
+
+    def grid(self, variant: Variant, scale: Scale) -> dict[float, list[Experiment]]:
+        """The pilot's runs of a variant by rate: those of its grid, and of rates added to it."""
+        runs = {lr: self._pilot_runs(variant, lr, scale) for lr in variant.rates}
+        while self.extends_rates and scale.name == "reference" and len(runs) < MOST_RATES:
+            best, low, high = self._best(runs), min(runs), max(runs)
+            if best not in (low, high):
+                break
+            added = low / 2 if best == low else high * 2
+            runs[added] = self._pilot_runs(variant, added, scale)
+        return dict(sorted(runs.items())) if self.extends_rates else runs
+
+    def _pilot_runs(self, variant: Variant, lr: float, scale: Scale) -> list[Experiment]:
+        return [
+            self.experiment(scale, variant, lr, seed, pilot=True)
+            for seed in scale.pick((0,), self.pilot_seeds)
+        ]
+
+    def _best(self, runs: Mapping[float, Sequence[Experiment]]) -> float | None:
+        arms = [Arm.of(experiment) for experiments in runs.values() for experiment in experiments]
+        return best_rate(self._pilot(arms).records(), runs)
 
     def study(self, scale: Scale) -> Study:
         """Every variant at its rate, with all seeds."""
@@ -102,12 +146,7 @@ class Chapter:
         """The rate of each variant; None where its part of the pilot has not finished."""
         if scale.name == "quick":
             return [variant.quick_lr for variant in self.variants]
-        records = self.pilot(scale).records()
-        return [best_rate(records, self._pilot_runs(variant)) for variant in self.variants]
-
-    def _pilot_runs(self, variant: Variant) -> list[Experiment]:
-        reference = Scale("reference")
-        return [self.experiment(reference, variant, lr, 0, pilot=True) for lr in variant.rates]
+        return [self._best(self.grid(variant, scale)) for variant in self.variants]
 
     def experiment(
         self, scale: Scale, variant: Variant, lr: float, seed: int, pilot: bool = False
@@ -123,7 +162,7 @@ class Chapter:
             train = {"shift": 1, **train, **QUICK_TRAIN}
             options = {"in_channels": 1, **self.quick, **options}
         else:
-            epochs = self.pilot_epochs if pilot else self.epochs
+            epochs = (variant.pilot_epochs or self.pilot_epochs) if pilot else self.epochs
             train = {"epochs": epochs, "shift": 3, "flip": True, **self.train, **train}
             options = {"width": self.width, **options}
         images = scale.pick(self.quick_images, DataSpec("cifar10", train_limit=self.images))
@@ -142,10 +181,17 @@ def studies_of(*chapters: Chapter) -> dict[str, Callable[[Scale], Study]]:
     return found
 
 
-def best_rate(records: Mapping[str, Record], experiments: Sequence[Experiment]) -> float | None:
-    """The peak rate whose run ended best on validation images; None while a run is missing."""
-    found = [records.get(experiment.key) for experiment in experiments]
-    if not all(found):
-        return None
-    best = max(found, key=lambda record: record.final["validation_accuracy"])
-    return best.experiment["recipe"][-1]["lr"]
+def best_rate(
+    records: Mapping[str, Record], runs: Mapping[float, Sequence[Experiment]]
+) -> float | None:
+    """The peak rate whose runs ended best on validation images, in the mean over their seeds.
+
+    None while a run is missing.
+    """
+    means = {}
+    for lr, experiments in runs.items():
+        found = [records.get(experiment.key) for experiment in experiments]
+        if not all(found):
+            return None
+        means[lr] = fmean(record.final["validation_accuracy"] for record in found)
+    return max(means, key=means.__getitem__)

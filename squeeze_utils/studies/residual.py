@@ -7,7 +7,14 @@ from typing import Any
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.experiments.variants import MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import (
+    LONG,
+    LONG_RATES,
+    MUON_RATES,
+    Chapter,
+    Variant,
+    studies_of,
+)
 from squeeze_utils.models import BYPASSES
 
 # Weak: as in 2016, momentum and a rate that falls in a straight line, images as they are.
@@ -30,6 +37,24 @@ CHAPTER = Chapter(
         for recipe, (train, rates) in RECIPES.items()
         for bypass in BYPASSES
     ),
+)
+
+# The same question after 24 epochs of all images. The plain network and the simple bypass are
+# trained in full at every rate, so that bypass and rate are not confounded; "wide" is a plain
+# network with as many parameters as the complex bypass has (271,056 and 271,082).
+FULL = LONG["epochs"]
+LONG_CHAPTER = Chapter(
+    "residual_long",
+    "does a bypass help a network that is trained long enough?",
+    (
+        Variant.of({}, rates=LONG_RATES, pilot_epochs=FULL, network="plain"),
+        Variant.of(
+            {"bypass": "simple"}, rates=LONG_RATES, pilot_epochs=FULL, network="simple bypass"
+        ),
+        Variant.of({"bypass": "complex"}, rates=LONG_RATES, network="complex bypass"),
+        Variant.of({"width": 0.605}, rates=LONG_RATES, network="wide"),
+    ),
+    **LONG,
 )
 
 # Six long trainings ask for a GPU: ten minutes there, many days on two processor cores. Large
@@ -64,4 +89,4 @@ def full_width(scale: Scale) -> Study:
     return replace(study, arms=arms)
 
 
-STUDIES = {**studies_of(CHAPTER, FULL_WIDTH), FULL_WIDTH.name: full_width}
+STUDIES = {**studies_of(CHAPTER, LONG_CHAPTER, FULL_WIDTH), FULL_WIDTH.name: full_width}
