@@ -11,16 +11,17 @@ WORKERS := 2
 SCALE := quick
 
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks test check lab reference search costs render readme badges clean \
+.PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
 	distclean converter deploy-files deploy-measure pi-emulated demo test-demo
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
 	@echo "make test                    lint, unit tests, and every notebook as a test"
+	@echo "make test-fast               the unit tests that take seconds, for while you work"
 	@echo "make lab                     open the notebooks in JupyterLab"
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
-	@echo "make costs STUDY=name        time a training step of a study's networks, on a quiet machine"
+	@echo "make costs STUDY=name BY=label  time a training step of a study's networks, when all is quiet"
 	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
 	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
 	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
@@ -59,6 +60,9 @@ test: $(STAMP)
 		"$(BIN)/python" -m pytest -q -n $(WORKERS) --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
+test-fast: $(STAMP)
+	"$(BIN)/python" -m pytest -q -n $(WORKERS) -m "not slow"
+
 check: $(STAMP)
 	@"$(BIN)/python" -m tools.series check
 
@@ -67,23 +71,25 @@ lab: $(STAMP)
 
 reference: $(STAMP)
 	@test -n "$(STUDY)" || { echo "Say which study: make reference STUDY=name. There are:"; \
-		"$(BIN)/python" -m squeeze_utils.experiments.commands list; exit 1; }
-	"$(BIN)/python" -m squeeze_utils.experiments.commands run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+		"$(BIN)/python" -m squeeze_utils study list; exit 1; }
+	"$(BIN)/python" -m squeeze_utils study run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
 
 search: $(STAMP)
 	@test -n "$(NAME)" || { echo "Say which search: make search NAME=name. There are:"; \
-		"$(BIN)/python" -m squeeze_utils.experiments.search.commands list; exit 1; }
-	"$(BIN)/python" -m squeeze_utils.experiments.search.commands run "$(NAME)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+		"$(BIN)/python" -m squeeze_utils search list; exit 1; }
+	"$(BIN)/python" -m squeeze_utils search run "$(NAME)" --scale reference $(if $(JOBS),--jobs $(JOBS))
 
 costs: $(STAMP)
-	"$(BIN)/python" -m squeeze_utils.results.costs $(STUDY)
+	"$(BIN)/python" -m tools.step_times "$(STUDY)" "$(BY)"
 
 deploy-files: $(STAMP)
-	@"$(BIN)/python" -m tools.deploy files $(NAME)
+	@for name in $(or $(NAME),squeezenet-cifar10 lenet-5-cifar10); do \
+		"$(BIN)/python" -m squeeze_utils deploy "data/checkpoints/$$name.safetensors" \
+		--data cifar10 --output data/checkpoints/deploy || exit 1; done
 
 deploy-measure: $(STAMP)
 	@for what in accuracy starts latency; do \
-		"$(BIN)/python" -m tools.deploy $$what || exit 1; done
+		"$(BIN)/python" -m tools.deploy_tables $$what || exit 1; done
 
 # LiteRT's converter wants a torch of its own; only writing .tflite files needs it.
 converter:
@@ -102,7 +108,7 @@ demo:
 
 test-demo: $(STAMP)
 	@"$(BIN)/python" deploy/browser/serve.py --only-build
-	@"$(BIN)/python" -m pytest -q -rs tests/test_browser_demo.py
+	@"$(BIN)/python" -m pytest -q -rs tests/deploy/test_browser_demo.py
 
 render: $(STAMP)
 	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series render $(ONLY)

@@ -1,4 +1,4 @@
-"""``start()``: the one call of every set-up cell."""
+"""What every notebook begins with: `start()` prepares it, `say()` prints a sentence."""
 
 from __future__ import annotations
 
@@ -16,18 +16,26 @@ from squeeze_utils.results import figures
 if TYPE_CHECKING:
     from squeeze_utils.base.scale import Scale
 
-__all__ = ["start"]
+__all__ = ["say", "start"]
 
 
-def start(seed: int = 0) -> Scale:
+def start(seed: int = 0, jobs: int = 1) -> Scale:
     """Prepare a notebook: seeds, threads, figure style; print what it runs on; return the scale.
 
     Args:
         seed: seeds Python's, NumPy's and torch's global generators (0 to 2**32 - 1).
+        jobs: with 2, a second process for the live trainings loads its libraries while you read.
 
     Returns:
         The scale of live experiments that ``SQUEEZE_SCALE`` names ("quick" when it is not set).
+
+    >>> import squeeze_utils as sq
+    >>> scale = sq.start()  # doctest: +ELLIPSIS
+    versions  Python ...
+    >>> scale.name
+    'quick'
     """
+    from squeeze_utils.base.parallel import start_helpers
     from squeeze_utils.base.scale import Scale
 
     scale = Scale.from_environment()
@@ -35,7 +43,22 @@ def start(seed: int = 0) -> Scale:
     _threads()
     figures.use_house_style()
     print(describe(scale.name, seed))
+    if jobs > 1:
+        start_helpers(jobs)
     return scale
+
+
+def say(*texts: str) -> None:
+    """Show sentences as Markdown below a cell, a paragraph each.
+
+    >>> import squeeze_utils as sq
+    >>> sq.say("A network of **730,570** parameters.")  # doctest: +ELLIPSIS
+    <IPython.core.display.Markdown object>
+    """
+    from IPython.display import Markdown, display
+
+    for text in texts:
+        display(Markdown(text))
 
 
 def _seed(seed: int) -> None:

@@ -1,4 +1,6 @@
-"""The tables of notebook 14: the released file taken apart, and what fewer bytes cost.
+"""`python -m tools.imagenet_tables FOLDER`: the tables of notebook 14, from ImageNet pictures.
+
+The released file is taken apart, and networks are squeezed into fewer and fewer bytes.
 
 Every file is judged on pictures that its making never saw: the pictures are split in two halves
 of every second class, one calibrates, the other judges, and then the other way round.
@@ -6,6 +8,8 @@ of every second class, one calibrates, the other judges, and then the other way 
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.base import measurements
+from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.compress.pricing import Squeezed, frontier
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.imagenet import judging, networks, pictures, released_file, wordnet
@@ -171,3 +176,22 @@ def _record_examples(
             row |= {kind: names[index], f"{kind}_share": float(share)}
         rows.append(row)
     return measurements.keep_measurement(f"released/{name}_examples", rows[:EXAMPLES])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: a folder of pictures, and optionally which networks and seeds."""
+    parser = argparse.ArgumentParser(prog="python -m tools.imagenet_tables", description=__doc__)
+    parser.add_argument("folder", help="folders of ImageNet pictures, named by their class")
+    parser.add_argument("--network", nargs="*", help="only of these networks, or only the file's")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="rows of others stay")
+    asked = parser.parse_args(arguments)
+
+    def work() -> None:
+        for path in record(Path(asked.folder), asked.network, asked.seeds):
+            print(path)
+
+    return exit_code(work, "the tables named so far are kept")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """Checks before the environment is made: is this Python new enough, does the disk have room?
 
-Run as a file, ``python squeeze_utils/preflight.py FOLDER``, by any Python 3, with nothing
+Run as a file, ``python tools/preflight.py FOLDER``, by any Python 3, with nothing
 installed: so it uses no syntax newer than Python 3.6 and imports the standard library only.
 """
 
@@ -49,7 +49,7 @@ def nearest_existing(folder):
 def main(arguments):
     """Print every problem to stderr; 0 when there is none, 1 otherwise, 2 for a wrong call."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python squeeze_utils/preflight.py FOLDER\n")
+        sys.stderr.write("usage: python tools/preflight.py FOLDER\n")
         return 2
     problems = [python_problem(sys.version_info), disk_problem(arguments[0])]
     problems = [problem for problem in problems if problem]

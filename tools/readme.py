@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from squeeze_utils.base.files import write_atomically
 from tools import title_cells
@@ -20,8 +19,6 @@ from tools.execute import notebooks, read_notebook
 if TYPE_CHECKING:
     from squeeze_utils.experiments.records import Record
     from squeeze_utils.experiments.study import Study
-
-__all__ = ["check_map", "check_readme", "parts", "update_readme"]
 
 # Studies whose results stand in README.md, in this order.
 HEADLINES = ("baseline", "residual_best", "dsd", "deep_compression", "deep_compression_vgg")
@@ -75,39 +72,41 @@ def parts(root: Path) -> dict[str, str]:
     }
 
 
+def rewritten(root: Path) -> tuple[str, list[str]]:
+    """README.md with its parts as they should be, and the names of those that were not."""
+    text, old = (root / "README.md").read_text(encoding="utf-8"), []
+    for name, content in parts(root).items():
+        pattern = rf"(?s)(?<=<!-- {name}:begin -->)(.*?)(?=<!-- {name}:end -->)"
+        found = re.search(pattern, text)
+        if found is None:
+            raise ValueError(f"README.md lacks <!-- {name}:begin --> ... <!-- {name}:end -->")
+        if found[0].strip() != content.strip():
+            old.append(name)
+        text = f"{text[: found.start()]}\n{content}\n{text[found.end() :]}"
+    return text, old
+
+
 def update_readme(root: Path) -> bool:
     """Write the parts into README.md; say whether that changed it. Nothing without the file."""
     path = root / "README.md"
     if not path.is_file():
         return False
-    old = path.read_text(encoding="utf-8")
-    new = old
-    for name, content in parts(root).items():
-        pattern = _between(name)
-        if not pattern.search(new):
-            raise ValueError(f"README.md lacks <!-- {name}:begin --> ... <!-- {name}:end -->")
-        new = pattern.sub(lambda found, text=content: f"{found[1]}\n{text}\n{found[3]}", new)
-    if new != old:
-        write_atomically(path, new.encode())
-    return new != old
+    text, _ = rewritten(root)
+    changed = text != path.read_text(encoding="utf-8")
+    if changed:
+        write_atomically(path, text.encode())
+    return changed
 
 
 def check_readme(root: Path) -> list[str]:
     """The parts of README.md that differ from what they are made of."""
-    path = root / "README.md"
-    if not path.is_file():
+    if not (root / "README.md").is_file():
         return []
-    text = path.read_text(encoding="utf-8")
-    problems = []
-    for name, content in parts(root).items():
-        found = _between(name).search(text)
-        if found is None or found[2].strip() != content.strip():
-            problems.append(f"README.md: the part '{name}' is missing or old: run make readme")
-    return problems
-
-
-def _between(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(<!-- {name}:begin -->)(.*?)(<!-- {name}:end -->)", re.DOTALL)
+    try:
+        _, old = rewritten(root)
+    except ValueError as error:
+        return [str(error)]
+    return [f"README.md: the part '{name}' is old: run make readme" for name in old]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
@@ -140,10 +139,10 @@ def _study(study: Study, records: dict[str, Record]) -> str:
     """
     from squeeze_utils.results.tables import source_line
 
-    rows, shown = [], {}
-    arms = sorted(study.arms, key=lambda arm: _place(study, arm.labels))
-    for labels, group in groupby(arms, key=lambda arm: arm.labels):
-        keys = [arm.experiment.key for arm in group]
+    rows, shown, groups = [], {}, {}
+    for arm in study.arms:
+        groups.setdefault(arm.labels, []).append(arm.experiment.key)
+    for labels, keys in groups.items():
         if all(key in records for key in keys):
             shown |= {key: records[key] for key in keys}
             name = ", ".join(str(value) for label, value in labels if label != "lr")
@@ -158,12 +157,8 @@ def _study(study: Study, records: dict[str, Record]) -> str:
     return f"{head}\n\n{_table(header, cells)}\n\n{source_line(shown)}"
 
 
-def _place(study: Study, labels: Any) -> int:
-    return next(i for i, arm in enumerate(study.arms) if arm.labels == labels)
-
-
 def _numbers(records: list[Record]) -> dict[str, str]:
-    from squeeze_utils.results.tables import mean_sd
+    from squeeze_utils.results.statistics import mean_sd
 
     last = records[0].final
     found = {

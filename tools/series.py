@@ -6,11 +6,9 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from squeeze_utils import REPOSITORY
-from squeeze_utils.results import figures
 from tools import readme, title_cells
 from tools.check_notebooks import check_notebook
 from tools.execute import (
@@ -22,8 +20,6 @@ from tools.execute import (
     read_notebook,
     write_notebook,
 )
-
-__all__ = ["check_series", "main", "rewrite_all"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,73 +44,68 @@ def check_series(root: Path) -> list[str]:
         for path in [*order, *solutions]
         for problem in check_notebook(path, order, root)
     ]
-    names = {path.name for path in order}
     stray = set((root / "notebooks").rglob("*.ipynb")) - {*order, *solutions}
     stray = {path for path in stray if ".ipynb_checkpoints" not in path.parts}
     problems += [f"{path.name}: not named NN_topic.ipynb" for path in sorted(stray)]
+    names = {path.name for path in order}
     problems += [
         f"solutions/{path.name}: there is no notebook of this name"
         for path in solutions
         if path.name not in names
     ]
-    return [*problems, *readme.check_map(root), *check_address(root)]
-
-
-def check_address(root: Path) -> list[str]:
-    """Addresses and versions in README.md and CITATION.cff that differ from the package's."""
-    problems = []
     for path in (root / "README.md", root / "CITATION.cff"):
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            wrong = title_cells.wrong_addresses(text)
-            problems += [f"{path.name}: wrong address {address}" for address in wrong]
-    return problems
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        wrong = title_cells.wrong_addresses(text)
+        problems += [f"{path.name}: wrong address {address}" for address in wrong]
+    return [*problems, *readme.check_map(root)]
 
 
-def each(paths: list[Path], work: Callable[[Path], None]) -> list[CellFailure]:
-    """Do ``work`` on every notebook, with a line of progress for each; go on after a failure."""
+def execute_all(paths: list[Path], seconds: float, copies: Path | None = None) -> int:
+    """Execute notebooks into the folder ``copies``, or in place; go on after a failure.
+
+    A copy shows where a notebook failed. In place, one that fails stays as it was. Prints a line
+    of progress for each; returns 1 if any failed, else 0.
+    """
     failures = []
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.name} ", end="", flush=True)
-        start = time.perf_counter()
+        start, ending = time.perf_counter(), ""
+        notebook = read_notebook(path)
         try:
-            work(path)
+            execute(notebook, path, seconds)
+            if copies is None:
+                clean(notebook)
+                write_notebook(notebook, path)
         except CellFailure as failure:
             failures.append(failure)
-        ending = " FAILED" if failures and failures[-1].notebook == path.name else ""
+            ending = " FAILED"
+        if copies is not None:
+            write_notebook(notebook, copies / path.name)
         print(f"{time.perf_counter() - start:.1f} s{ending}", flush=True)
-    return failures
+    for failure in failures:
+        print(f"FAILED {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
     before = _figure_hashes()
-
-    def work(path: Path) -> None:
-        notebook = read_notebook(path)
-        try:
-            execute(notebook, path, arguments.seconds)
-        finally:
-            write_notebook(notebook, arguments.output / path.name)
-
-    failures = each(_chosen(notebooks(ROOT), arguments.only), work)
-    print(f"executed copies: {_shown(arguments.output)}")
-    _report_figures(before, _figure_hashes())
-    return _report(failures)
+    paths = _chosen(notebooks(ROOT), arguments.only)
+    status = execute_all(paths, arguments.seconds, arguments.output)
+    after = _figure_hashes()
+    changed = [name for name in after if before.get(name) != after[name]]
+    print(f"executed copies: {arguments.output}")
+    print(f"figures: {len(after)} files, {len(changed)} changed")
+    for name in changed:
+        print(f"  changed: {name}")
+    return status
 
 
 def _render(arguments: argparse.Namespace) -> int:
     rewrite_all(ROOT)
-
-    def work(path: Path) -> None:
-        notebook = read_notebook(path)
-        execute(notebook, path, arguments.seconds)
-        clean(notebook)
-        write_notebook(notebook, path)
-
     paths = [*notebooks(ROOT), *notebooks(ROOT, solutions=True)]
-    failures = each(_chosen(paths, arguments.only), work)
+    status = execute_all(_chosen(paths, arguments.only), arguments.seconds)
     _readme(arguments)
-    return _report(failures)
+    return status
 
 
 def _readme(arguments: argparse.Namespace) -> int:
@@ -124,11 +115,9 @@ def _readme(arguments: argparse.Namespace) -> int:
 
 def _badges(arguments: argparse.Namespace) -> int:
     title_cells.set_address(ROOT, arguments.repo)
-    changed = rewrite_all(ROOT, arguments.repo)
-    print(
-        f"address {arguments.repo}, version {title_cells.tag()}; changed notebooks: {len(changed)}"
-    )
-    print(f"badges and set-up cells use the git tag {title_cells.tag()}: push it with the release")
+    changed, tag = rewrite_all(ROOT, arguments.repo), title_cells.tag()
+    print(f"address {arguments.repo}, version {tag}; changed notebooks: {len(changed)}")
+    print(f"badges and set-up cells use the git tag {tag}: push it with the release")
     return 0
 
 
@@ -148,28 +137,10 @@ def _chosen(paths: list[Path], only: list[str]) -> list[Path]:
 
 
 def _figure_hashes() -> dict[str, str]:
-    files = sorted(figures.figures_folder().glob("*.p[dn][fg]"))
+    from squeeze_utils.results.figures import figures_folder
+
+    files = sorted(figures_folder().glob("*.p[dn][fg]"))
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def _report_figures(before: dict[str, str], after: dict[str, str]) -> None:
-    changed = [name for name in after if before.get(name) != after[name]]
-    print(
-        f"figures: {len(after)} files in {_shown(figures.figures_folder())}, {len(changed)} changed"
-    )
-    for name in changed:
-        print(f"  changed: {name}")
-
-
-def _shown(path: Path) -> str:
-    path = path.resolve()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _report(failures: list[CellFailure]) -> int:
-    for failure in failures:
-        print(f"FAILED {failure}", file=sys.stderr)
-    return 1 if failures else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from squeeze_utils.anatomy.recorder import FLOAT32, AnatomyError
 from squeeze_utils.anatomy.tables import (
     by_module,
     fire_multiply_adds,
@@ -11,9 +10,9 @@ from squeeze_utils.anatomy.tables import (
     peak_activation_bytes,
     summary,
 )
+from squeeze_utils.anatomy.tracing import AnatomyError
 
 __all__ = [
-    "FLOAT32",
     "AnatomyError",
     "by_module",
     "fire_multiply_adds",

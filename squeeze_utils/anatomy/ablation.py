@@ -7,43 +7,42 @@ relatively shallow networks", section 4.1.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from squeeze_utils.base.checks import choose
 from squeeze_utils.data import ImageSet, Split
 from squeeze_utils.models import Fire, SqueezeNet
-from squeeze_utils.training.evaluation import evaluate
+from squeeze_utils.training.evaluation import evaluate, watching
 from squeeze_utils.training.step import State, Step
-
-LEFT: tuple[str, ...] = ("identity", "projection", "input", "nothing")
 
 
 @dataclass(frozen=True)
 class Ablation:
     """The network without one block: which, what is left in its place, accuracy in percent.
 
-    The accuracy is None where nothing of the right shape is left.
+    `left` is what `bypass_of` gives. The accuracy is None where nothing of the right shape is left.
     """
 
     block: str
-    bypass_of: str
+    left: str
     accuracy: float | None
 
 
-def blocks(model: nn.Module) -> dict[str, Fire]:
+def fire_modules(model: nn.Module) -> dict[str, Fire]:
     """The Fire modules by name, "fire2" to "fire9" in a SqueezeNet; refuses a model without."""
     if isinstance(model, SqueezeNet):
         return {f"fire{index}": fire for index, fire in model.fires().items()}
-    found = {name: m for name, m in model.named_modules() if isinstance(m, Fire)}
-    if not found:
+    fires = {name: m for name, m in model.named_modules() if isinstance(m, Fire)}
+    if not fires:
         raise ValueError(
             f"{type(model).__name__} has no Fire modules to take out; a SqueezeNet has some, and "
             "so have vgg16_fire and lenet5_fire"
         )
-    return found
+    return fires
 
 
 def bypass_of(fire: Fire) -> str:
@@ -65,24 +64,19 @@ def without_blocks(model: nn.Module, *names: str) -> Iterator[nn.Module]:
 
     No weight is touched: the outputs of the blocks are replaced on their way.
     """
-    found = blocks(model)
+    fires = fire_modules(model)
     for name in names:
-        if name not in found:
-            raise ValueError(f"unknown block {name!r}; accepted: {', '.join(found)}")
-        if bypass_of(found[name]) == "nothing":
-            fire = found[name]
+        fire = fires[choose("block", name, fires)]
+        if bypass_of(fire) == "nothing":
             raise ValueError(
                 f"{name} cannot be taken out: it makes {fire.out_channels} channels of "
                 f"{fire.squeeze.in_channels} and has no bypass"
             )
-    with ExitStack() as stack:
-        for name in dict.fromkeys(names):
-            handle = found[name].register_forward_hook(_bypass_only)
-            stack.callback(handle.remove)
+    with watching({name: fires[name] for name in names}, after=_bypass_only):
         yield model
 
 
-def _bypass_only(fire: Fire, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+def _bypass_only(name: str, fire: Fire, inputs: tuple[Tensor], output: Tensor) -> Tensor:
     (x,) = inputs
     return x if fire.bypass is None else fire.bypass(x)
 
@@ -93,12 +87,12 @@ def ablate_blocks(model: nn.Module, split: Split, data: ImageSet) -> list[Ablati
     `data` is the image set that the split belongs to. The model is afterwards what it was.
     """
     rows = []
-    for name, fire in blocks(model).items():
-        remains, accuracy = bypass_of(fire), None
-        if remains != "nothing":
+    for name, fire in fire_modules(model).items():
+        left, accuracy = bypass_of(fire), None
+        if left != "nothing":
             with without_blocks(model, name):
                 accuracy = evaluate(model, split, data).accuracy
-        rows.append(Ablation(name, remains, accuracy))
+        rows.append(Ablation(name, left, accuracy))
     return rows
 
 

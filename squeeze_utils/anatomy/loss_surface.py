@@ -21,7 +21,7 @@ from squeeze_utils.training.step import State, Step
 Direction = Mapping[str, Tensor]
 
 
-def directions(model: nn.Module, generator: torch.Generator) -> tuple[Direction, Direction]:
+def random_directions(model: nn.Module, generator: torch.Generator) -> tuple[Direction, Direction]:
     """Two random directions in the space of the model's parameters, by parameter name.
 
     Each filter (the weights of one output) is drawn from a normal distribution and then given
@@ -29,19 +29,19 @@ def directions(model: nn.Module, generator: torch.Generator) -> tuple[Direction,
     parameters of normalisation, which have one dimension or none, are not moved: zeros.
     `generator` is a CPU generator; the numbers are the same on every device.
     """
-    return _direction(model, generator), _direction(model, generator)
+    return _random_direction(model, generator), _random_direction(model, generator)
 
 
 @torch.no_grad()
-def _direction(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-    found = {}
+def _random_direction(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    direction = {}
     for name, weight in model.named_parameters():
         if weight.ndim < 2:
-            found[name] = torch.zeros_like(weight)
+            direction[name] = torch.zeros_like(weight)
             continue
         drawn = torch.randn(weight.shape, generator=generator).to(weight)
-        found[name] = drawn * (_filter_norms(weight) / _filter_norms(drawn))
-    return found
+        direction[name] = drawn * (_filter_norms(weight) / _filter_norms(drawn))
+    return direction
 
 
 def _filter_norms(weight: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def _filter_norms(weight: Tensor) -> Tensor:
     return norms.view(-1, *[1] * (weight.ndim - 1))
 
 
-def offsets(span: float, points: int) -> Tensor:
+def grid_offsets(span: float, points: int) -> Tensor:
     """The steps along one direction, -span to span; an odd number, so that 0 is among them."""
     if not (math.isfinite(span) and span > 0):
         raise ValueError(f"span must be a positive number, got {span}")
@@ -60,7 +60,7 @@ def offsets(span: float, points: int) -> Tensor:
     return torch.arange(-half, half + 1, dtype=torch.float64) * (span / half)
 
 
-def surface(
+def loss_surface(
     model: nn.Module,
     split: Split,
     data: ImageSet,
@@ -72,13 +72,13 @@ def surface(
 ) -> Tensor:
     """Mean loss (nats) on a grid around the model, (points, points) in float64.
 
-    Entry (i, j) belongs to the parameters w + a_i d + a_j e, with (d, e) the two directions and
-    a the steps of `offsets`; the middle one is the model itself. Only the first `images` of the
+    Entry (i, j) belongs to the parameters w + a_i d + a_j e, with (d, e) the two directions and a
+    the steps of `grid_offsets`; the middle one is the model itself. Only the first `images` of the
     split are used. Batch normalisation keeps the running statistics of the solution. The model
     is afterwards what it was, bit by bit, also when something fails on the way.
     """
-    steps = offsets(span, points)
-    first, second = _fitting(model, directions)
+    steps = grid_offsets(span, points)
+    first, second = _checked(model, directions)
     count = len(split) if images is None else whole_number("images", images, 1)
     part = Split(split.images[:count], split.labels[:count])
     kept = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -86,20 +86,21 @@ def surface(
     try:
         for i, a in enumerate(steps.tolist()):
             for j, b in enumerate(steps.tolist()):
-                _place(model, {n: w + a * first[n] + b * second[n] for n, w in kept.items()})
+                moved = {n: w + a * first[n] + b * second[n] for n, w in kept.items()}
+                _set_parameters(model, moved)
                 grid[i, j] = evaluate(model, part, data).loss
     finally:
-        _place(model, kept)
+        _set_parameters(model, kept)
     return grid
 
 
 @torch.no_grad()
-def _place(model: nn.Module, values: Direction) -> None:
+def _set_parameters(model: nn.Module, values: Direction) -> None:
     for name, parameter in model.named_parameters():
         parameter.copy_(values[name])
 
 
-def _fitting(model: nn.Module, directions: Sequence[Direction]) -> Sequence[Direction]:
+def _checked(model: nn.Module, directions: Sequence[Direction]) -> Sequence[Direction]:
     """The two directions, if they belong to a model with these parameters."""
     if len(directions) != 2:
         raise ValueError(f"a surface has two directions, got {len(directions)}")
@@ -107,14 +108,15 @@ def _fitting(model: nn.Module, directions: Sequence[Direction]) -> Sequence[Dire
     for direction in directions:
         if {name: d.shape for name, d in direction.items()} != shapes:
             raise ValueError(
-                "the directions are those of another model: make them with directions(model, ...)"
+                "the directions are those of another model: make them with "
+                "random_directions(model, ...)"
             )
     return directions
 
 
-def mean_rise(grid: Tensor, span: float, within: float) -> float:
+def mean_loss_rise(grid: Tensor, span: float, within: float) -> float:
     """Mean loss of the grid's points at a distance up to `within` of the middle, less its own."""
-    steps = offsets(span, len(grid))
+    steps = grid_offsets(span, len(grid))
     distance = (steps[:, None].square() + steps[None, :].square()).sqrt()
     near = (distance <= within + 1e-9) & (distance > 0)
     if not near.any():
@@ -135,14 +137,14 @@ class ObserveSurface(Step):
     images: int = 1000
 
     def __post_init__(self) -> None:
-        offsets(self.span, self.points)
+        grid_offsets(self.span, self.points)
         whole_number("images", self.images, 1)
 
     def apply(self, state: State) -> dict[str, Any]:
         """The grid of losses, rounded to 4 digits."""
-        where = directions(state.model, state.generator)
+        where = random_directions(state.model, state.generator)
         how = {"span": self.span, "points": self.points, "images": self.images}
-        grid = surface(state.model, state.data.train, state.data, where, **how)
+        grid = loss_surface(state.model, state.data.train, state.data, where, **how)
         return {"surface": [[_rounded(loss) for loss in row] for row in grid.tolist()]}
 
 

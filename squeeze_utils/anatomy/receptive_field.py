@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PIXEL", "Reach", "Span", "reach_of"]
+_WINDOWED = {"convolution", "max_pool2d_with_indices", "avg_pool2d"}
+_PADDED = {"constant_pad_nd", "replication_pad2d", "reflection_pad2d"}
+_ADAPTIVE = {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}
+_WHOLE = {"mm", "addmm", "bmm", "baddbmm", "native_layer_norm", "native_group_norm"}
 
 
 @dataclass(frozen=True)
@@ -46,118 +49,84 @@ class Span:
         return self.window(length // outputs, stride=length // outputs)
 
 
-PIXEL = Span(0, 0, 1)
 Reach = tuple[Span, Span]  # along the height, along the width
-Source = tuple[Sequence[int], "Reach | None"]  # shape of an input and its reach
-
-_WINDOWS = {
-    # name: places of kernel, stride, padding and dilation among the arguments
-    "max_pool2d_with_indices": (1, 2, 3, 4),
-    "avg_pool2d": (1, 2, 3, None),
-}
-_PADS = {"constant_pad_nd", "replication_pad2d", "reflection_pad2d"}
-_ADAPTIVE = {"_adaptive_avg_pool2d", "adaptive_max_pool2d"}
-_PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "native_layer_norm", "native_group_norm"}
+PIXEL: Reach = (Span(0, 0, 1), Span(0, 0, 1))  # of a pixel of the image itself
 
 
 def reach_of(
-    name: str, args: Sequence[Any], sources: Sequence[Source], output: Sequence[int]
+    operation: str,
+    settings: Mapping[str, Any],
+    sources: Sequence[tuple[Sequence[int], Reach | None]],
+    output: Sequence[int],
 ) -> Reach | None:
     """The reach of an operation's output; None where it cannot be told.
 
     Args:
-        name: the aten operation, for example "convolution".
-        args: its arguments, as torch passes them.
+        operation: its name in torch's aten library, for example "convolution".
+        settings: its arguments by the names in aten's schema.
         sources: shape and reach of every input that depends on the image.
         output: shape of its output.
     """
     if not sources or any(reach is None for _, reach in sources):
         return None
-    if name == "convolution":
-        return None if args[6] else _windowed(sources[0], args[1].shape[2:], *args[3:6])
-    if name in _WINDOWS:
-        kernel, *rest = (_argument(args, place) for place in _WINDOWS[name])
-        stride, padding, dilation = rest
-        return _windowed(sources[0], kernel, stride or kernel, padding or 0, dilation or 1)
-    if name in _PADS:
-        return _padded(sources[0][1], args[1])
-    if name in _ADAPTIVE:
-        return _both(
-            span.adaptive(length, outputs)
-            for span, length, outputs in zip(
-                sources[0][1], sources[0][0][-2:], output[-2:], strict=True
-            )
-        )
-    if name in _PRODUCTS:
-        return _joined([_whole(source) for source in sources])
-    return _same_place(sources, output)
+    spans = []
+    for axis in (0, 1):
+        along = [(shape, reach[axis]) for shape, reach in sources]
+        spans.append(_span_of(operation, settings, along, output, axis))
+    return None if None in spans else tuple(spans)
 
 
-def _argument(args: Sequence[Any], place: int | None) -> Any:
-    return args[place] if place is not None and place < len(args) else None
+def _span_of(
+    operation: str,
+    settings: Mapping[str, Any],
+    sources: Sequence[tuple[Sequence[int], Span]],
+    output: Sequence[int],
+    axis: int,
+) -> Span | None:
+    """One axis of `reach_of`: 0 is the height, 1 the width."""
+    shape, span = sources[0]
+    if operation in _WINDOWED:
+        return _windowed(span, settings, axis)
+    if operation in _PADDED:
+        left_right_top_bottom = (*(settings.get("pad") or settings["padding"]), 0, 0)
+        return span.window(1, padding=left_right_top_bottom[2 - 2 * axis])
+    if operation in _ADAPTIVE:
+        return span.adaptive(shape[axis - 2], output[axis - 2])
+    if operation in _WHOLE:
+        return _joined([_whole(*source, axis) for source in sources])
+    return _joined([_same_place(*source, output, axis) for source in sources])
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return values * 2 if len(values) == 1 else values  # type: ignore[return-value]
-
-
-def _windowed(source: Source, kernel: Any, *options: Any) -> Reach | None:
-    if len(source[0]) not in (3, 4):
+def _windowed(span: Span, settings: Mapping[str, Any], axis: int) -> Span | None:
+    if settings.get("transposed"):
         return None
-    settings = zip(_pair(kernel), *map(_pair, options), strict=True)
-    return _both(span.window(*chosen) for span, chosen in zip(source[1], settings, strict=True))
+    kernel = settings["weight"].shape[2:] if "weight" in settings else settings["kernel_size"]
+    window = {"kernel": kernel, "stride": settings.get("stride") or kernel}
+    window |= {name: settings[name] for name in ("padding", "dilation") if name in settings}
+    return span.window(**{name: sides[axis % len(sides)] for name, sides in window.items()})
 
 
-def _padded(reach: Reach, pads: Sequence[int]) -> Reach:
-    left = pads[0]
-    top = pads[2] if len(pads) > 2 else 0
-    height, width = reach
-    return height.window(1, padding=top), width.window(1, padding=left)
+def _whole(shape: Sequence[int], span: Span, axis: int) -> Span:
+    return span.whole(shape[axis - 2] if len(shape) == 4 else 1)
 
 
-def _whole(source: Source) -> Reach:
-    shape, reach = source
-    lengths = shape[-2:] if len(shape) == 4 else (1, 1)
-    height, width = (span.whole(n) for span, n in zip(reach, lengths, strict=True))
-    return height, width
-
-
-def _both(spans: Any) -> Reach | None:
-    height, width = spans
-    return None if height is None or width is None else (height, width)
-
-
-def _join(one: Span, other: Span) -> Span | None:
-    """What two branches see together."""
-    first, last = min(one.first, other.first), max(one.last, other.last)
-    if one.step == other.step:
-        return Span(first, last, one.step)
-    return Span(first, last, 0) if 0 in (one.step, other.step) else None
-
-
-def _joined(reaches: Sequence[Reach]) -> Reach | None:
-    height, width = reaches[0]
-    for other in reaches[1:]:
-        height, width = (_join(a, b) for a, b in zip((height, width), other, strict=True))
-        if height is None or width is None:
-            return None
-    return height, width
-
-
-def _same_place(sources: Sequence[Source], output: Sequence[int]) -> Reach | None:
+def _same_place(shape: Sequence[int], span: Span, output: Sequence[int], axis: int) -> Span | None:
     """Element-wise operations and concatenation keep places; flattening and means lose them."""
-    sides = tuple(output[-2:])
-    reaches = []
-    for shape, reach in sources:
-        if len(output) == len(shape) == 4 and sides == tuple(shape[-2:]):
-            reaches.append(reach)
-        elif len(shape) == 4 and (len(output) < 3 or sides == (1, 1)):
-            reaches.append(_whole((shape, reach)))
-        elif len(shape) == 4 and tuple(shape[-2:]) == (1, 1):
-            reaches.append(_whole((shape, reach)))  # broadcast over the map
-        elif all(span.step == 0 for span in reach):
-            reaches.append(reach)
-        else:
-            return None
-    return _joined(reaches)
+    before, after = tuple(shape[-2:]), tuple(output[-2:])
+    is_map = len(shape) == 4
+    if is_map and len(output) == 4 and before == after:
+        return span
+    if is_map and (len(output) < 3 or (1, 1) in (before, after)):  # (1, 1): broadcast, or a mean
+        return _whole(shape, span, axis)
+    return span if span.step == 0 else None
+
+
+def _joined(spans: Sequence[Span | None]) -> Span | None:
+    """What several branches see together; None if they move on by different steps."""
+    if None in spans:
+        return None
+    steps = {span.step for span in spans}
+    if len(steps - {0}) > 1:
+        return None
+    first, last = min(span.first for span in spans), max(span.last for span in spans)
+    return Span(first, last, 0 if 0 in steps else steps.pop())

@@ -7,7 +7,7 @@ every side; a shift moves the window over that continuation.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import normalise
 from squeeze_utils.models.layers import BlurPool, MixedPool
+from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
 
 MARGIN = 8  # pixels of the periodic map that a layer sees beyond each border
-WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down, up, right, left
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down, up, right, left
 
 
 def mirrored(maps: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ def fourier_shift(maps: Tensor, by: float, dim: int) -> Tensor:
     return torch.fft.irfft(spectrum * turn.view(shape), n=side, dim=dim)
 
 
-def periodic(layer: nn.Module, tile: Tensor) -> Tensor:
+def apply_periodically(layer: nn.Module, tile: Tensor) -> Tensor:
     """`layer` on the endless tiling of `tile` (n, c, h, w): one period of what comes out."""
     rows, columns = (
         torch.arange(-MARGIN, side + MARGIN, device=tile.device) % side for side in tile.shape[2:]
@@ -76,18 +77,17 @@ def pooling_error(layer: nn.Module, maps: Tensor, shift: int) -> float:
     linear layer it is zero exactly when its downsampling aliases nothing.
     """
     whole_number("shift", shift, 0)
-    was_training = layer.training
-    layer.eval()
     wrong, size = 0.0, 0.0
-    for part in maps.float().split(50):
-        tile = mirrored(part)
-        before = periodic(layer, tile)
-        stride = tile.shape[2] // before.shape[2]
-        for dim in (2, 3):
-            after = periodic(layer, torch.roll(tile, shift, dim))
-            wrong += float((after - fourier_shift(before, shift / stride, dim)).square().sum())
-            size += float(before.square().sum())
-    layer.train(was_training)
+    with evaluating(layer):
+        for part in maps.float().split(50):
+            tile = mirrored(part)
+            before = apply_periodically(layer, tile)
+            stride = tile.shape[2] // before.shape[2]
+            for dim in (2, 3):
+                after = apply_periodically(layer, torch.roll(tile, shift, dim))
+                expected = fourier_shift(before, shift / stride, dim)
+                wrong += float((after - expected).square().sum())
+                size += float(before.square().sum())
     if size == 0:  # a dead layer shifts nothing into nothing
         return math.inf if wrong else 0.0
     return 100 * (wrong / size) ** 0.5
@@ -107,69 +107,62 @@ def pooling_layers(model: nn.Module) -> dict[str, nn.Module]:
 @torch.no_grad()
 def pooling_errors(model: nn.Module, images: Tensor, shift: int = 1) -> dict[str, float]:
     """`pooling_error` of each pooling layer on the maps that it gets in the model, in order."""
-    seen: dict[str, Tensor] = {}
+    maps: dict[str, Tensor] = {}
     layers = pooling_layers(model)
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0]}))
-        for name, layer in layers.items()
-    ]
-    try:
-        _answers(model, images, batch=len(images))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: pooling_error(layer, seen[name], shift) for name, layer in layers.items()}
+
+    def keep(name: str, layer: nn.Module, inputs: tuple[Tensor]) -> None:
+        maps[name] = inputs[0]
+
+    with watching(layers, before=keep):
+        _predicted(model, images, batch=len(images))
+    return {name: pooling_error(layer, maps[name], shift) for name, layer in layers.items()}
 
 
 @torch.no_grad()
-def _answers(model: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+def _predicted(model: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
     """Predicted classes (n,) in evaluation mode, which is undone afterwards."""
-    was_training = model.training
-    model.eval()
-    found = torch.cat([model(part).argmax(1) for part in images.split(batch)])
-    model.train(was_training)
-    return found
+    with evaluating(model):
+        return torch.cat([model(part).argmax(1) for part in images.split(batch)])
 
 
-def _check(images: Tensor, shifts: Sequence[int]) -> None:
+def _predicted_when_shifted(
+    model: nn.Module, images: Tensor, shifts: Sequence[int]
+) -> dict[int, list[Tensor]]:
+    """Predicted classes (n,) under each shift, one tensor for each of the four directions."""
     if not len(shifts):
         raise ValueError("give at least one shift, in pixels")
     side = min(images.shape[2:])
     for shift in shifts:
         if whole_number("shift", shift, 0) > side:
             raise ValueError(f"shifts must be at most the {side} pixels of the image, got {shift}")
-
-
-def _moved(
-    model: nn.Module, images: Tensor, shifts: Sequence[int]
-) -> Iterator[tuple[int, list[Tensor]]]:
-    """Each shift with the predictions under it, one tensor for each of the four ways."""
-    _check(images, shifts)
+    predictions = {}
     for shift in shifts:
-        moves = [(down * shift, right * shift) for down, right in WAYS[: 4 if shift else 1]]
-        yield shift, [_answers(model, shifted(images, *move)) for move in moves]
+        moves = [(down * shift, right * shift) for down, right in DIRECTIONS[: 4 if shift else 1]]
+        predictions[shift] = [_predicted(model, shifted(images, *move)) for move in moves]
+    return predictions
 
 
-def _agreement(guesses: list[Tensor], target: Tensor) -> float:
-    return 100 * sum(float((guess == target).float().mean()) for guess in guesses) / len(guesses)
+def _agreement(predictions: list[Tensor], target: Tensor) -> float:
+    shares = [float((predicted == target).float().mean()) for predicted in predictions]
+    return 100 * sum(shares) / len(shares)
 
 
-def consistency(model: nn.Module, images: Tensor, shifts: Sequence[int]) -> dict[int, float]:
+def shift_consistency(model: nn.Module, images: Tensor, shifts: Sequence[int]) -> dict[int, float]:
     """Share (percent) of images whose predicted class stays the same, for each shift in pixels.
 
     `images` are normalised, (n, c, h, w); a shift is done down, up, right and left, and the four
     shares are averaged. A network that always says the same is perfectly consistent: read it
     beside the accuracy.
     """
-    still = _answers(model, images)
-    return {shift: _agreement(found, still) for shift, found in _moved(model, images, shifts)}
+    return shift_accuracies(model, images, _predicted(model, images), shifts)
 
 
-def accuracies(
+def shift_accuracies(
     model: nn.Module, images: Tensor, labels: Tensor, shifts: Sequence[int]
 ) -> dict[int, float]:
-    """Accuracy (percent) on images that were shifted, averaged over the four ways."""
-    return {shift: _agreement(found, labels) for shift, found in _moved(model, images, shifts)}
+    """Accuracy (percent) on images that were shifted, averaged over the four directions."""
+    predictions = _predicted_when_shifted(model, images, shifts)
+    return {shift: _agreement(predicted, labels) for shift, predicted in predictions.items()}
 
 
 @dataclass(frozen=True)
@@ -192,10 +185,10 @@ class ObserveShifts(Step):
         data, shifts = state.data, range(1, self.largest + 1)
         x = normalise(data.validation.images[: self.images], data.mean, data.std)
         labels = data.validation.labels[: self.images]
-        still, same, right = _answers(state.model, x), [], []
-        for _, guesses in _moved(state.model, x, shifts):
-            same.append(_agreement(guesses, still))
-            right.append(_agreement(guesses, labels))
+        still = _predicted(state.model, x)
+        moved = _predicted_when_shifted(state.model, x, shifts).values()
+        same = [_agreement(predictions, still) for predictions in moved]
+        right = [_agreement(predictions, labels) for predictions in moved]
         unmoved = _agreement([still], labels)
         return {
             "shift_consistency": same,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import normalise
 from squeeze_utils.models import ACTIVATIONS, SqueezeNet
+from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
 
 DEAD = 1e-3  # a unit is dead if its derivative stays below this for everything it was shown
@@ -27,12 +28,8 @@ def silent_outputs(model: nn.Module, images: Tensor) -> tuple[float, float]:
     An output behind a final ReLU that is zero for every image gets no gradient from any of
     them: it is dead. `images` are normalised, (n, channels, height, width).
     """
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         silent = torch.cat([model(batch) for batch in images.split(250)]) == 0
-    finally:
-        model.train(was_training)
     return 100 * float(silent.all(0).float().mean()), 100 * float(silent.all(1).float().mean())
 
 
@@ -93,58 +90,38 @@ def layer_statistics(model: nn.Module, images: Tensor, labels: Tensor) -> list[d
     images, labels = images.detach().to(device), labels.to(device)
     outputs: dict[str, Tensor] = {}
     rows: dict[str, dict[str, Any]] = {}
-    with torch.enable_grad(), _as_in_training(model), _watching(modules, rows, outputs):
+
+    def before(name: str, module: nn.Module, inputs: tuple[Tensor]) -> None:
+        rows[name] = {"layer": name, **_input_statistics(module, inputs[0].detach())}
+
+    def after(name: str, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        outputs[name] = output  # which may have been written over the input
+        rows[name] |= _output_statistics(output.detach())
+
+    watched = watching(modules, before=before, after=after)
+    with torch.enable_grad(), _with_batch_statistics(model), watched:
         scores = model(images.requires_grad_().clone())
         loss = F.cross_entropy(scores.float(), labels, reduction="sum")
         gradients = torch.autograd.grad(loss, list(outputs.values()))
     for name, gradient in zip(outputs, gradients, strict=True):
-        rows[name]["gradient_variance"] = _short(gradient.var(unbiased=False))
+        rows[name]["gradient_variance"] = _six_digits(gradient.var(unbiased=False))
     return [rows[name] for name in modules if name in rows]
 
 
 @contextmanager
-def _as_in_training(model: nn.Module) -> Iterator[None]:
-    """Batch statistics in batch normalisation, everything else as in evaluation; then undone."""
-    modes = [(module, module.training) for module in model.modules()]
-    norms = [m for m, _ in modes if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+def _with_batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Evaluation, but batch normalisation uses the batch it is given and does not remember it."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     tracked = [norm.track_running_stats for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.train()
-        norm.track_running_stats = False
     try:
-        yield
+        with evaluating(model):
+            for norm in norms:
+                norm.train()
+                norm.track_running_stats = False
+            yield
     finally:
         for norm, value in zip(norms, tracked, strict=True):
             norm.track_running_stats = value
-        for module, mode in modes:
-            module.training = mode
-
-
-@contextmanager
-def _watching(
-    modules: dict[str, nn.Module], rows: dict[str, dict[str, Any]], outputs: dict[str, Tensor]
-) -> Iterator[None]:
-    """Hooks that fill a row before each module runs (it may write over z), and keep its output."""
-
-    def before(name: str, module: nn.Module, z: Tensor) -> None:
-        rows[name] = {"layer": name, **_input_statistics(module, z.detach())}
-
-    def after(name: str, a: Tensor) -> None:
-        outputs[name] = a
-        rows[name] |= _output_statistics(a.detach())
-
-    hooks = []
-    for name, module in modules.items():
-        hooks += [
-            module.register_forward_pre_hook(lambda m, z, name=name: before(name, m, z[0])),
-            module.register_forward_hook(lambda m, z, a, name=name: after(name, a)),
-        ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _input_statistics(module: nn.Module, z: Tensor) -> dict[str, Any]:
@@ -154,31 +131,33 @@ def _input_statistics(module: nn.Module, z: Tensor) -> dict[str, Any]:
     slope = slope.abs()
     dead = (slope < DEAD).transpose(0, 1).flatten(1).all(1)
     found = {
-        "input_mean_square": _short(z.square().mean()),
-        "flat_percent": _short(100 * (slope < FLAT).float().mean()),
-        "dead_percent": _short(100 * dead.float().mean()),
+        "input_mean_square": _six_digits(z.square().mean()),
+        "flat_percent": _six_digits(100 * (slope < FLAT).float().mean()),
+        "dead_percent": _six_digits(100 * dead.float().mean()),
     }
     if isinstance(module, nn.PReLU):
-        found["slope"] = _short(module.weight.detach().mean())
+        found["slope"] = _six_digits(module.weight.detach().mean())
     return found
 
 
 def _output_statistics(a: Tensor) -> dict[str, Any]:
     return {
-        "mean": _short(a.mean()),
-        "variance": _short(a.var(unbiased=False)),
-        "zeros_percent": _short(100 * (a == 0).float().mean()),
+        "mean": _six_digits(a.mean()),
+        "variance": _six_digits(a.var(unbiased=False)),
+        "zeros_percent": _six_digits(100 * (a == 0).float().mean()),
     }
 
 
-def _short(value: Tensor) -> float:
-    """Six significant digits: more would only make records long."""
+def _six_digits(value: Tensor) -> float:
+    """Six significant digits; more would only make records long."""
     return float(f"{float(value):.6g}")
 
 
-def _first(state: State, images: int) -> Tensor:
+def _first_training(state: State, count: int) -> tuple[Tensor, Tensor]:
+    """The first `count` training images, normalised, and their labels."""
     data = state.data
-    return normalise(data.train.images[:images], data.mean, data.std)
+    images = normalise(data.train.images[:count], data.mean, data.std)
+    return images, data.train.labels[:count]
 
 
 @dataclass(frozen=True)
@@ -189,7 +168,8 @@ class ObserveOutputs(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """The shares that `silent_outputs` gives."""
-        dead, unanswered = silent_outputs(state.model, _first(state, self.images))
+        images, _ = _first_training(state, self.images)
+        dead, unanswered = silent_outputs(state.model, images)
         return {"dead_outputs_percent": dead, "unanswered_images_percent": unanswered}
 
 
@@ -204,5 +184,5 @@ class ObserveSignals(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """`signals`, the list that `layer_statistics` gives."""
-        labels = state.data.train.labels[: self.images]
-        return {"signals": layer_statistics(state.model, _first(state, self.images), labels)}
+        images, labels = _first_training(state, self.images)
+        return {"signals": layer_statistics(state.model, images, labels)}

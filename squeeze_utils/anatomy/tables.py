@@ -7,13 +7,12 @@ Counted on one forward pass over shapes alone, so a model built on torch's meta 
 from __future__ import annotations
 
 import re
-from math import prod
+from dataclasses import fields
 
 import pandas as pd
 from torch import nn
 
-from squeeze_utils.anatomy.recorder import FLOAT32, Row, Trace
-from squeeze_utils.anatomy.tracing import trace
+from squeeze_utils.anatomy.tracing import FLOAT32, Recorder, Row, has_children, trace
 
 _FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
 _PLAIN = re.compile(r"((features|avgpool|classifier|\d+)(\.|$))*")  # a path in a chain of layers
@@ -45,7 +44,8 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
 
     - `name`: a readable name, as in the papers (conv1, fire2/squeeze, maxpool4, fc6) where the
       model is a plain chain of layers and Fire modules, else the path of the module;
-    - `layer`: the path of the module inside the model; `kind`: its class, or the operation;
+    - `layer`: the path of the module inside the model; `kind`: its class (Conv2d for variants of
+      it too), or the operation;
     - `output`: shape without the batch, (channels, height, width) or (features,);
     - `parameters`, and how many of these are `biases`; a parameter that several layers share
       is counted in the first; the column adds up to the model's own number;
@@ -68,29 +68,11 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
     return _frame(model, trace(model, input_shape))
 
 
-def _frame(model: nn.Module, record: Trace) -> pd.DataFrame:
-    names = _names(model, record.rows)
-    rows = [_cells(row, name) for row, name in zip(record.rows, names, strict=True)]
-    fields = {"receptive_field": "Int64", "jump": "Int64", "start": "Int64"}
-    return pd.DataFrame(rows).astype(fields)
-
-
-def _cells(row: Row, name: str) -> dict[str, object]:
-    height, width = row.reach or (None, None)
-    return {
-        "name": name,
-        "layer": row.layer,
-        "kind": row.kind,
-        "output": row.output,
-        "parameters": row.parameters,
-        "biases": row.biases,
-        "multiply_adds": row.multiply_adds,
-        "activation_bytes": FLOAT32 * prod(row.output),
-        "in_place": row.in_place,
-        "receptive_field": max(height.size, width.size) if height and width else None,
-        "jump": height.step if height else None,
-        "start": height.first if height else None,
-    }
+def _frame(model: nn.Module, record: Recorder) -> pd.DataFrame:
+    columns = [field.name for field in fields(Row)]
+    frame = pd.DataFrame([vars(row) for row in record.rows], columns=columns)
+    frame.insert(0, "name", _names(model, record.rows))
+    return frame.astype(dict.fromkeys(("receptive_field", "jump", "start"), "Int64"))
 
 
 def by_module(frame: pd.DataFrame) -> pd.DataFrame:
@@ -144,18 +126,15 @@ def peak_activation_bytes(model: nn.Module, input_shape: tuple[int, int, int]) -
     return _peak(trace(model, input_shape))
 
 
-def _peak(record: Trace) -> int:
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for time, activations in enumerate(record.touched):
-        for activation in activations:
-            first.setdefault(activation, time)
-            last[activation] = time
-    alive = [0] * len(record.touched)
-    for activation, start in first.items():
-        for time in range(start, last[activation] + 1):
-            alive[time] += record.bytes[activation]
-    return max(alive, default=0)
+def _peak(record: Recorder) -> int:
+    last_use = {activation: time for time, used in enumerate(record.touched) for activation in used}
+    alive: set[int] = set()
+    most = 0
+    for time, used in enumerate(record.touched):
+        alive |= used
+        most = max(most, sum(record.bytes[activation] for activation in alive))
+        alive = {activation for activation in alive if last_use[activation] > time}
+    return most
 
 
 def _names(model: nn.Module, rows: list[Row]) -> list[str]:
@@ -164,13 +143,17 @@ def _names(model: nn.Module, rows: list[Row]) -> list[str]:
     Fire modules begin at 2, as in the paper: a second layer before them is conv1b.
     """
     modules = dict(model.named_modules())
+    paths = [
+        f"{row.layer}.{row.kind}".lstrip(".") if has_children(modules[row.layer]) else row.layer
+        for row in rows
+    ]
     fires = [_fire_of(modules, row.layer) for row in rows]
     if not all(fire or _PLAIN.fullmatch(row.layer) for row, fire in zip(rows, fires, strict=True)):
-        return [f"{row.layer}.{row.kind}".lstrip(".") if row.between else row.layer for row in rows]
+        return paths
     names: list[str] = []
     number, again, previous, ahead = 0, "", None, any(fires)
-    for row, fire in zip(rows, fires, strict=True):
-        word = _word(row)
+    for row, path, fire in zip(rows, paths, fires, strict=True):
+        word = _word(modules[row.layer], row.kind)
         ahead = ahead and fire is None
         if ahead and number and word == "conv":
             again = chr(ord(again or "a") + 1)
@@ -178,7 +161,7 @@ def _names(model: nn.Module, rows: list[Row]) -> list[str]:
             number += word in ("conv", "fc") if fire is None else fire != previous
             again = again if ahead and "pool" not in word else ""
         previous = fire
-        part = row.kind if row.between else row.layer.rpartition(".")[2]
+        part = path.rpartition(".")[2]
         names.append(f"{word}{number}{again}" if fire is None else f"fire{number}/{part}")
     return names
 
@@ -191,9 +174,8 @@ def _fire_of(modules: dict[str, nn.Module], layer: str) -> str | None:
     return None
 
 
-def _word(row: Row) -> str:
+def _word(module: nn.Module, kind: str) -> str:
     """conv, fc, norm, maxpool, avgpool, pool, or the class or operation in lower case."""
-    module, kind = row.module, row.kind
     if kind == "Conv2d":
         depthwise = 1 < module.groups == module.in_channels and module.stride != (1, 1)
         return "pool" if depthwise else "conv"

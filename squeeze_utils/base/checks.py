@@ -1,6 +1,11 @@
-"""Checks of arguments that say what was wrong and what is accepted."""
+"""Checks of arguments that say what was wrong and what is accepted.
+
+Each takes the name that the user knows an argument by, and returns the value when it is fine.
+"""
 
 from __future__ import annotations
+
+from math import inf, isfinite
 
 
 def choose(kind: str, value: str, accepted: object) -> str:
@@ -11,8 +16,51 @@ def choose(kind: str, value: str, accepted: object) -> str:
     return value
 
 
-def whole_number(name: str, value: object, least: int) -> int:
-    """Return `value` if it is a whole number of at least `least`; otherwise raise an error."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return value
+def whole_number(
+    name: str,
+    value: object,
+    least: int,
+    most: int | None = None,
+    error: type[ValueError] = ValueError,
+) -> int:
+    """Return `value` if it is a whole number from `least` to `most`; otherwise raise `error`."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole and least <= value and (most is None or value <= most):
+        return value
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    raise error(f"{name} must be a whole number {limits}, got {value!r}")
+
+
+def real_number(
+    name: str,
+    value: object,
+    *,
+    least: float = -inf,
+    above: float = -inf,
+    most: float = inf,
+    below: float = inf,
+    error: type[ValueError] = ValueError,
+) -> float:
+    """Return `value` if it is a finite number within the limits; otherwise raise `error`.
+
+    `least` and `most` are accepted themselves, `above` and `below` are not: a probability that
+    may not be 1 is `real_number("dropout", value, least=0, below=1)`.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and isfinite(value) and least <= value <= most and above < value < below:
+        return value
+    raise error(f"{name} must {_limits(least, above, most, below)}, got {value!r}")
+
+
+def _limits(least: float, above: float, most: float, below: float) -> str:
+    """The limits in words, or as an interval where there are two."""
+    low = f"[{least}" if least > above else f"({above}"
+    high = f"{most}]" if most < below else f"{below})"
+    if "inf" not in low + high:
+        return f"lie in {low}, {high}"
+    if "inf" not in high:
+        return f"be at most {most}" if most < below else f"be below {below}"
+    if "inf" not in low:
+        low = f"be at least {least}" if least > above else f"be above {above}"
+        return "be positive" if above == 0 else low
+    return "be a finite number"

@@ -7,12 +7,15 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.base.paths import repository
 
 PRECISIONS: tuple[str, ...] = ("auto", "float32", "bfloat16")
@@ -23,9 +26,7 @@ def precision(wanted: str = "auto", device: torch.device | str = "cpu") -> str:
 
     "auto" is bfloat16 where the processor computes with it, float32 elsewhere.
     """
-    if wanted not in PRECISIONS:
-        raise ValueError(f"unknown precision {wanted!r}; accepted: {', '.join(PRECISIONS)}")
-    if wanted != "auto":
+    if choose("precision", wanted, PRECISIONS) != "auto":
         return wanted
     if torch.device(device).type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -116,8 +117,19 @@ def commit() -> str:
     return head.stdout.strip()[:12] + ("+changes" if changed.stdout.strip() else "")
 
 
+def facts(device: torch.device | str = "cpu", at_commit: str | None = None) -> dict[str, Any]:
+    """What to note about anything measured now: device, versions, commit and date (UTC).
+
+    `at_commit` is the commit where it is known already, for example from the start of a long run.
+    """
+    return {
+        "device": device_name(device),
+        "versions": versions(),
+        "commit": at_commit or commit(),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+
+
 def threads_each(jobs: int) -> int:
     """Threads for each of `jobs` processes that share the processor."""
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
-    return max(1, (os.cpu_count() or 1) // jobs)
+    return max(1, (os.cpu_count() or 1) // whole_number("jobs", jobs, 1))

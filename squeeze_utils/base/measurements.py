@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from squeeze_utils.base import machine, paths
 from squeeze_utils.base.files import write_atomically
@@ -46,14 +44,8 @@ def measurement_path(name: str) -> Path:
 
 def keep_measurement(name: str, rows: Sequence[dict[str, Any]], **about: Any) -> Path:
     """Write a table and what to know about it; device, versions, commit and date are added."""
-    facts = {
-        "device": machine.device_name(torch.device("cpu")),
-        "versions": machine.versions(),
-        "commit": machine.commit(),
-        "date": datetime.now(timezone.utc).date().isoformat(),
-    }
     path = measurement_path(name)
-    content = {"about": {**facts, **about}, "rows": list(rows)}
+    content = {"about": {**machine.facts(), **about}, "rows": list(rows)}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
     return path
 

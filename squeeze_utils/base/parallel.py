@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from functools import cache
+from contextlib import suppress
 from queue import SimpleQueue
-from threading import Lock, Thread
 from typing import Any
 
 import torch
 
 from squeeze_utils.base import machine
+from squeeze_utils.base.checks import whole_number
 
-IDLE = 600  # seconds without a task after which a helper ends
+IDLE_SECONDS = 600  # without a task, after which a helper ends
 
 
 def start_helpers(jobs: int) -> None:
-    """Start the helpers of `shared(..., jobs)` before they are wanted.
+    """Start the helpers of `run_tasks(..., jobs)` before they are wanted.
 
     Each loads libraries for several seconds, while a notebook has other things to show.
     """
-    for _ in range(jobs - 1):
+    for _ in range(whole_number("jobs", jobs, 1) - 1):
         _helpers(jobs).submit(_load_libraries)
-
-
-def _load_libraries() -> None:
-    import torch._dynamo  # noqa: F401  # the first step of an optimizer would
-
-
-@cache
-def _helpers(jobs: int) -> Executor:
-    """Helpers wait for more work; being joblib's, they take functions of a notebook too."""
-    try:
-        from joblib.externals.loky import ProcessPoolExecutor
-    except ImportError:  # beside joblib, as cloudpickle is since joblib 1.6
-        from loky import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(max_workers=jobs - 1, timeout=IDLE)
 
 
 def run_tasks(
@@ -53,64 +39,86 @@ def run_tasks(
     threads = machine.threads_each(jobs)
     left = deque(tasks)
     count = len(left)
-    ended: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-    helpers = min(jobs, count) - 1
-    pool = _helpers(jobs) if helpers > 0 else None
-    giving = Lock()
-
-    def give() -> Future | None:
-        with giving:
-            task = _next(left)
-            return None if task is None else pool.submit(_within, threads, function, task)
-
-    def keep_a_helper_busy() -> None:
-        try:
-            while (given := give()) is not None:
-                ended.put((given.result(), None))
-        except BaseException as error:
-            ended.put((None, error))
-
+    ended: SimpleQueue[Future] = SimpleQueue()
+    helpers = _helpers(jobs) if min(jobs, count) > 1 else None
     try:
-        for _ in range(helpers):
-            Thread(target=keep_a_helper_busy, daemon=True).start()
+        for _ in range(min(jobs, count) - 1):
+            _keep_busy(helpers, function, left, ended)
         for _ in range(count):
             task = _next(left) if ended.empty() else None
-            if task is not None:
-                yield _within(threads, function, task)
-                continue
-            result, error = ended.get()
-            if error is not None:
-                raise error
-            yield result
+            if task is None:
+                yield ended.get().result()
+            else:
+                yield _with_threads(threads, function, task)
     except BaseException:
-        with giving:
-            left.clear()
-        if pool:
-            _helpers.cache_clear()
-            pool.shutdown(kill_workers=True)
+        left.clear()
+        if helpers:
+            _end(helpers)
         raise
 
 
 def run_in_order(
     function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], jobs: int
 ) -> list[Any]:
-    """What `shared` yields, in the order of the tasks."""
-    numbered = [(place, function, task) for place, task in enumerate(tasks)]
-    found = dict(run_tasks(_numbered, numbered, jobs))
+    """What `run_tasks` yields, in the order of the tasks."""
+    numbered = [(place, *task) for place, task in enumerate(tasks)]
+    found = dict(run_tasks(lambda place, *task: (place, function(*task)), numbered, jobs))
     return [found[place] for place in range(len(numbered))]
 
 
-def _numbered(place: int, function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[int, Any]:
-    return place, function(*task)
-
-
-def _within(threads: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+def _helpers(jobs: int) -> Executor:
+    """The processes beside this one. They wait for more work, and take functions of a notebook."""
     try:
-        return function(*task)
-    finally:
-        torch.set_num_threads(before)
+        from joblib.externals.loky import get_reusable_executor
+    except ImportError:  # newer releases of joblib have it beside them
+        from loky import get_reusable_executor
+
+    limited = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    env = dict.fromkeys(limited, str(machine.threads_each(jobs)))
+    return get_reusable_executor(max_workers=jobs - 1, timeout=IDLE_SECONDS, env=env)
+
+
+def _load_libraries() -> None:
+    import torch._dynamo  # noqa: F401  # the first step of an optimizer would
+
+
+def _keep_busy(
+    helpers: Executor,
+    function: Callable[..., Any],
+    left: deque[tuple[Any, ...]],
+    ended: SimpleQueue[Future],
+) -> None:
+    """Give a helper the next of the tasks that are `left`, and another one when that has ended."""
+    task = _next(left)
+    if task is None:
+        return
+
+    def go_on(done: Future) -> None:
+        ended.put(done)
+        if done.cancelled() or done.exception():
+            left.clear()
+        else:
+            _keep_busy(helpers, function, left, ended)
+
+    try:
+        given = helpers.submit(function, *task)
+    except RuntimeError as error:  # another helper has died
+        given = Future()
+        given.set_exception(error)
+    given.add_done_callback(go_on)
+
+
+def _end(helpers: Executor) -> None:
+    """End the helpers and what they are doing.
+
+    A task that has not reached their queue yet would make loky stumble: one more task is waited
+    for, which is behind it.
+    """
+    with suppress(RuntimeError):  # they are dead already
+        last = helpers.submit(int)
+        while not (last.running() or last.done()):
+            time.sleep(0.001)
+    helpers.shutdown(kill_workers=True)
 
 
 def _next(left: deque[tuple[Any, ...]]) -> tuple[Any, ...] | None:
@@ -118,3 +126,12 @@ def _next(left: deque[tuple[Any, ...]]) -> tuple[Any, ...] | None:
         return left.popleft()
     except IndexError:
         return None
+
+
+def _with_threads(threads: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return function(*task)
+    finally:
+        torch.set_num_threads(before)

@@ -24,9 +24,12 @@ def shipped(name: str) -> Path:
 
 
 def cache() -> Path:
-    """The folder for what can be made again: in the checkout, else in the user's cache."""
+    """The folder for what can be made again: in the checkout, or in the user's cache folder.
+
+    The latter is for an installed package and for a checkout that cannot be written to.
+    """
     root = repository()
-    if root:
+    if root and os.access(root / "data", os.W_OK):
         return root / "data" / "cache"
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "squeeze_utils"

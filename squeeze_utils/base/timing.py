@@ -1,4 +1,4 @@
-"""Measuring: interleaved run times, peak memory of a fresh process, the two roofs of a machine.
+"""Measuring: interleaved run times, and probes of the two limits of a machine.
 
 A time in this series is a median of at least 30 repetitions after a warm-up, with the number of
 threads stated. Two things are compared by running them alternately in one process, so that a
@@ -8,9 +8,6 @@ noisy minute hits both of them. Only torch, numpy and pandas are needed.
 from __future__ import annotations
 
 import gc
-import pickle
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from squeeze_utils.base.memory import peak_bytes
+from squeeze_utils.base.checks import real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ def sample_times(
     of them always runs after the same neighbour. The garbage collector rests meanwhile.
     """
     _check_callables(callables)
-    _check_count("repetitions", repetitions, least=1)
-    _check_count("warmup", warmup, least=0)
+    whole_number("repetitions", repetitions, 1)
+    whole_number("warmup", warmup, 0)
     names = list(callables)
     times = {name: np.empty(repetitions) for name in names}
     for _ in range(warmup):
@@ -94,7 +91,7 @@ def matmul_probe(dtype: torch.dtype = torch.float32, size: int = 1024) -> Probe:
     """A product of two square matrices of side ``size``: 2 size^3 operations, little traffic."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating-point torch dtype, got {dtype!r}")
-    _check_count("size", size, least=1)
+    whole_number("size", size, 1)
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(size, size, generator=generator).to(dtype)
     right = torch.randn(size, size, generator=generator).to(dtype)
@@ -112,8 +109,7 @@ def copy_probe(megabytes: float = 128) -> Probe:
 
     The array has to be larger than the last cache, or the cache is what gets measured.
     """
-    if not megabytes > 0:
-        raise ValueError(f"megabytes must be positive, got {megabytes!r}")
+    real_number("megabytes", megabytes, above=0)
     source = torch.ones(max(1, round(megabytes * 1e6 / 4)))
     target = torch.empty_like(source)
     return Probe(lambda: target.copy_(source), flops=0.0, bytes=8.0 * source.numel())
@@ -129,59 +125,6 @@ def matmul_peak(
     probes = {str(side): matmul_probe(dtype, side) for side in {size, max(1, size // 2)}}
     times = sample_times(probes, repetitions)
     return max(probes[name].flops / float(np.median(times[name])) for name in probes)
-
-
-def memory_bandwidth(megabytes: float = 128, repetitions: int = 30) -> float:
-    """Bytes per second, read plus written, of a copy of ``megabytes`` in main memory (median)."""
-    probe = copy_probe(megabytes)
-    return probe.bytes / float(np.median(sample_times({"copy": probe}, repetitions)["copy"]))
-
-
-def peak_memory(function: Callable[..., Any], *args: Any) -> int:
-    """Bytes by which ``function(*args)`` raises the resident memory of a fresh Python process.
-
-    What it needs to start (interpreter, torch, the unpickled arguments) is not counted. The
-    function travels by value, so one that is defined in a notebook will do. An exception inside
-    comes back as a ``RuntimeError`` that ends with its message.
-    """
-    if not callable(function):
-        raise TypeError(f"peak_memory needs a callable, got {type(function).__name__}")
-    job = _cloudpickle().dumps((function, args, torch.get_num_threads()))
-    command = [sys.executable, "-c", "from squeeze_utils.base.timing import _child; _child()"]
-    done = subprocess.run(command, input=job, capture_output=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise RuntimeError(f"the measured function failed in its own process: {lines[-1]}")
-    return int(done.stdout.split()[-1])
-
-
-def _cloudpickle() -> Any:
-    """The pickler that comes with joblib: inside it in older releases, beside it in newer ones."""
-    try:
-        from joblib.externals import cloudpickle
-    except ImportError:
-        import cloudpickle
-    return cloudpickle
-
-
-def _child() -> None:
-    """The fresh process of :func:`peak_memory`: a pickled job on stdin, bytes on stdout."""
-    function, args, threads = pickle.load(sys.stdin.buffer)
-    torch.set_num_threads(threads)
-    gc.collect()
-    before = _reset_peak()
-    function(*args)
-    sys.stdout.write(f"\n{max(0, peak_bytes() - before)}\n")
-
-
-def _reset_peak() -> int:
-    """Sets the process's high-water mark back where the system allows it; returns the mark."""
-    try:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    except OSError:
-        pass
-    return peak_bytes()
 
 
 def _seconds(function: Callable[[], Any]) -> float:
@@ -202,8 +145,3 @@ def _check_callables(callables: Mapping[str, Callable[[], Any]]) -> None:
     for name, function in callables.items():
         if not callable(function):
             raise TypeError(f"{name!r} must be a callable, got {type(function).__name__}")
-
-
-def _check_count(what: str, value: int, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{what} must be an integer of at least {least}, got {value!r}")

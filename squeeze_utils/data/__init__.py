@@ -1,4 +1,4 @@
-"""Image sets in memory: ``load`` gives train, validation and test; ``Batches`` cuts batches."""
+"""Image sets in memory: ``load_images`` gives the splits, ``Batches`` cuts batches of them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from squeeze_utils.data.types import DataError, Split, whole_number
+from squeeze_utils.data.types import DataError, Split, checked_count
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         for name in ("shift", "cutout"):
-            whole_number(name, getattr(self, name), 0)
+            checked_count(name, getattr(self, name), 0)
 
 
 def normalise(
@@ -95,7 +95,7 @@ class Batches:
 
     @staticmethod
     def _check(count: int, batch_size: int, drop_last: bool) -> None:
-        whole_number("batch_size", batch_size, 1)
+        checked_count("batch_size", batch_size, 1)
         if count < 1 or (drop_last and count < batch_size):
             raise DataError(f"{count} images make no batch of {batch_size} (drop_last={drop_last})")
 
@@ -108,8 +108,8 @@ class Batches:
         if generator is not None and generator.device.type != "cpu":
             raise DataError(f"generator must be on the CPU, not on {generator.device}")
         if augment:
-            whole_number("shift", augment.shift, 0, side - 1)
-            whole_number("cutout", augment.cutout, 0, side)
+            checked_count("shift", augment.shift, 0, side - 1)
+            checked_count("cutout", augment.cutout, 0, side)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.split), self.batch_size)
@@ -127,17 +127,17 @@ class Batches:
             return {}
         n, (height, width) = len(self.split), self._pixels.shape[1:3]
 
-        def whole(stop: int) -> torch.Tensor:
+        def below(stop: int) -> torch.Tensor:
             return torch.randint(stop, (n,), generator=self.generator)
 
         draws = {"index": torch.randperm(n, generator=self.generator)}
         if self.augment.shift:
-            draws["down"] = whole(2 * self.augment.shift + 1) - self.augment.shift
-            draws["right"] = whole(2 * self.augment.shift + 1) - self.augment.shift
+            draws["down"] = below(2 * self.augment.shift + 1) - self.augment.shift
+            draws["right"] = below(2 * self.augment.shift + 1) - self.augment.shift
         if self.augment.flip:
-            draws["flip"] = whole(2).bool()
+            draws["flip"] = below(2).bool()
         if self.augment.cutout:
-            draws["row"], draws["column"] = whole(height), whole(width)
+            draws["row"], draws["column"] = below(height), below(width)
         return {name: drawn.to(self._pixels.device) for name, drawn in draws.items()}
 
     def _batch(

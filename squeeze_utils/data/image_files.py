@@ -25,7 +25,7 @@ class Listing:
     """Image files: paths, labels (int64), which of them belong to which split, and a key.
 
     ``spans`` maps the splits that have a folder to (first, end) positions. The key changes when
-    any file changes.
+    a file or the order of the classes does.
     """
 
     classes: tuple[str, ...]
@@ -43,26 +43,33 @@ def has_split_folders(folder: Path) -> bool:
 def list_folder(folder: Path, order: Callable[[list[str]], list[str]] = sorted) -> Listing:
     """List ``FOLDER/{train,validation,test}/CLASS/*`` or ``FOLDER/CLASS/*``.
 
-    Classes are numbered by ``order`` of their folder names. The key is a hash of all relative
-    names, sizes and modification times, so it costs one ``stat`` per file and no reading.
+    Classes are numbered by ``order`` of their folder names.
     """
     splits = _split_folders(folder)
-    names = order(_class_names(splits["train"]))
-    digest = hashlib.sha256(repr(names).encode())
-    paths: list[str] = []
+    classes = order(_class_names(splits["train"]))
+    files: list[os.DirEntry] = []
     labels: list[int] = []
     spans: dict[str, tuple[int, int]] = {}
     for split, where in splits.items():
-        _check_classes(split, where, names)
-        start = len(paths)
-        for label, name in enumerate(names):
-            if (where / name).is_dir():  # a class without test images is no fault
-                found = _list_class(where / name, f"{split}/{name}", digest)
-                paths += found
-                labels += [label] * len(found)
-        spans[split] = (start, len(paths))
-    array = np.asarray(labels, dtype=np.int64)
-    return Listing(tuple(names), paths, array, spans, digest.hexdigest()[:16])
+        _check_classes(split, where, classes)
+        start = len(files)
+        for label, name in enumerate(classes):
+            found = _list_class(where / name)
+            files += found
+            labels += [label] * len(found)
+        spans[split] = (start, len(files))
+    key = files_key((file.path.removeprefix(str(folder)), file.stat()) for file in files)
+    paths = [file.path for file in files]
+    return Listing(tuple(classes), paths, np.asarray(labels, np.int64), spans, f"{classes} {key}")
+
+
+def files_key(files: Iterable[tuple[str, os.stat_result]]) -> str:
+    """A hash of names, sizes and modification times: no file is read for it."""
+    digest = hashlib.sha256()
+    for name, stat in files:
+        line = f"{name}|{stat.st_size}|{stat.st_mtime_ns}\n"
+        digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:
@@ -99,35 +106,23 @@ def _check_classes(split: str, folder: Path, known: list[str]) -> None:
         )
 
 
-def _list_class(folder: Path, relative: str, digest: hashlib._Hash) -> list[str]:
-    entries = sorted(_image_entries(folder), key=lambda entry: entry.name)
-    if not entries:
+def _list_class(folder: Path) -> list[os.DirEntry]:
+    if not folder.is_dir():  # a class without test images is no fault
+        return []
+    found = [
+        entry
+        for entry in os.scandir(folder)
+        if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")
+    ]
+    if not found:
         raise DataError(f"empty class: {folder} holds no image (accepted: {' '.join(EXTENSIONS)})")
-    for entry in entries:
-        stat = entry.stat()
-        line = f"{relative}/{entry.name}|{stat.st_size}|{stat.st_mtime_ns}\n"
-        digest.update(line.encode(errors="surrogateescape"))
-    return [entry.path for entry in entries]
-
-
-def _image_entries(folder: Path) -> Iterable[os.DirEntry]:
-    for entry in os.scandir(folder):
-        if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."):
-            yield entry
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def decode_files(paths: list[str], size: int, channels: int, desc: str) -> np.ndarray:
     """Decode image files to uint8 of shape (n, size, size, channels), in the order given."""
-    out = np.empty((len(paths), size, size, channels), dtype=np.uint8)
-
-    def decode(start: int) -> int:
-        block = paths[start : start + 256]
-        for i, path in enumerate(block, start):
-            out[i] = decode_file(path, size, channels)
-        return len(block)
-
-    _in_threads(decode, range(0, len(paths), 256), len(paths), desc)
-    return out
+    shape = (len(paths), size, size, channels)
+    return _filled(shape, lambda i: decode_file(paths[i], size, channels), desc)
 
 
 def decode_file(path: str, size: int, channels: int) -> np.ndarray:
@@ -175,31 +170,32 @@ def _to_grey(image: Image.Image) -> Image.Image:
 
 def resize_all(images: np.ndarray, size: int, channels: int, desc: str = "resizing") -> np.ndarray:
     """Square uint8 images (n, h, h, c) to (n, size, size, channels), bilinear."""
-    if images.shape[1:] == (size, size, channels):
+    shape = (len(images), size, size, channels)
+    if images.shape == shape:
         return images
-    out = np.empty((len(images), size, size, channels), dtype=np.uint8)
+    return _filled(
+        shape, lambda i: to_array(Image.fromarray(images[i].squeeze()), size, channels), desc
+    )
 
-    def resize(start: int) -> int:
-        stop = min(start + 256, len(images))
-        for i in range(start, stop):
-            out[i] = to_array(Image.fromarray(images[i].squeeze()), size, channels)
-        return stop - start
 
-    _in_threads(resize, range(0, len(images), 256), len(images), desc)
+def _filled(shape: tuple[int, ...], image: Callable[[int], np.ndarray], desc: str) -> np.ndarray:
+    """uint8 images of ``shape``, number i by ``image(i)``, in a few threads.
+
+    A progress bar appears after one second. A failure ends the rest.
+    """
+    out = np.empty(shape, dtype=np.uint8)
+    blocks = [range(start, min(start + 256, len(out))) for start in range(0, len(out), 256)]
+
+    def fill(block: range) -> int:
+        for i in block:
+            out[i] = image(i)
+        return len(block)
+
+    look = {"desc": desc, "unit": "image", "delay": 1, "mininterval": 0.5, "leave": False}
+    with tqdm(total=len(out), **look) as bar, ThreadPoolExecutor(_threads()) as pool:
+        for done in pool.map(fill, blocks):
+            bar.update(done)
     return out
-
-
-def _in_threads(work: Callable[[int], int], starts: Iterable[int], total: int, desc: str) -> None:
-    """Run ``work`` on every start in a few threads; the bar appears after one second."""
-    pool = ThreadPoolExecutor(max_workers=_threads())
-    try:
-        with tqdm(
-            total=total, desc=desc, unit="image", delay=1, mininterval=0.5, leave=False
-        ) as bar:
-            for done in pool.map(work, starts):
-                bar.update(done)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _threads() -> int:

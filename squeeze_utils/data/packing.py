@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from squeeze_utils.base import paths
+from squeeze_utils.base.files import write_atomically
 from squeeze_utils.data.types import DataError
 
 PARTS = ("train", "validation", "test")
@@ -56,10 +56,10 @@ def pack(classes: tuple[str, ...], raw: Raw) -> Packed:
     Images are first sorted by a hash of their pixels. The splits therefore depend on the images
     alone: the same set read from folders or from its original files is cut alike.
     """
-    index = {part: _canonical(raw, *span) for part, span in raw.spans.items()}
+    index = {part: _by_pixel_hash(raw, *span) for part, span in raw.spans.items()}
     for part, share in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
         if part not in index:
-            away = choose(raw.labels[index["train"]], share, part)
+            away = split_mask(raw.labels[index["train"]], share, part)
             index["train"], index[part] = index["train"][~away], index["train"][away]
     index["train"] = index["train"][balanced_order(raw.labels[index["train"]])]
     order = np.concatenate([index[part] for part in PARTS])
@@ -69,7 +69,7 @@ def pack(classes: tuple[str, ...], raw: Raw) -> Packed:
     return Packed(classes, images, labels, counts, mean, std, fingerprint(images, labels, counts))
 
 
-def _canonical(raw: Raw, start: int, stop: int) -> np.ndarray:
+def _by_pixel_hash(raw: Raw, start: int, stop: int) -> np.ndarray:
     """Positions start..stop-1 sorted by a hash of their pixels (then by label)."""
     keys = [
         (hashlib.blake2b(raw.images[i].tobytes(), digest_size=16).digest(), raw.labels[i], i)
@@ -92,7 +92,7 @@ def ranks_in_class(labels: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def choose(labels: np.ndarray, share: float, part: str) -> np.ndarray:
+def split_mask(labels: np.ndarray, share: float, part: str) -> np.ndarray:
     """Which images go into a new split: bool (n,), ``share`` of every class.
 
     At least one of two images of a class is taken, and never its last one.
@@ -116,10 +116,8 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     levels = np.arange(256) / 255.0
     means, stds = [], []
     for channel in range(images.shape[3]):
-        counts = np.zeros(256, dtype=np.int64)
-        for start in range(0, len(images), 4096):
-            block = images[start : start + 4096, :, :, channel]
-            counts += np.bincount(block.reshape(-1), minlength=256)
+        blocks = (images[i : i + 4096, ..., channel].ravel() for i in range(0, len(images), 4096))
+        counts = sum(np.bincount(block, minlength=256) for block in blocks)
         share = counts / counts.sum()
         mean = float(share @ levels)
         means.append(mean)
@@ -135,78 +133,44 @@ def fingerprint(images: np.ndarray, labels: np.ndarray, counts: tuple[int, ...])
     return digest.hexdigest()[:16]
 
 
-def cached(root: Path, stem: str, key: str, make: Callable[[], Packed]) -> Packed:
-    """Return the packed set from the cache, or ``make`` it and store it there.
+def cached(stem: str, key: str, make: Callable[[], Packed]) -> Packed:
+    """The packed set `STEM-KEY` from the cache folder; it is made and stored there if need be.
 
-    The cache is ``<root>/cache``, or the user's cache folder where that cannot be written; where
-    neither can, nothing is stored. A damaged cache is packed again.
+    A damaged file is made anew. Where the folder cannot be written, nothing is stored.
     """
     key = hashlib.sha256(f"{key}|{CACHE_VERSION}".encode()).hexdigest()[:12]
-    folders = _cache_folders(root)
-    for folder in folders:
-        found = _read(folder / f"{stem}-{key}.npy")
-        if found is not None:
-            return found
+    path = paths.cache() / f"{stem}-{key}.npy"
+    stored = _read(path)
+    if stored is not None:
+        return stored
     packed = make()
-    for folder in folders:
-        target = folder / f"{stem}-{key}.npy"
-        if _write(target, packed):
-            return _read(target) or packed
-    return packed
-
-
-def _cache_folders(root: Path) -> list[Path]:
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    own = [root / "cache"] if root.is_dir() else []
-    return [*own, user / "squeeze_utils"]
+    try:
+        _write(path, packed)
+    except OSError:
+        return packed
+    return _read(path) or packed
 
 
 def _read(path: Path) -> Packed | None:
     """The packed set at ``path``, memory-mapped, or None where it is missing or damaged."""
     try:
-        meta = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        described = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="c", allow_pickle=False)
+        labels = np.asarray(described["labels"], dtype=np.int64)
+        tuples = {name: tuple(described[name]) for name in ("classes", "counts", "mean", "std")}
         packed = Packed(
-            classes=tuple(meta["classes"]),
-            images=images,
-            labels=np.asarray(meta["labels"], dtype=np.int64),
-            counts=tuple(meta["counts"]),
-            mean=tuple(meta["mean"]),
-            std=tuple(meta["std"]),
-            fingerprint=meta["fingerprint"],
+            images=images, labels=labels, fingerprint=described["fingerprint"], **tuples
         )
-        whole = images.dtype == np.uint8 and len(images) == len(packed.labels)
-        content = fingerprint(images, packed.labels, packed.counts)
+        whole = images.dtype == np.uint8 and len(images) == len(labels)
+        content = fingerprint(images, labels, packed.counts)
         return packed if whole and content == packed.fingerprint else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write(path: Path, packed: Packed) -> bool:
-    """Write images, then the description that makes them valid; False where that is impossible."""
-    meta = {
-        "classes": packed.classes,
-        "counts": packed.counts,
-        "mean": packed.mean,
-        "std": packed.std,
-        "fingerprint": packed.fingerprint,
-        "labels": packed.labels.tolist(),
-    }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, lambda file: np.save(file, packed.images, allow_pickle=False))
-        _replace(path.with_suffix(".json"), lambda file: file.write(json.dumps(meta).encode()))
-    except OSError:
-        return False
-    return True
-
-
-def _replace(path: Path, write: Callable) -> None:
-    """Write beside ``path``, then take its place at once: a reader sees all or nothing."""
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        with open(part, "wb") as file:
-            write(file)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def _write(path: Path, packed: Packed) -> None:
+    """Write the images, then the description that makes them valid."""
+    described = {name: value for name, value in vars(packed).items() if name != "images"}
+    described["labels"] = packed.labels.tolist()
+    write_atomically(path, lambda file: np.save(file, packed.images, allow_pickle=False))
+    write_atomically(path.with_suffix(".json"), json.dumps(described).encode())

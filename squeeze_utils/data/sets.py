@@ -1,4 +1,4 @@
-"""``load``: a named image set, or any folder of images, as three splits in memory."""
+"""``load_images``: a named image set, or any folder of images, as three splits in memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 from squeeze_utils.base.paths import repository
 from squeeze_utils.data import sources
-from squeeze_utils.data.image_files import Listing, decode_files, has_split_folders, list_folder
+from squeeze_utils.data.image_files import decode_files, has_split_folders, list_folder
 from squeeze_utils.data.packing import Packed, Raw, cached, pack
-from squeeze_utils.data.sources import KNOWN, Known
-from squeeze_utils.data.types import DataError, ImageSet, Split, whole_number
+from squeeze_utils.data.sources import NAMED_SETS, NamedSet
+from squeeze_utils.data.types import DataError, ImageSet, Split, checked_count
 
 FOLDER_SIZE = 64  # pixels, where a folder of images is loaded without a size
 MAX_SIZE = 4096
@@ -65,54 +65,51 @@ def load_images(
     Nothing is downloaded unless ``download`` is true.
     """
     where = find_root(root)
-    known = KNOWN.get(os.fspath(name))
-    folder = None if known else _find_folder(name, where)
+    known = NAMED_SETS.get(os.fspath(name))
     size = _check_size(size, known)
-    channels = _check_channels(channels, known, name)
-    if folder is not None:
-        packed = _packed_folder(folder, where, None, size, channels)
-        return _image_set(folder.name, packed, train_limit)
-    packed = _packed_known(str(name), where, known, size, channels, download)
-    return _image_set(str(name), packed, train_limit)
+    channels = _check_channels(channels, known)
+    if known:
+        packed = _packed_known(known, where, size, channels, download)
+        return _image_set(known.name, packed, train_limit)
+    folder = _find_folder(name, where)
+    return _image_set(folder.name, _packed_folder(folder, None, size, channels), train_limit)
 
 
-def _check_size(size: int | None, known: Known | None) -> int:
+def _check_size(size: int | None, known: NamedSet | None) -> int:
     if size is None:
         return known.size if known else FOLDER_SIZE
-    return whole_number("size (pixels)", size, 1, MAX_SIZE)
+    return checked_count("size (pixels)", size, 1, MAX_SIZE)
 
 
-def _check_channels(channels: int | None, known: Known | None, name: str | os.PathLike) -> int:
+def _check_channels(channels: int | None, known: NamedSet | None) -> int:
     if channels is None:
         return known.channels if known else 3
     if isinstance(channels, bool) or channels not in (1, 3):
         raise DataError(f"channels must be 1 (grey) or 3 (colour), not {channels!r}")
     if known and known.channels > channels:
-        raise DataError(f"{name} is coloured: channels must be 3, not {channels}")
+        raise DataError(f"{known.name} is coloured: channels must be 3, not {channels}")
     return channels
 
 
-def _packed_known(
-    name: str, root: Path, known: Known, size: int, channels: int, download: bool
-) -> Packed:
+def _packed_known(known: NamedSet, root: Path, size: int, channels: int, download: bool) -> Packed:
+    name = known.name
     if name == "digits":
         return pack(known.classes, sources.digits(size, channels))
     if has_split_folders(root / name):
-        return _packed_folder(root / name, root, known, size, channels)
-    base = sources.original_files(name, root, known)
+        return _packed_folder(root / name, known, size, channels)
+    base = known.original_files(root)
     if download:  # torchvision fetches nothing where the files are whole
         base = base or root
-        sources.download(name, base, known)
+        known.download(base)
     if base is None:
         raise DataError(
-            f"{name} is not in {root}. Call load({name!r}, download=True) to download "
-            f"{known.megabytes} MB, or {sources.placing(name, root, known)}"
+            f"{name} is not in {root}. Call load_images({name!r}, download=True) to download "
+            f"{known.megabytes} MB, or {known.placing(root)}"
         )
     return cached(
-        root,
         f"{name}-{size}-{channels}",
-        sources.originals_key(base, known),
-        lambda: pack(known.classes, sources.read_originals(name, base, known, size, channels)),
+        known.key(base),
+        lambda: pack(known.classes, known.read(base, size, channels)),
     )
 
 
@@ -121,48 +118,38 @@ def _find_folder(name: str | os.PathLike, root: Path) -> Path:
         if str(name) not in ("", ".") and folder.is_dir():
             return folder.resolve()
     raise DataError(
-        f"unknown image set {str(name)!r}. Accepted: {', '.join(KNOWN)}; the name of a folder in "
-        f"{root}; or the path of a folder of images."
+        f"unknown image set {str(name)!r}. Accepted: {', '.join(NAMED_SETS)}; the name of a "
+        f"folder in {root}; or the path of a folder of images."
     )
 
 
-def _packed_folder(
-    folder: Path, root: Path, known: Known | None, size: int, channels: int
-) -> Packed:
-    listing = list_folder(folder, lambda names: _class_order(names, known))
-    return cached(
-        root,
-        f"{folder.name}-{size}-{channels}",
-        listing.key,
-        lambda: _pack_listing(folder.name, listing, known, size, channels),
-    )
-
-
-def _class_order(names: list[str], known: Known | None) -> list[str]:
-    """Sorted, except where the folders are the classes of a known set: then in its own order."""
+def _packed_folder(folder: Path, known: NamedSet | None, size: int, channels: int) -> Packed:
+    """The images in ``folder``; where its classes are those of a known set, in its own order."""
     standard = {_plain(label): i for i, label in enumerate(known.classes)} if known else {}
-    if {_plain(name) for name in names} == set(standard):
-        return sorted(names, key=lambda name: standard[_plain(name)])
-    return sorted(names)
+
+    def in_order(names: list[str]) -> list[str]:
+        is_standard = {_plain(name) for name in names} == set(standard)
+        return sorted(names, key=lambda name: standard[_plain(name)] if is_standard else name)
+
+    listing = list_folder(folder, in_order)
+    is_standard = list(map(_plain, listing.classes)) == list(standard)
+
+    def make() -> Packed:
+        images = decode_files(listing.paths, size, channels, f"packing {folder.name}")
+        raw = Raw(images, listing.labels, listing.spans)
+        return pack(known.classes if is_standard else listing.classes, raw)
+
+    return cached(f"{folder.name}-{size}-{channels}", listing.key, make)
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _pack_listing(
-    name: str, listing: Listing, known: Known | None, size: int, channels: int
-) -> Packed:
-    images = decode_files(listing.paths, size, channels, f"packing {name}")
-    raw = Raw(images, listing.labels, listing.spans)
-    same = known and [_plain(n) for n in listing.classes] == [_plain(n) for n in known.classes]
-    return pack(known.classes if same else listing.classes, raw)
-
-
 def _image_set(name: str, packed: Packed, train_limit: int | None) -> ImageSet:
     train, validation, _ = packed.counts
     keep = train if train_limit is None else train_limit
-    keep = whole_number(f"train_limit of {name}", keep, 1, train)
+    keep = checked_count(f"train_limit of {name}", keep, 1, train)
     cut = train + validation
     return ImageSet(
         name=name,

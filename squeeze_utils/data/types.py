@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+
+from squeeze_utils.base.checks import whole_number
 
 
 class DataError(ValueError):
     """Something is wrong with the images or with how they were asked for."""
 
 
-def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
-    """``value`` as an int where it is a whole number from ``low`` to ``high``, else DataError."""
-    try:
-        number = operator.index(value)  # takes NumPy's integers too, refuses floats and strings
-    except TypeError:
-        number = low - 1
-    if isinstance(value, bool) or number < low or (high is not None and number > high):
-        limits = f"{low} or more" if high is None else f"{low} to {high}"
-        raise DataError(f"{name} must be a whole number, {limits}, not {value!r}")
-    return number
+def checked_count(name: str, value: object, least: int, most: int | None = None) -> int:
+    """``whole_number`` with this room's error; it takes NumPy's whole numbers too."""
+    plain = value.item() if isinstance(value, np.integer) else value
+    return whole_number(name, plain, least, most, DataError)
 
 
 @dataclass(frozen=True)

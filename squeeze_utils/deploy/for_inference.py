@@ -12,7 +12,6 @@ import copy
 
 from torch import nn
 
-from squeeze_utils.compress.quantizing.fold_batch_norm import foldable, folded
 from squeeze_utils.models import Fire
 
 
@@ -25,10 +24,18 @@ def for_inference(model: nn.Module) -> nn.Module:
 
 
 def without_norm(model: nn.Module) -> nn.Module:
-    """A copy whose batch normalisations are folded into its convolutions, where that is known."""
+    """A copy whose batch normalisations are folded into its convolutions, where that is known.
+
+    Folding is a step of recipes and brings their imports along, so a network without
+    normalisation is copied without importing it.
+    """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch module, not {type(model).__name__}")
     network = copy.deepcopy(model).cpu().float().eval()
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return network
+    from squeeze_utils.compress.quantizing.fold_batch_norm import foldable, folded
+
     return folded(network).eval() if foldable(network) else network
 
 

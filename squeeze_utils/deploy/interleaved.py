@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,13 +46,7 @@ class Worker:
     """The process of one way to run, started at once; use it in a `with` block."""
 
     def __init__(self, way: Way, shape: Sequence[int], threads: int = 1) -> None:
-        job = {
-            "path": str(way.path),
-            "shape": list(shape),
-            "threads": threads,
-            "channels_last": way.channels_last,
-            "through_onnx": way.through_onnx,
-        }
+        job = {**asdict(way), "path": str(way.path), "shape": list(shape), "threads": threads}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         there = {**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent)}
         start = time.perf_counter()
@@ -151,17 +145,11 @@ def starts(
     Columns: `import`, `open`, `first` and `total` (from starting Python to the first prediction)
     in seconds, and `peak_mb`, the process's peak resident memory in 10^6 bytes.
     """
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
+    found = []
     for _ in tqdm(range(repetitions), desc="fresh processes", leave=False):
         for name, way in ways.items():
             with Worker(way, shape, threads) as worker:
-                found[name].append(worker.started)
-    kept = ("import", "open", "first", "total")
-    rows = {
-        name: {
-            **{part: float(np.median([one[part] for one in all_])) for part in kept},
-            "peak_mb": float(np.median([one["peak_bytes"] for one in all_])) / 1e6,
-        }
-        for name, all_ in found.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+                peak = worker.started["peak_bytes"] / 1e6
+                found.append({"name": name, **worker.started, "peak_mb": peak})
+    kept = ["import", "open", "first", "total", "peak_mb"]
+    return pd.DataFrame(found).groupby("name", sort=False)[kept].median()

@@ -63,8 +63,7 @@ def _write_job(
 ) -> None:
     from safetensors.torch import save_file
 
-    spec = {"name": model.spec.name, "options": dict(model.spec.options)}
-    about = {"spec": json.dumps(spec), "input_shape": json.dumps(shape)}
+    about = {"spec": json.dumps(model.spec.as_dict()), "input_shape": json.dumps(shape)}
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", about)
     if images is not None:
@@ -72,7 +71,7 @@ def _write_job(
 
 
 def _run(python: Path, folder: Path) -> None:
-    command = [python, "-m", "tools.litert_converter", folder]
+    command = [python, "-m", "squeeze_utils.deploy.litert_converter", folder]
     there = {**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent)}
     done = subprocess.run(command, capture_output=True, text=True, env=there)
     if done.returncode:

@@ -18,7 +18,7 @@ from squeeze_utils.base.files import write_atomically
 from squeeze_utils.deploy.for_inference import for_inference
 from squeeze_utils.deploy.onnx_size import strip
 from squeeze_utils.deploy.optional_parts import need
-from squeeze_utils.deploy.runners import onnx_session
+from squeeze_utils.deploy.runners import onnx_session, read_network
 
 INPUT, OUTPUT = "images", "logits"
 CHUNK = 32
@@ -27,8 +27,8 @@ CHUNK = 32
 def export_onnx(model: nn.Module, path: Path | str, input_shape: tuple[int, int, int]) -> int:
     """Write `model` as an ONNX file that takes a batch of any size; return the file's bytes.
 
-    The network is exported in evaluation and float32, with what `rewrite.for_inference` does
-    to it: batch normalisation folded, ReLUs next to their convolutions.
+    The network is exported in evaluation and float32, with what `for_inference` does to
+    it: batch normalisation folded, ReLUs next to their convolutions.
 
     Args:
         model: a network that maps (n, channels, height, width) to logits (n, classes).
@@ -52,6 +52,13 @@ def export_onnx(model: nn.Module, path: Path | str, input_shape: tuple[int, int,
         content = strip(program.model_proto).SerializeToString()
     write_atomically(Path(path), content)
     return len(content)
+
+
+def sqz_to_onnx(sqz_path: Path, path: Path) -> Path:
+    """Decode a `.sqz` file into a float ONNX file; return `path`."""
+    model = read_network(sqz_path)
+    export_onnx(model, path, model.input_shape)
+    return path
 
 
 def _checked_shape(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -90,7 +97,7 @@ def quantize_onnx(
     """
     if weight_bits not in (7, 8):
         raise ValueError(f"weight_bits is 7 or 8, got {weight_bits!r}")
-    quantization = need("onnxruntime", "onnxruntime.quantization")
+    quantization = need("onnxruntime.quantization")
     given = onnx_session(Path(float_path), threads=1).get_inputs()[0]
     batch = _checked_batch(calibration_batch, given.shape[1:])
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -112,7 +119,7 @@ def quantize_onnx(
 
 def _reader(name: str, batch: Tensor) -> Any:
     """The batch in chunks, as ONNX Runtime's calibration reads it."""
-    base = need("onnxruntime", "onnxruntime.quantization").CalibrationDataReader
+    base = need("onnxruntime.quantization").CalibrationDataReader
 
     class Chunks(base):
         def __init__(self) -> None:

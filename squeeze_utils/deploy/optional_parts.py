@@ -29,11 +29,12 @@ def has(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def need(name: str, module: str | None = None) -> ModuleType:
-    """Import `module` of the library `name` (the library itself by default), or say what to do."""
+def need(module: str) -> ModuleType:
+    """Import a library or a module of one, or say how to get it."""
     try:
-        return importlib.import_module(module or name)
+        return importlib.import_module(module)
     except ImportError as error:
+        name = module.partition(".")[0]
         raise PartMissing(f"{name} is not installed: {HOW[name]}") from error
 
 

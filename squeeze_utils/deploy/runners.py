@@ -16,6 +16,8 @@ import numpy as np
 
 from squeeze_utils.deploy.optional_parts import need
 
+KINDS = (".onnx", ".tflite", ".sqz", ".safetensors")
+
 
 class ModelFileError(ValueError):
     """A file that is no model, or none that this room can run."""
@@ -26,13 +28,14 @@ class Runner:
     """A network ready to run: called with float32 (n, c, h, w), it gives float32 (n, classes).
 
     `batch` is the only batch size the file takes, None for any. With a fixed batch, more images
-    are run one after another.
+    are run one after another. `shape` is (channels, height, width) of one image, where it is known.
     """
 
     name: str
     threads: int
     batch: int | None
     run: Callable[[np.ndarray], np.ndarray]
+    shape: tuple[int, ...] | None = None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         images = np.ascontiguousarray(images, dtype=np.float32)
@@ -52,16 +55,15 @@ def open_runner(path: Path | str, threads: int = 1, channels_last: bool = False)
     `channels_last` is the memory layout of the last two, which torch runs.
     """
     path = Path(path)
-    kinds = {".onnx": _onnx, ".tflite": _litert, ".sqz": read_sqz, ".safetensors": _checkpoint}
-    if path.suffix not in kinds:
-        raise ModelFileError(f"{path.name} is none of {', '.join(kinds)}")
+    if path.suffix not in KINDS:
+        raise ModelFileError(f"{path.name} is none of {', '.join(KINDS)}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path.name} in {path.parent.name or '.'}")
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads must be a whole number, 1 or more, got {threads!r}")
-    if path.suffix in (".sqz", ".safetensors"):
-        return torch_runner(kinds[path.suffix](path), path.stem, threads, channels_last)
-    return kinds[path.suffix](path, threads)
+    if path.suffix in (".onnx", ".tflite"):
+        return (_onnx if path.suffix == ".onnx" else _litert)(path, threads)
+    return torch_runner(read_network(path), path.stem, threads, channels_last)
 
 
 def onnx_session(path: Path, threads: int) -> Any:
@@ -82,13 +84,17 @@ def _onnx(path: Path, threads: int) -> Runner:
     given = session.get_inputs()
     if len(given) != 1 or len(given[0].shape) != 4:
         raise ModelFileError(f"{path.name} does not take one batch of images")
-    name, first = given[0].name, given[0].shape[0]
+    name, (first, *shape) = given[0].name, given[0].shape
     batch = first if isinstance(first, int) else None
-    return Runner(path.stem, threads, batch, lambda images: session.run(None, {name: images})[0])
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run(None, {name: images})[0]
+
+    return Runner(path.stem, threads, batch, run, tuple(shape))
 
 
 def _litert(path: Path, threads: int) -> Runner:
-    library = need("ai_edge_litert", "ai_edge_litert.interpreter")
+    library = need("ai_edge_litert.interpreter")
     try:
         with _silence():
             interpreter = library.Interpreter(model_path=str(path), num_threads=threads)
@@ -104,7 +110,8 @@ def _litert(path: Path, threads: int) -> Runner:
         interpreter.invoke()
         return from_grid(interpreter.get_tensor(made["index"]), made)
 
-    return Runner(path.stem, threads, int(given["shape"][0]), run)
+    batch, *shape = map(int, given["shape"])
+    return Runner(path.stem, threads, batch, run, tuple(shape))
 
 
 @contextmanager
@@ -151,26 +158,22 @@ def torch_runner(model: Any, name: str, threads: int = 1, channels_last: bool = 
     def run(images: np.ndarray) -> np.ndarray:
         return model(torch.from_numpy(images).to(memory_format=layout)).numpy()
 
-    return Runner(name, threads, None, run)
+    return Runner(name, threads, None, run, getattr(model, "input_shape", None))
 
 
-def read_sqz(path: Path) -> Any:
-    """The torch network in a `.sqz` file."""
-    from squeeze_utils.compress.sqz.container import ContainerError, load_sqz
-
+def read_network(path: Path) -> Any:
+    """The torch network in a `.sqz` file or in a checkpoint's `.safetensors`."""
     try:
-        return load_sqz(path)
-    except ContainerError as error:
-        raise ModelFileError(f"{path.name} is not a .sqz file: {error}") from error
+        if path.suffix == ".sqz":
+            from squeeze_utils.compress.sqz.container import load_sqz
 
+            return load_sqz(path)
+        from squeeze_utils.models.checkpoint_files import load_model
 
-def _checkpoint(path: Path) -> Any:
-    from squeeze_utils.models.checkpoint_files import load_model
-
-    try:
         return load_model(path.stem, path.parent)[0]
     except ValueError as error:
-        raise ModelFileError(str(error)) from error
+        about = f"{path.name} is not a .sqz file: " if path.suffix == ".sqz" else ""
+        raise ModelFileError(f"{about}{error}") from error
 
 
 def _first_line(error: Exception) -> str:

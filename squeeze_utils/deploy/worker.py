@@ -1,8 +1,9 @@
 """A process of its own that opens one file, predicts once, and then runs whenever it is told to.
 
-Started by `turns.Worker` with a job as JSON. It answers in lines of JSON: first how long it took
-to import, to open and to predict for the first time, and its peak memory; then, for each line it
-reads, the seconds of one run. torch is imported only for a file that needs it.
+Started by `interleaved.Worker` with a job as JSON. It answers in lines of JSON: first how long it
+took to import, to open and to predict for the first time, and its peak memory; then, for each line
+it reads, the seconds of one run. Only what the kind of file needs is imported: every module costs
+time and memory, and both are what is measured.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ def opened(job: dict[str, Any]) -> Runner:
     """The runner of a job: `path`, `threads`, `channels_last`, `through_onnx`."""
     path = Path(job["path"])
     if job.get("through_onnx"):
-        from tools.deploy_files import sqz_to_onnx
+        from squeeze_utils.deploy.onnx_files import sqz_to_onnx
 
         path = sqz_to_onnx(path, path.with_suffix(".decoded.onnx"))
     return open_runner(path, job["threads"], channels_last=job.get("channels_last", False))
 
 
 def imported(path: Path) -> None:
-    """Import what this kind of file needs, so that opening it can be timed by itself."""
+    """Import what this kind of file needs and no more, so that opening it is timed by itself."""
     from importlib import import_module
 
     names = {
         ".onnx": ("onnxruntime",),
         ".tflite": ("ai_edge_litert.interpreter",),
         ".sqz": ("torch", "squeeze_utils.compress.sqz.container"),
-        ".safetensors": ("torch", "squeeze_utils.experiments.checkpoints", "safetensors.torch"),
+        ".safetensors": ("torch", "squeeze_utils.models.checkpoint_files", "safetensors.torch"),
     }
     for name in names.get(path.suffix, ()):
         import_module(name)

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from squeeze_utils.base import machine
 from squeeze_utils.base.files import set_aside, write_atomically
-from squeeze_utils.experiments.recipe import Experiment
-
-KEYS: tuple[str, ...] = (
-    "experiment",
-    "labels",
-    "steps",
-    "seed",
-    "device",
-    "versions",
-    "data",
-    "commit",
-    "date",
-    "seconds",
-)
-
-# What a file that is not a whole record can raise on its way to a Record and its key.
-DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+from squeeze_utils.experiments.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -52,27 +37,27 @@ class Record:
         steps: list[dict[str, Any]],
         *,
         labels: dict[str, Any],
-        device: str,
+        device: torch.device | str,
         data_fingerprint: str,
         commit: str,
     ) -> Record:
-        """The record of a finished experiment, dated now."""
+        """The record of an experiment that has just finished on `device`."""
         return cls(
             experiment=experiment.as_dict(),
             labels=labels,
             steps=steps,
             seed=experiment.seed,
-            device=device,
-            versions=machine.versions(),
             data={**experiment.as_dict()["data"], "fingerprint": data_fingerprint},
-            commit=commit,
-            date=datetime.now(timezone.utc).date().isoformat(),
             seconds=round(sum(step["seconds"] for step in steps), 3),
+            **machine.facts(device, commit),
         )
 
     @classmethod
     def parse(cls, text: str) -> Record:
-        """The record in a JSON text; ValueError says what is wrong with a damaged one."""
+        """The record in a JSON text; ValueError says what is wrong with a damaged one.
+
+        Whether its steps are known here is another question: see `key`.
+        """
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("it is not a JSON object")
@@ -80,15 +65,20 @@ class Record:
         if lacking:
             raise ValueError(f"it lacks {', '.join(lacking)}")
         record = cls(**{key: values[key] for key in KEYS})
-        if not all(isinstance(step, dict) for step in record.steps):
+        recipe = _recipe(record.experiment)
+        if not all(isinstance(step, dict) for step in (*recipe, *record.steps)):
             raise ValueError("its steps are not objects")
-        if not record.steps or len(record.steps) != len(record.experiment["recipe"]):
+        if not record.steps or len(record.steps) != len(recipe):
             raise ValueError("it does not have one entry for each step of its recipe")
         return record
 
     @property
     def key(self) -> str:
-        """The key of the experiment that this is the record of."""
+        """The key of the experiment that this is the record of.
+
+        ValueError or TypeError where this version does not know the experiment, for example one
+        with a step that a notebook has defined.
+        """
         return Experiment.from_dict(self.experiment).key
 
     @property
@@ -119,6 +109,22 @@ class Record:
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+KEYS: tuple[str, ...] = tuple(field.name for field in fields(Record))
+
+
+def _recipe(experiment: Any) -> list[Any]:
+    """The recipe of an experiment in JSON; ValueError if it has not the form of one."""
+    match experiment:
+        case {
+            "model": {"name": str(), "options": {}},
+            "data": {},
+            "recipe": [*steps],
+            "seed": int(),
+        }:
+            return steps
+    raise ValueError("its experiment lacks a model, data, a recipe or a seed")
+
+
 def record_path(folder: Path, slug: str, key: str) -> Path:
     """The file of a record: readable, and unique by the experiment's key."""
     return folder / f"{slug}-{key}.json"
@@ -126,40 +132,45 @@ def record_path(folder: Path, slug: str, key: str) -> Path:
 
 def write_record(record: Record, path: Path) -> None:
     """Write a record, whole or not at all; a file there of another experiment is set aside."""
-    if path.exists() and not is_record_of(path, record.key):
+    if path.exists() and read_record(path, record.key) is None:
         moved = set_aside(path)
         warnings.warn(f"{path.name} held another record, moved to {moved.name}", stacklevel=2)
     write_atomically(path, record.text().encode())
 
 
-def is_record_of(path: Path, key: str) -> bool:
-    """Whether `path` holds the record of the experiment `key`, whole."""
+def read_record(path: Path, key: str) -> Record | None:
+    """The record of the experiment `key` in the file `path`, if that is what it holds."""
     try:
-        return Record.parse(path.read_text(encoding="utf-8")).key == key
-    except (*DAMAGE, OSError):
-        return False
+        record = Record.parse(path.read_text(encoding="utf-8"))
+        return record if record.key == key else None
+    except (ValueError, TypeError, OSError):
+        return None
 
 
 def recorded_elsewhere(runs: Path, key: str) -> Record | None:
     """The record of the experiment `key` that some study has under `runs`, if one has."""
-    for path in sorted(runs.glob(f"*/*-{key}.json")):
-        if is_record_of(path, key):
-            return Record.parse(path.read_text(encoding="utf-8"))
-    return None
+    found = (read_record(path, key) for path in sorted(runs.glob(f"*/*-{key}.json")))
+    return next(filter(None, found), None)
 
 
 def read_records(folder: Path, *, repair: bool = False) -> dict[str, Record]:
     """Every record in `folder` by key.
 
     A damaged file is named in a warning and left out; with `repair` it is also renamed, so
-    that a new run cannot overwrite it.
+    that a new run cannot overwrite it. A whole record of an experiment that this version does
+    not know is left out too, with a warning, and stays where it is.
     """
     records: dict[str, Record] = {}
     for path in sorted(folder.glob("*.json")):
         try:
             record = Record.parse(path.read_text(encoding="utf-8"))
-            records[record.key] = record
-        except DAMAGE as error:
+        except ValueError as error:
             fate = f"moved to {set_aside(path).name}" if repair else "left out"
             warnings.warn(f"damaged record {path.name}, {fate}: {error}", stacklevel=2)
+            continue
+        try:
+            records[record.key] = record
+        except (ValueError, TypeError) as error:
+            message = f"{path.name} is of an experiment that is not known here: {error}"
+            warnings.warn(message, stacklevel=2)
     return records

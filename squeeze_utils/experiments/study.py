@@ -1,4 +1,4 @@
-"""A study as data: its arms, their records on disk, and their numbers as a table."""
+"""A study as data: its arms, and those of their records that are on disk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from squeeze_utils.base import paths
-from squeeze_utils.experiments.recipe import Experiment
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.records import Record, read_records
+from squeeze_utils.training.step import Step
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,11 @@ class Arm:
         text = "-".join(str(value) for _, value in self.labels).lower()
         safe = "".join(c if c.isalnum() or c in ".-" else "-" for c in text)
         return f"{safe}-s{self.experiment.seed}"
+
+    def has(self, accepted: dict[str, tuple[Any, ...]]) -> bool:
+        """Whether labels and seed are among the values that `accepted` lists for them."""
+        known = {**dict(self.labels), "seed": self.experiment.seed}
+        return all(known.get(name, ...) in values for name, values in accepted.items())
 
 
 @dataclass(frozen=True)
@@ -67,21 +71,28 @@ class Study:
     def where(self, **labels: Any) -> Study:
         """The same study with those arms alone whose labels are these, or among these.
 
-        None at all may be left: arms whose settings a pilot still has to choose are not there yet.
+        The seed counts as a label. There may be no arm left: those whose settings a pilot still
+        has to choose are not there yet.
         """
         accepted = {k: v if isinstance(v, tuple) else (v,) for k, v in labels.items()}
-        known = {name for arm in self.arms for name, _ in arm.labels}
+        known = {"seed", *(name for arm in self.arms for name, _ in arm.labels)}
         if self.arms and (unknown := accepted.keys() - known):
             raise ValueError(
                 f"arms of {self.name} have no label {', '.join(sorted(unknown))}; "
                 f"there are: {', '.join(sorted(known))}"
             )
+        return replace(self, arms=[arm for arm in self.arms if arm.has(accepted)])
+
+    def observed(self, name: str, title: str, *steps: Step) -> Study:
+        """A study of the same networks, in which each recipe goes on with `steps` that measure.
+
+        Where a cache has the states of this study, only the measuring is left to do.
+        """
         arms = [
-            arm
+            replace(arm, experiment=arm.experiment.followed_by(*steps), checkpoint=None)
             for arm in self.arms
-            if all(dict(arm.labels).get(name, ...) in values for name, values in accepted.items())
         ]
-        return replace(self, arms=arms)
+        return Study(name, title, arms, self.pilot)
 
     def records(self, folder: Path | None = None) -> dict[str, Record]:
         """The records of this study's experiments that are on disk, by key."""
@@ -93,19 +104,3 @@ class Study:
         """The arms without a record."""
         done = self.records(folder)
         return [arm for arm in self.arms if arm.experiment.key not in done]
-
-
-def results_table(study: Study, records: dict[str, Record]) -> pd.DataFrame:
-    """One row for each record: labels, seed, and the numbers after the last step."""
-    rows = []
-    for arm in study.arms:
-        record = records.get(arm.experiment.key)
-        if record is not None:
-            numbers = {
-                name: value
-                for name, value in record.steps[-1].items()
-                if isinstance(value, (int, float)) and not isinstance(value, bool)
-            }
-            total = {"seconds": record.seconds, "epochs": record.epochs}
-            rows.append({**dict(arm.labels), "seed": record.seed, **numbers, **total})
-    return pd.DataFrame(rows)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.recipe import DataSpec, Experiment, Train
-from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.records import Record, read_records
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import SMALL, ModelSpec
+from squeeze_utils.training.loop import Train
 
 SEEDS = (0, 1, 2)
 MOST_RATES = 7  # of a grid that is extended
@@ -99,77 +101,96 @@ class Chapter:
         return f"{stem}_lr_long" if stem != self.name else f"{self.name}_lr"
 
     def pilot(self, scale: Scale) -> Study:
-        """Every variant at every rate of its grid, with the pilot's seeds."""
+        """Every variant at every rate of its grid, with the pilot's seeds.
+
+        Where grids are extended, the records that are there decide by how much.
+        """
+        records = self.pilot_records(scale) if self.extends_rates else {}
         arms = [
             Arm.of(experiment, **dict(variant.labels), lr=lr)
             for variant in self.variants
-            for lr, experiments in self.grid(variant, scale).items()
+            for lr, experiments in self.grid(variant, scale, records).items()
             for experiment in experiments
         ]
-        return self._pilot(arms)
-
-    def _pilot(self, arms: Sequence[Arm]) -> Study:
         return Study(self.pilot_name, f"the learning rates of: {self.title}", arms)
 
-    def grid(self, variant: Variant, scale: Scale) -> dict[float, list[Experiment]]:
-        """The pilot's runs of a variant by rate: those of its grid, and of rates added to it."""
-        runs = {lr: self._pilot_runs(variant, lr, scale) for lr in variant.rates}
-        while self.extends_rates and scale.name == "reference" and len(runs) < MOST_RATES:
-            best, low, high = self._best(runs), min(runs), max(runs)
-            if best not in (low, high):
-                break
-            added = low / 2 if best == low else high * 2
-            runs[added] = self._pilot_runs(variant, added, scale)
-        return dict(sorted(runs.items())) if self.extends_rates else runs
-
-    def _pilot_runs(self, variant: Variant, lr: float, scale: Scale) -> list[Experiment]:
-        return [
-            self.experiment(scale, variant, lr, seed, pilot=True)
-            for seed in scale.pick((0,), self.pilot_seeds)
-        ]
-
-    def _best(self, runs: Mapping[float, Sequence[Experiment]]) -> float | None:
-        arms = [Arm.of(experiment) for experiments in runs.values() for experiment in experiments]
-        return best_rate(self._pilot(arms).records(), runs)
-
     def study(self, scale: Scale) -> Study:
-        """Every variant at its rate, with all seeds."""
+        """Every variant at its rate, with all seeds.
+
+        At reference scale the pilot's records choose the rates: a variant joins once all its
+        runs in the pilot have one.
+        """
+        records = self.pilot_records(scale)
+        rates = [self.rate(variant, scale, records) for variant in self.variants]
         arms = [
             Arm.of(self.experiment(scale, variant, lr, seed), **dict(variant.labels), lr=lr)
-            for variant, lr in zip(self.variants, self.rates(scale), strict=True)
+            for variant, lr in zip(self.variants, rates, strict=True)
             if lr is not None
             for seed in scale.pick(self.quick_seeds, self.seeds)
         ]
         return Study(self.name, self.title, arms, self.pilot_name)
 
-    def rates(self, scale: Scale) -> list[float | None]:
-        """The rate of each variant; None where its part of the pilot has not finished."""
+    def pilot_records(self, scale: Scale) -> dict[str, Record]:
+        """The committed records of the pilot by key; none at quick scale, which has no pilot."""
         if scale.name == "quick":
-            return [variant.quick_lr for variant in self.variants]
-        return [self._best(self.grid(variant, scale)) for variant in self.variants]
+            return {}
+        return read_records(paths.shipped("runs") / self.pilot_name)
+
+    def rate(self, variant: Variant, scale: Scale, records: Mapping[str, Record]) -> float | None:
+        """The rate of a variant; None where its part of the pilot has not finished."""
+        if scale.name == "quick":
+            return variant.quick_lr
+        return best_rate(records, self.grid(variant, scale, records))
+
+    def grid(
+        self, variant: Variant, scale: Scale, records: Mapping[str, Record]
+    ) -> dict[float, list[Experiment]]:
+        """The pilot's runs of a variant by rate: those of its grid, and of rates added to it."""
+        runs = {lr: self._pilot_runs(scale, variant, lr) for lr in variant.rates}
+        while self.extends_rates and len(runs) < MOST_RATES:
+            best, low, high = best_rate(records, runs), min(runs), max(runs)
+            if best not in (low, high):
+                break
+            added = low / 2 if best == low else high * 2
+            runs[added] = self._pilot_runs(scale, variant, added)
+        return dict(sorted(runs.items())) if self.extends_rates else runs
+
+    def _pilot_runs(self, scale: Scale, variant: Variant, lr: float) -> list[Experiment]:
+        seeds = scale.pick((0,), self.pilot_seeds)
+        return [self.experiment(scale, variant, lr, seed, pilot=True) for seed in seeds]
 
     def experiment(
         self, scale: Scale, variant: Variant, lr: float, seed: int, pilot: bool = False
     ) -> Experiment:
-        """One run: the pilot's are shorter. Divergence is a result, not an error.
+        """One run of a variant; the pilot's are shorter.
 
         Options that hold the network's default are left out, so that the plain network of one
         chapter is the very experiment of the other chapters too, and is trained once.
         """
-        train: dict[str, Any] = {"lr": lr, "may_diverge": True, **MUON, **variant.train}
-        options = dict(variant.model)
-        if scale.name == "quick":
-            train = {"shift": 1, **train, **QUICK_TRAIN}
-            options = {"in_channels": 1, **self.quick, **options}
-        else:
-            epochs = (variant.pilot_epochs or self.pilot_epochs) if pilot else self.epochs
-            train = {"epochs": epochs, "shift": 3, "flip": True, **self.train, **train}
-            options = {"width": self.width, **options}
         images = scale.pick(self.quick_images, DataSpec("cifar10", train_limit=self.images))
-        train = {k: v(train["epochs"]) if callable(v) else v for k, v in train.items()}
+        size = scale.pick({"in_channels": 1, **self.quick}, {"width": self.width})
+        options = {**size, **variant.model}
         changed = {k: v for k, v in options.items() if v != getattr(SMALL, k)}
         model = ModelSpec.of("squeezenet_small", num_classes=10, **changed)
-        return Experiment(model, images, (Train(**train),), seed)
+        step = self._training(scale, variant, lr, pilot)
+        return Experiment(model, images, (step,), seed)
+
+    def _training(self, scale: Scale, variant: Variant, lr: float, pilot: bool) -> Train:
+        """The series' training, with what the chapter and then what the variant changes in it.
+
+        Quick runs have their own length and batches, whatever a variant says. Divergence is a
+        result, not an error.
+        """
+        series = {"lr": lr, "may_diverge": True, **MUON}
+        if scale.name == "quick":
+            settings = {**series, "shift": 1, **variant.train, **QUICK_TRAIN}
+        else:
+            series |= {"epochs": self.epochs, "shift": 3, "flip": True}
+            if pilot:
+                series["epochs"] = variant.pilot_epochs or self.pilot_epochs
+            settings = {**series, **self.train, **variant.train}
+        epochs = settings["epochs"]
+        return Train(**{k: v(epochs) if callable(v) else v for k, v in settings.items()})
 
 
 def studies_of(*chapters: Chapter) -> dict[str, Callable[[Scale], Study]]:

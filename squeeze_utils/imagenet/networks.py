@@ -11,7 +11,6 @@ from torch import nn
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.files import write_atomically
-from squeeze_utils.compress.sqz import container
 from squeeze_utils.compress.sqz.bits import ContainerError
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
@@ -56,17 +55,14 @@ def fetch(path: Path | None = None, url: str = URL) -> Path:
 
 
 def trained(source: Path | str) -> nn.Module:
-    """The network in a released file or a `.sqz`, or torchvision's if called squeezenet1_1."""
+    """The network in a released file, or torchvision's if called squeezenet1_1."""
     if str(source) == TORCHVISION:
         return _torchvision()
     path = Path(source)
     if not path.is_file():
         raise ValueError(f"there is no file {path}; accepted: a file, or {TORCHVISION}")
-    data = path.read_bytes()
     try:
-        if data.startswith(container.MAGIC):
-            return container.decode_sqz(data)
-        return released_file.to_model(released_file.read_released(data))
+        return released_file.to_model(released_file.read_released(path.read_bytes()))
     except ContainerError as error:
         raise ContainerError(f"{path}: {error}") from error
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -29,35 +29,31 @@ __all__ = [
     "SqueezeNet",
     "SqueezeNetConfig",
     "build",
-    "frozen",
 ]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """How one name is built: its maker, what it fixes, and its image size if it has no option."""
-
-    make: Callable[..., nn.Module]
-    fixed: tuple[tuple[str, Any], ...] = ()
-    image_size: int | None = None
-
-
 _CONFIGS = {"squeezenet1_0": V1_0, "squeezenet1_1": V1_1, "squeezenet_small": SMALL}
-_BASELINES = {
-    "alexnet": Entry(baselines.alexnet),
-    "vgg11": Entry(baselines.vgg, (("depth", 11),)),
-    "vgg16": Entry(baselines.vgg, (("depth", 16),)),
-    "vgg16_fire": Entry(baselines.vgg, (("depth", 16), ("fire", True))),
-    "lenet_300_100": Entry(baselines.lenet_300_100),
-    "lenet5": Entry(baselines.lenet5),
-    "lenet5_fire": Entry(baselines.lenet5, (("fire", True),)),
+_BASELINES = {  # what a name fixes is no option of it
+    "alexnet": partial(baselines.alexnet),
+    "vgg11": partial(baselines.vgg, depth=11),
+    "vgg16": partial(baselines.vgg, depth=16),
+    "vgg16_fire": partial(baselines.vgg, depth=16, fire=True),
+    "lenet_300_100": partial(baselines.lenet_300_100),
+    "lenet5": partial(baselines.lenet5),
+    "lenet5_fire": partial(baselines.lenet5, fire=True),
 }
 NAMES: tuple[str, ...] = (*_CONFIGS, *_BASELINES)
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model as data: enough for `build` to make it again."""
+    """A model as data: enough for `build` to make it again.
+
+    >>> import squeeze_utils as sq
+    >>> spec = sq.ModelSpec.of("squeezenet_small", num_classes=10, bypass="simple")
+    >>> spec.build().spec == spec
+    True
+    """
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
@@ -66,7 +62,16 @@ class ModelSpec:
     def of(cls, name: str, **options: Any) -> ModelSpec:
         """A spec with its options in canonical order."""
         choose("model", name, NAMES)
-        return cls(name, tuple(sorted((key, frozen(value)) for key, value in options.items())))
+        return cls(name, tuple(sorted((key, _frozen(value)) for key, value in options.items())))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The spec as plain values, for JSON."""
+        return {"name": self.name, "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelSpec:
+        """The spec that `as_dict` described, also when it comes from JSON."""
+        return cls.of(values["name"], **values["options"])
 
     def build(self) -> nn.Module:
         """A freshly initialised model."""
@@ -78,6 +83,11 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
 
     The result carries `spec` (a ModelSpec), `num_classes` and `input_shape` (channels, height,
     width).
+
+    >>> import squeeze_utils as sq
+    >>> model = sq.build("squeezenet_small", num_classes=10, width=0.5)
+    >>> sum(p.numel() for p in model.parameters()), model.input_shape
+    (185834, (3, 32, 32))
     """
     choose("model", name, NAMES)
     if num_classes is not None:
@@ -98,18 +108,18 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     return model
 
 
-def frozen(value: Any) -> Any:
+def _frozen(value: Any) -> Any:
     """Lists as tuples: JSON turns tuples into lists, and a list cannot be hashed."""
-    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
-    entry = _BASELINES[name]
-    parameters = inspect.signature(entry.make).parameters
-    accepted = set(parameters) - {key for key, _ in entry.fixed}
+    make = _BASELINES[name]
+    parameters = inspect.signature(make).parameters
+    accepted = set(parameters) - set(make.keywords)
     _check_options(name, options, accepted)
     chosen = {key: options.get(key, parameters[key].default) for key in accepted}
-    return entry.make(**chosen, **dict(entry.fixed)), chosen
+    return make(**chosen), chosen
 
 
 def _check_options(name: str, options: dict[str, Any], accepted: set[str]) -> None:

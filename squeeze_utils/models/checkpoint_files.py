@@ -10,7 +10,7 @@ from torch import nn
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.files import write_atomically
-from squeeze_utils.models import ModelSpec, frozen
+from squeeze_utils.models import ModelSpec
 
 
 def _safetensors() -> Any:
@@ -24,7 +24,6 @@ def _safetensors() -> Any:
 
 def save_model(model: nn.Module, path: Path, **metadata: str) -> int:
     """Write `model` (one that `build` made) with its weights as float16; return the bytes."""
-    spec = {"name": model.spec.name, "options": dict(model.spec.options)}
     tensors = {
         name: (t.half() if t.is_floating_point() else t).contiguous().cpu()
         for name, t in model.state_dict().items()
@@ -32,13 +31,21 @@ def save_model(model: nn.Module, path: Path, **metadata: str) -> int:
     broken = [n for n, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
         raise ValueError(f"{', '.join(broken)} has values that float16 cannot hold")
-    content = _safetensors().torch.save(tensors, {"spec": json.dumps(spec), **metadata})
+    content = _safetensors().torch.save(
+        tensors, {"spec": json.dumps(model.spec.as_dict()), **metadata}
+    )
     write_atomically(path, content)
     return len(content)
 
 
 def load_model(name: str, folder: Path | None = None) -> tuple[nn.Module, dict[str, str]]:
-    """The committed model `name` in evaluation mode, as float32, and the file's metadata."""
+    """The committed model `name` in evaluation mode, as float32, and the file's metadata.
+
+    >>> import squeeze_utils as sq
+    >>> model, about = sq.load_model("squeezenet-cifar10")
+    >>> model.num_classes
+    10
+    """
     folder = folder or paths.shipped("checkpoints")
     path = folder / f"{name}.safetensors"
     if not path.is_file():
@@ -49,10 +56,7 @@ def load_model(name: str, folder: Path | None = None) -> tuple[nn.Module, dict[s
         with library.safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        spec = json.loads(metadata["spec"])
-        model = ModelSpec.of(
-            spec["name"], **{k: frozen(v) for k, v in spec["options"].items()}
-        ).build()
+        model = ModelSpec.from_dict(json.loads(metadata["spec"])).build()
         model.load_state_dict(tensors)
     except (library.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path.name} is not a checkpoint of this series: {error}") from error

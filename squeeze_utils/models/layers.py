@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from squeeze_utils.base.checks import choose
 
+# The one place where a new activation has to be entered.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
     "leaky_relu": lambda: nn.LeakyReLU(0.1, inplace=True),
@@ -21,20 +23,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "mish": lambda: nn.Mish(inplace=True),
     "hardswish": lambda: nn.Hardswish(inplace=True),
 }
-
-# The same functions without memory, for what is computed about them.
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
-    "prelu": lambda x: F.leaky_relu(x, 0.25),  # the slope that nn.PReLU starts from
-    "tanh": torch.tanh,
-    "elu": F.elu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "mish": F.mish,
-    "hardswish": F.hardswish,
-}
-
 NORMS: tuple[str, ...] = ("none", "batch")
 POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
 
@@ -44,15 +32,28 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[choose("activation", name, ACTIVATIONS)]()
 
 
+def _values(name: str, z: Tensor) -> Tensor:
+    """What a fresh activation module makes of `z`, which stays as it is."""
+    module = activation(name).requires_grad_(False).to(z)
+    module.inplace = False
+    return module(z)
+
+
+# The activations as functions of a tensor, for what is computed about them.
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    name: partial(_values, name) for name in ACTIVATIONS
+}
+
+
 def gain(name: str) -> float:
     """The factor g that keeps the mean square of a signal: g^2 E[f(z)^2] = 1 for normal z.
 
     The expectation is an integral, here a sum over the density; sqrt(2) for ReLU.
     """
-    z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
-    density = torch.exp(-z.square() / 2) / (2 * torch.pi) ** 0.5
-    f = FUNCTIONS[choose("activation", name, FUNCTIONS)](z)
-    return float(torch.trapezoid(f.square() * density, z)) ** -0.5
+    with torch.device("cpu"):  # also for a network that is built on the meta device
+        z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+        density = torch.exp(-z.square() / 2) / (2 * torch.pi) ** 0.5
+        return float(torch.trapezoid(_values(name, z).square() * density, z)) ** -0.5
 
 
 def norm(name: str, channels: int) -> nn.Module:

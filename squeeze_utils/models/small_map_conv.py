@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-LARGEST = 64  # positions of a map
+LARGEST = 64  # positions of a map, and no more than it has channels
 
 
 class SmallMapConv2d(nn.Conv2d):
     """`nn.Conv2d` of 3x3, stride 1 and padding 1 without a bias, faster to train on a CPU.
 
-    Where there are more weights than positions, the processor's library is slowest at the
+    Where there are more channels than positions, the processor's library is slowest at the
     gradient of the weights: on maps of 2x2 it takes eight times as long as the forward pass.
     """
 
@@ -23,8 +23,10 @@ class SmallMapConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.device.type == "cpu" and x.shape[2] * x.shape[3] <= LARGEST:
-            return _Convolve.apply(x, self.weight)
+        if self.training and x.device.type == "cpu" and x.ndim == 4:
+            positions = x.shape[2] * x.shape[3]
+            if positions <= min(LARGEST, x.shape[1]):
+                return _Convolve.apply(x, self.weight.to(x.dtype))
         return super().forward(x)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits, quantized
 from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
+from squeeze_utils.models.fused import Features, PointwiseConv2d
 from squeeze_utils.models.layers import (
     ACTIVATIONS,
     NORMS,
@@ -23,7 +24,22 @@ from squeeze_utils.models.layers import (
 HEADS: tuple[str, ...] = ("average", "dense")
 INITS: tuple[str, ...] = ("kaiming", "matched")
 GRID = 4  # a dense head sees the last map at GRID x GRID positions
-FIRES = range(2, 10)
+FIRES = range(2, 10)  # the numbers of the Fire modules in the paper
+
+_CHOICES = {
+    "activation": ACTIVATIONS,
+    "pooling": POOLINGS,
+    "bypass": BYPASSES,
+    "expand": EXPANDS,
+    "head": HEADS,
+    "init": INITS,
+}
+_LEAST = {
+    **dict.fromkeys(("num_classes", "in_channels", "first_channels", "first_repeat"), 1),
+    **dict.fromkeys(("first_kernel", "first_stride"), 1),
+    **dict.fromkeys(("first_padding", "step_expand", "last_padding"), 0),
+    "base_expand": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -71,39 +87,22 @@ class SqueezeNetConfig:
     final_relu: bool = True
 
     def __post_init__(self) -> None:
-        choose("activation", self.activation, ACTIVATIONS)
-        choose("pooling", self.pooling, POOLINGS)
+        object.__setattr__(self, "pool_after", tuple(self.pool_after))
+        object.__setattr__(self, "fires", tuple(map(tuple, self.fires)))
         choose("normalisation", self.norm, NORMS)
-        choose("bypass", self.bypass, BYPASSES)
-        choose("expand", self.expand, EXPANDS)
-        choose("head", self.head, HEADS)
-        choose("init", self.init, INITS)
-        for name in (
-            "num_classes",
-            "in_channels",
-            "first_channels",
-            "first_kernel",
-            "first_stride",
-            "first_repeat",
-        ):
-            whole_number(name, getattr(self, name), 1)
-        for name in ("first_padding", "step_expand", "last_padding"):
-            whole_number(name, getattr(self, name), 0)
-        whole_number("base_expand", self.base_expand, 2)
-        if self.activation_bits:
-            check_bits("activation_bits", self.activation_bits, 2)
+        for name, accepted in _CHOICES.items():
+            choose(name, getattr(self, name), accepted)
+        for name, least in _LEAST.items():
+            whole_number(name, getattr(self, name), least)
         for name in ("linear_squeeze", "final_relu"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        for name in ("squeeze_ratio", "width"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 < self.pct3x3 < 1:
-            raise ValueError(f"pct3x3 must lie between 0 and 1 (exclusive), got {self.pct3x3}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
-        object.__setattr__(self, "pool_after", tuple(self.pool_after))
-        object.__setattr__(self, "fires", tuple(map(tuple, self.fires)))
+        real_number("squeeze_ratio", self.squeeze_ratio, above=0)
+        real_number("width", self.width, above=0)
+        real_number("pct3x3", self.pct3x3, above=0, below=1)
+        real_number("dropout", self.dropout, least=0, below=1)
+        if self.activation_bits:
+            check_bits("activation_bits", self.activation_bits, 2)
         if self.fires and [len(numbers) for numbers in self.fires] != [3] * len(FIRES):
             raise ValueError(f"fires takes {len(FIRES)} triples (s, e1, e3), got {self.fires}")
         for number in itertools.chain(*self.fires):
@@ -128,69 +127,92 @@ class SqueezeNetConfig:
 
 
 class SqueezeNet(nn.Module):
-    """conv1, Fire modules 2 to 9 with pooling between them, conv10, global average pooling.
+    """A convolution, eight Fire modules with pooling between them, a convolution, an average.
 
-    Without normalisation and bypass the parameter names are torchvision's, so its state
-    dicts load strictly.
+    The layers of version 1.0 (the paper's, for 224 pixels) and of the series' small one (for 32),
+    the filters of each Fire module, and the shape (channels, height, width) of each output:
+
+        layer    (s, e1, e3)     squeezenet1_0   squeezenet_small
+        conv1                    96 109 109      64 32 32
+        maxpool1                 96 54 54        64 16 16
+        fire2    (16, 64, 64)    128 54 54       128 16 16
+        fire3    (16, 64, 64)    128 54 54       128 16 16
+        maxpool3                 -               128 8 8
+        fire4    (32, 128, 128)  256 54 54       256 8 8
+        maxpool4                 256 27 27       -
+        fire5    (32, 128, 128)  256 27 27       256 8 8
+        maxpool5                 -               256 4 4
+        fire6    (48, 192, 192)  384 27 27       384 4 4
+        fire7    (48, 192, 192)  384 27 27       384 4 4
+        fire8    (64, 256, 256)  512 27 27       512 4 4
+        maxpool8                 512 13 13       -
+        fire9    (64, 256, 256)  512 13 13       512 4 4
+        conv10                   1000 13 13      10 4 4
+        avgpool10                1000 1 1        10 1 1
+
+    An activation follows conv1, with batch normalisation before it in the small one, and dropout
+    comes before conv10. `features` holds all up to fire9, `classifier` the rest. Without
+    normalisation and bypass the parameter names are torchvision's, so its state dicts load
+    strictly.
     """
 
     def __init__(self, config: SqueezeNetConfig) -> None:
         super().__init__()
         self.config = config
         channels = config.scaled(config.first_channels)
-        self.features = nn.Sequential(*self._first(channels))
+        layers = [*self._first(channels), *self._pooling_after(1, channels)]
         for index in FIRES:
-            fire = Fire(
-                channels,
-                *config.fire(index),
-                act=config.activation,
-                linear_squeeze=config.linear_squeeze,
-                normalisation=config.norm,
-                bypass=config.bypass,
-                expand=config.expand,
-                activation_bits=config.activation_bits,
-            )
+            fire = self._fire(index, channels)
             channels = fire.out_channels
-            self.features.append(fire)
-            if index in config.pool_after:
-                self.features.append(pooling(config.pooling, channels))
+            layers += [fire, *self._pooling_after(index, channels)]
+        self.features = Features(*layers)
         self.classifier = nn.Sequential(nn.Dropout(config.dropout), *self._head(channels))
-        matched = config.init == "matched"
         last = next(m for m in self.classifier if isinstance(m, nn.Conv2d | nn.Linear))
+        matched = config.init == "matched"
         initialise(self, last, gain(config.activation) if matched else 2**0.5)
 
     def _first(self, channels: int) -> list[nn.Module]:
+        """conv1 and what follows it: `first_repeat` times, all but the first with stride 1."""
         config = self.config
-        layers: list[nn.Module] = []
-        if config.activation_bits:
-            layers.append(FakeQuant(config.activation_bits))
+        bits, plain = config.activation_bits, config.norm == "none"
+        layers: list[nn.Module] = [FakeQuant(bits)] if bits else []
         before, stride = config.in_channels, config.first_stride
         for _ in range(config.first_repeat):
-            layers.append(
-                nn.Conv2d(
-                    before,
-                    channels,
-                    config.first_kernel,
-                    stride=stride,
-                    padding=config.first_padding,
-                    bias=config.norm == "none",
-                )
-            )
-            if config.norm != "none":
+            kernel, padding = config.first_kernel, config.first_padding
+            layers.append(nn.Conv2d(before, channels, kernel, stride, padding, bias=plain))
+            if not plain:
                 layers.append(norm(config.norm, channels))
-            layers.append(quantized(activation(config.activation), config.activation_bits))
+            layers.append(quantized(activation(config.activation), bits))
             before, stride = channels, 1
-        if 1 in config.pool_after:
-            layers.append(pooling(config.pooling, channels))
         return layers
 
+    def _fire(self, index: int, channels: int) -> Fire:
+        """Fire module `index` (2 to 9) on `channels` channels."""
+        config = self.config
+        return Fire(
+            channels,
+            *config.fire(index),
+            act=config.activation,
+            linear_squeeze=config.linear_squeeze,
+            normalisation=config.norm,
+            bypass=config.bypass,
+            expand=config.expand,
+            activation_bits=config.activation_bits,
+        )
+
+    def _pooling_after(self, index: int, channels: int) -> list[nn.Module]:
+        """The pooling layer behind conv1 (index 1) or Fire module `index`, if there is one."""
+        config = self.config
+        return [pooling(config.pooling, channels)] if index in config.pool_after else []
+
     def _head(self, channels: int) -> list[nn.Module]:
+        """conv10 and the global average, or a dense layer on the last map."""
         config = self.config
         relu = nn.ReLU() if config.final_relu else nn.Identity()
         if config.head == "dense":
             dense = nn.Linear(channels * GRID**2, config.num_classes)
             return [nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), dense, relu]
-        last = nn.Conv2d(channels, config.num_classes, 1, padding=config.last_padding)
+        last = PointwiseConv2d(channels, config.num_classes, padding=config.last_padding)
         return [last, relu, nn.AdaptiveAvgPool2d(1)]
 
     @property
@@ -200,8 +222,8 @@ class SqueezeNet(nn.Module):
 
     def fires(self) -> dict[int, Fire]:
         """The Fire modules by their number in the paper, 2 to 9."""
-        found = [layer for layer in self.features if isinstance(layer, Fire)]
-        return dict(zip(FIRES, found, strict=True))
+        fires = [layer for layer in self.features if isinstance(layer, Fire)]
+        return dict(zip(FIRES, fires, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x)).flatten(1)

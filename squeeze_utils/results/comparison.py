@@ -1,69 +1,155 @@
-"""The end of every ablation: one table, one figure with intervals, one honest sentence.
+"""Arms against a control: differences with intervals, as a table, a figure and a sentence.
 
-Works on a study of variants (see `tuned`), live or reference, whole or still growing.
+The statistics are those of `results.statistics`: pairs of equal seeds where two arms share a
+trained network, Welch's interval where they share nothing. The intervals of one table hold all
+at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.study import Study, results_table
-from squeeze_utils.results import costs
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.study import Study
 from squeeze_utils.results.figures import curve_style
-from squeeze_utils.results.tables import NO_RECORDS, mean_sd, paired
+from squeeze_utils.results.statistics import Difference, family, paired, welch
+from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.training.loop import Train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ACCURACY = "test_accuracy"
+LEAST = 2  # networks an arm needs for an interval
+COLUMNS = ["mean", "low", "high", "n", "verdict"]
 
 
-def summary(study: Study, records: Mapping[str, Record], by: str) -> pd.DataFrame:
-    """A row for each variant: accuracy (mean ± sd), n, rate, parameters, multiply-adds, time.
+def share_a_training(one: Experiment, other: Experiment) -> bool:
+    """Whether two experiments begin with the same trained network: model, images, seed, steps."""
+    if (one.model, one.data, one.seed) != (other.model, other.data, other.seed):
+        return False
+    for a, b in zip(one.recipe, other.recipe, strict=False):
+        if a != b:
+            return False
+        if isinstance(a, Train):
+            return True
+    return False
 
-    The time is that of one training step, as `costs` measured it at reference scale; the column
-    is missing where nothing was measured.
+
+def arms_that_share(study: Study, by: str, control: Any) -> set[Any]:
+    """The values of label `by` whose experiments share a training with the control's, each seed."""
+    groups: dict[Any, dict[int, Experiment]] = {}
+    for arm in study.arms:
+        groups.setdefault(dict(arm.labels)[by], {})[arm.experiment.seed] = arm.experiment
+    base = groups.get(control, {})
+    return {
+        name
+        for name, found in groups.items()
+        if name != control
+        and (common := found.keys() & base.keys())
+        and all(share_a_training(found[seed], base[seed]) for seed in common)
+    }
+
+
+def differences(
+    frame: pd.DataFrame,
+    by: str,
+    control: Any,
+    value: str = ACCURACY,
+    shared: Collection[Any] = (),
+) -> dict[Any, Difference]:
+    """Every arm minus the control, corrected for being judged together; arms of one seed are out.
+
+    Arms in `shared` begin with the control's trained network: they are compared seed by seed.
     """
-    frame = results_table(study, records)
-    if frame.empty:
-        return pd.DataFrame(columns=["test accuracy (%)", "n"]).rename_axis(by)
-    counted, timed = costs.count_variants(study, by), costs.kept_timings(study.name, by)
-    is_reference = any(record.data["name"] != "digits" for record in records.values())
+    table = frame.pivot_table(index="seed", columns=by, values=value, sort=False)
+    if control not in table:
+        known = ", ".join(map(str, table.columns))
+        raise ValueError(f"no {by} is called {control!r}; there are: {known}")
+    found = {}
+    for name in table.columns:
+        if name != control and (difference := _compared(table, name, control, name in shared)):
+            found[name] = difference
+    return family(found) if found else {}
+
+
+def _compared(table: pd.DataFrame, name: Any, control: Any, shares: bool) -> Difference | None:
+    a, b = table[name], table[control]
+    if shares:
+        a, b = a[both := a.notna() & b.notna()], b[both]
+    a, b = a.dropna().tolist(), b.dropna().tolist()
+    if min(len(a), len(b)) < LEAST:
+        return None
+    return paired(a, b) if shares else welch(a, b)
+
+
+def differences_table(
+    frame: pd.DataFrame,
+    by: str,
+    control: Any,
+    value: str = ACCURACY,
+    *,
+    shared: Collection[Any] = (),
+    margin: float | None = None,
+) -> pd.DataFrame:
+    """A row for each arm: mean difference from the control, its interval, n, and the verdict.
+
+    The verdict is "higher", "lower", "equal within ±margin" or "undecided". An arm of one seed
+    has no interval and is undecided.
+    """
+    known = differences(frame, by, control, value, shared)
+    means = frame.groupby(by, sort=False)[value].mean()
     rows = {}
-    for name, part in frame.groupby(by, sort=False):
-        row: dict[str, Any] = {
-            "test accuracy (%)": mean_sd(part[ACCURACY], 2),
-            "n": len(part),
-            "parameters": f"{counted.loc[name, 'parameters']:,}",
-            "multiply-adds (M)": f"{counted.loc[name, 'multiply_adds'] / 1e6:.2f}",
-        }
-        if "lr" in part:
-            row["learning rate"] = f"{part['lr'].iloc[0]:g}"
-        if is_reference and name in timed.index:
-            row["ms per step"] = f"{timed.loc[name, 'milliseconds']:.1f}"
-        rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+    for name in means.index.drop(control):
+        found = known.get(name)
+        gap = {"mean": means[name] - means[control], "low": np.nan, "high": np.nan}
+        if found:
+            gap = {"mean": found.estimate, "low": found.low, "high": found.high}
+        n = found.n if found else int((frame[by] == name).sum())
+        verdict = found.verdict(margin) if found else "undecided"
+        rows[name] = {**gap, "n": n, "verdict": verdict}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis(by)
 
 
-def figure(
-    study: Study, records: Mapping[str, Record], by: str, control: Any, title: str
+def comparison_sentence(gaps: pd.DataFrame, control: Any, unit: str = "points") -> str:
+    """A table of differences in words: which arms are higher, lower or equal, which undecided."""
+    if gaps.empty:
+        return f"Only {control} has run so far."
+    known = gaps.dropna()
+    if known.empty:
+        return f"One seed an arm: no difference from {control} can be told from luck."
+    parts = []
+    for verdict, part in known.groupby("verdict", sort=False):
+        arms = ", ".join(_gap(name, row) for name, row in part.iterrows())
+        parts.append(f"{verdict}: {arms}")
+    comparisons = f"for {len(known)} comparisons together" if len(known) > 1 else ""
+    level = " ".join(filter(None, ("95 % intervals", comparisons)))
+    return f"Against {control}, in {unit} ({level}): {'; '.join(parts)}."
+
+
+def _gap(name: Any, row: pd.Series) -> str:
+    """The name in quotes if it has a comma, which would take it apart in a list."""
+    shown = f"“{name}”" if "," in str(name) else str(name)
+    return f"**{shown}** {row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+
+
+def comparison_figure(
+    frame: pd.DataFrame, gaps: pd.DataFrame, by: str, control: Any, title: str
 ) -> Figure:
-    """Left every seed and the mean; right the paired differences from `control` with intervals."""
+    """Left every seed and the mean of each arm; right the differences from the control."""
     import matplotlib.pyplot as plt
 
-    frame = results_table(study, records)
     names = list(dict.fromkeys(frame[by]))
     height = max(2.4, 0.38 * len(names) + 1.3)
     fig, (left, right) = plt.subplots(
         1, 2, figsize=(8.8, height), sharey=True, width_ratios=(1.15, 1)
     )
-    accuracies(left, frame, by, names)
-    differences(right, frame, by, names, control)
+    draw_accuracies(left, frame, by, names)
+    _draw_differences(right, gaps, names, control)
     left.set_yticks(range(len(names)), labels=[str(name) for name in names])
     left.set_ylim(len(names) - 0.5, -0.5)
     left.set(xlabel="test accuracy (%)", ylabel=by.replace("_", " "))
@@ -71,7 +157,7 @@ def figure(
     return fig
 
 
-def accuracies(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any]) -> None:
+def draw_accuracies(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any]) -> None:
     """A small mark for each seed, a bar for the mean, in rows from 0."""
     look = curve_style(0)
     for row, name in enumerate(names):
@@ -80,13 +166,8 @@ def accuracies(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any]) -> None
         ax.plot([values.mean()], [row], "|", color="black", markersize=14, markeredgewidth=2)
 
 
-def differences(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any], control: Any) -> None:
-    """Paired differences from `control` with their 95 % intervals, in the same rows."""
+def _draw_differences(ax: Axes, gaps: pd.DataFrame, names: list[Any], control: Any) -> None:
     ax.axvline(0, color="0.4", linewidth=1, linestyle=":")
-    if control not in names:
-        ax.set(xlabel=f"points against {control}, which has no run yet")
-        return
-    gaps = paired(frame, by, control)
     look = curve_style(5)
     for row, name in enumerate(names):
         if name == control:
@@ -94,54 +175,29 @@ def differences(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any], contro
         elif name in gaps.index:
             gap = gaps.loc[name]
             ax.plot([gap["mean"]], [row], "s", color=look["color"])
-            if gap["n"] > 1:
+            if gap["low"] == gap["low"]:
                 ax.hlines(row, gap["low"], gap["high"], color=look["color"])
-    seeds = int(gaps["n"].max()) if len(gaps) else 0
-    interval = f", 95 % interval, n = {seeds}" if seeds > 1 else ", one seed: no interval"
-    ax.set(xlabel=f"points against {control}{interval}")
+    ax.set(xlabel=f"points against {control}{_caption(gaps)}")
 
 
-def verdict(study: Study, records: Mapping[str, Record], by: str, control: Any) -> str:
-    """Which variants differ from the control by more than the seeds do; the rest is noise."""
-    frame = results_table(study, records)
-    if frame.empty:
-        return NO_RECORDS
-    if control not in set(frame[by]):
-        return f"{control} has no run yet: there is nothing to compare with."
-    gaps = paired(frame, by, control)
-    if gaps.empty:
-        return f"Only {control} has run so far."
-    if gaps["n"].max() < 2:
-        means = frame.groupby(by, sort=False)[ACCURACY].mean()
-        ahead = " and ".join(f"**{name}**" for name in means.index[means == means.max()])
-        return f"One seed only: {ahead} came out ahead here, which may be luck."
-    better, worse = gaps[gaps["low"] > 0], gaps[gaps["high"] < 0]
-    rest = [_named(name) for name in gaps.index if name not in {*better.index, *worse.index}]
-    parts = [
-        f"{word} than {control}: {', '.join(_gap(found, name) for name in found.index)}"
-        for word, found in (("better", better), ("worse", worse))
-        if len(found)
-    ]
-    if rest:
-        parts.append(f"not told apart from {control} by these seeds: {', '.join(rest)}")
-    return f"At 95 %, seed by seed: {'; '.join(parts)}."
+def _caption(gaps: pd.DataFrame) -> str:
+    known = gaps.dropna()
+    if known.empty:
+        return ", one seed: no interval" if len(gaps) else ", which has no run yet"
+    seeds = " or ".join(str(n) for n in sorted(set(known["n"])))
+    together = ", all at once" if len(known) > 1 else ""
+    return f", 95 % interval{together}, n = {seeds}"
 
 
-def _gap(gaps: pd.DataFrame, name: Any) -> str:
-    found = gaps.loc[name]
-    return f"**{_named(name)}** ({found['mean']:+.2f}, {found['low']:+.2f} to {found['high']:+.2f})"
-
-
-def _named(name: Any) -> str:
-    """In quotes if it has a comma, which would take it apart in a list."""
-    return f"“{name}”" if "," in str(name) else str(name)
-
-
-def rate_curves(ax: Axes, pilot: Study, records: Mapping[str, Record], by: str) -> None:
-    """Validation accuracy at the end of the pilot's runs against the peak learning rate."""
-    frame = results_table(pilot, records)
-    for i, (name, part) in enumerate(frame.groupby(by, sort=False)):
-        ax.plot(part["lr"], part["validation_accuracy"], label=str(name), **curve_style(i))
+def draw_rate_curves(ax: Axes, frame: pd.DataFrame, by: str) -> None:
+    """Validation accuracy at the end of a pilot's runs against the peak learning rate."""
+    for i, (name, values) in enumerate(_rate_means(frame, by)):
+        ax.plot(values.index, values, label=str(name), **curve_style(i))
     ax.set(xscale="log", xlabel="peak learning rate", ylabel="validation accuracy (%)")
     ax.minorticks_off()
     ax.legend()
+
+
+def _rate_means(frame: pd.DataFrame, by: str) -> Iterator[tuple[Any, pd.Series]]:
+    for name, part in frame.groupby(by, sort=False):
+        yield name, part.groupby("lr")["validation_accuracy"].mean()

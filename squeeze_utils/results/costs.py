@@ -5,26 +5,23 @@ Timing them needs a machine that does nothing else; the result is kept for the n
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from squeeze_utils.anatomy.tables import summary
+from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import machine, measurements
-from squeeze_utils.base.scale import Scale
 from squeeze_utils.base.timing import median_time
-from squeeze_utils.experiments.recipe import Experiment, Train
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies.catalogue import find
 from squeeze_utils.training import optimizers
 from squeeze_utils.training.evaluation import numerics
+from squeeze_utils.training.loop import Train
 
 COLUMNS = ("milliseconds", "p95")
 
@@ -53,13 +50,7 @@ def count_variants(study: Study, by: str) -> pd.DataFrame:
 def _counted(spec: ModelSpec, side: int | None) -> dict[str, int]:
     """The counts of one network on square images; a chapter asks for them in many tables."""
     model = spec.build()
-    shape = (model.input_shape[0], *[side or model.input_shape[1]] * 2)
-    total = summary(model, shape)
-    return {
-        "parameters": int(total["parameters"]),
-        "multiply_adds": int(total["multiply_adds"]),
-        "activation_bytes": int(total["peak_activation_bytes"]),
-    }
+    return count(model, (model.input_shape[0], *[side or model.input_shape[1]] * 2))
 
 
 def training_step(experiment: Experiment) -> Callable[[], None]:
@@ -114,44 +105,3 @@ def source_of_timings(name: str) -> str:
         f"median of {made['rounds']} interleaved steps of {made['batch']} images · "
         f"{made['threads']} threads · {made['precision']} · {found.source}"
     )
-
-
-def keep_timings(study: Study, by: str, rounds: int = 30) -> Path:
-    """Time a study's variants and write the result."""
-    frame = measure_steps(study, by, rounds)
-    plan = study.arms[0].experiment.recipe[0]
-    return measurements.keep_measurement(
-        f"costs/{study.name}",
-        frame.round(3).reset_index().to_dict("records"),
-        rounds=rounds,
-        batch=plan.batch_size,
-        threads=torch.get_num_threads(),
-        precision=machine.precision(plan.precision, torch.device("cpu")),
-    )
-
-
-def main(names: Sequence[str] | None = None) -> int:
-    """The command line: one or more names of studies."""
-    names = sys.argv[1:] if names is None else names
-    if not names:
-        print("say which studies: python -m squeeze_utils.results.costs STUDY ...", file=sys.stderr)
-        return 2
-    try:
-        for study, by in _each(names):
-            print(f"{study.name}: {keep_timings(study, by).name}")
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _each(names: Sequence[str]) -> Iterator[tuple[Study, str]]:
-    for name in names:
-        study = find(name, Scale("reference"))
-        if not study.arms:
-            raise ValueError(f"{name} has no arms yet: its pilot {study.pilot} comes first")
-        yield study, list(dict(study.arms[0].labels))[-2 if study.pilot else -1]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

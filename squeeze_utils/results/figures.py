@@ -70,6 +70,10 @@ def curve_style(index: int) -> dict[str, Any]:
     """Colour, line style and marker of the ``index``-th curve, as keyword arguments of ``plot``.
 
     The three cycle together, with a period of seven.
+
+    >>> import squeeze_utils as sq
+    >>> sq.curve_style(0)
+    {'color': '#0072B2', 'linestyle': '-', 'marker': 'o'}
     """
     place = index % len(PALETTE)
     return {
@@ -159,6 +163,17 @@ def save_figure(fig: Figure, name: str) -> None:
     Args:
         fig: a matplotlib figure.
         name: file name without an ending, for example ``"04_optimizers_curves"``.
+
+    >>> import os, tempfile
+    >>> import matplotlib.pyplot as plt
+    >>> import squeeze_utils as sq
+    >>> before = os.environ.get("SQUEEZE_FIGURES")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.environ["SQUEEZE_FIGURES"] = folder
+    ...     sq.save_figure(plt.figure(), "00_empty")
+    ...     sorted(os.listdir(folder))
+    ['00_empty.pdf', '00_empty.png']
+    >>> _ = os.environ.pop("SQUEEZE_FIGURES") if before is None else None
     """
     if not _NAME.fullmatch(name):
         raise ValueError(

@@ -5,42 +5,47 @@ Works on the records of any study, live or committed, whole or still growing.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
+from squeeze_utils.results import costs
+from squeeze_utils.results.statistics import mean_sd
 
 __all__ = [
     "NO_RECORDS",
     "confusion",
     "epochs",
-    "mean_sd",
     "mean_sd_table",
-    "paired",
+    "results_table",
     "source_line",
     "spread",
+    "summary_table",
 ]
 
+ACCURACY = "test_accuracy"
 NO_RECORDS = "no reference records yet"
 _LABEL = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 
 
-def mean_sd(values: Iterable[float], digits: int = 1) -> str:
-    """For example ``91.2 ± 0.3``; a single value, having no deviation, stands alone.
-
-    The deviation is that of a sample (n - 1). Values that are missing do not count.
-    """
-    known = [float(value) for value in values if not pd.isna(value)]
-    if not known:
-        return "–"
-    mean = f"{statistics.fmean(known):,.{digits}f}"
-    return f"{mean} ± {statistics.stdev(known):,.{digits}f}" if len(known) > 1 else mean
+def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+    """One row for each record: labels, seed, and the numbers after the last step."""
+    rows = []
+    for arm in study.arms:
+        record = records.get(arm.experiment.key)
+        if record is not None:
+            numbers = {
+                name: value
+                for name, value in record.final.items()
+                if isinstance(value, (int, float)) and not isinstance(value, bool)
+            }
+            total = {"seconds": record.seconds, "epochs": record.epochs}
+            rows.append({**dict(arm.labels), "seed": record.seed, **numbers, **total})
+    return pd.DataFrame(rows)
 
 
 def mean_sd_table(
@@ -49,7 +54,7 @@ def mean_sd_table(
     """One row for each group, in order of appearance, with ``mean ± sd`` as text, and n.
 
     Args:
-        frame: one row for each run, as `study.table` gives it; may be empty.
+        frame: one row for each run, as `results_table` gives it; may be empty.
         by: the label or labels that make a group.
         values: for each column the title to show it under and its digits after the point.
     """
@@ -67,6 +72,59 @@ def mean_sd_table(
         cells = [mean_sd(part[name], digits) for name, (_, digits) in values.items()]
         rows.append([*group, *cells, len(part)])
     return pd.DataFrame(rows, columns=[*by, *titles, "n"]).set_index(by)
+
+
+def summary_table(
+    study: Study, records: Mapping[str, Record], by: str | None = None
+) -> pd.DataFrame:
+    """A row for each arm: accuracy (mean ± sd), n, rate, size, and what training it takes.
+
+    `by` is the label that tells arms apart; without it all labels do, but the learning rate. The
+    time is that of one training step, where `costs` has measured it at reference scale.
+    """
+    frame = results_table(study, records)
+    labels = [by] if by else [name for name in _labels(study) if name != "lr"]
+    if frame.empty:
+        return pd.DataFrame(columns=["test accuracy (%)", "n"])
+    rows = {}
+    for group, part in frame.groupby(labels, sort=False):
+        rows[group if len(labels) > 1 else group[0]] = _summary(part)
+    index = pd.Index(list(rows), name=by) if len(labels) == 1 else None
+    table = pd.DataFrame(list(rows.values()), index)
+    if index is None:
+        table.index = pd.MultiIndex.from_tuples(list(rows), names=labels)
+    return _with_costs(table, study, records, by) if by else table
+
+
+def _labels(study: Study) -> list[str]:
+    return list(dict.fromkeys(name for arm in study.arms for name, _ in arm.labels))
+
+
+def _summary(part: pd.DataFrame) -> dict[str, Any]:
+    """The cells of one arm, from its rows of `results_table`."""
+    row = {"test accuracy (%)": mean_sd(part[ACCURACY], 2), "n": len(part)}
+    if "lr" in part:
+        row["learning rate"] = f"{part['lr'].iloc[0]:g}"
+    row["parameters"] = f"{part['parameters'].iloc[0]:,}"
+    if (part["nonzero"] < 0.99 * part["parameters"]).any():
+        row["not zero"] = f"{part['nonzero'].mean():,.0f}"
+    if "file_bytes" in part and part["file_bytes"].notna().all():
+        row["file (bytes)"] = mean_sd(part["file_bytes"], 0)
+        row["times smaller"] = mean_sd(part["dense_bytes"] / part["file_bytes"])
+    return row
+
+
+def _with_costs(
+    table: pd.DataFrame, study: Study, records: Mapping[str, Record], by: str
+) -> pd.DataFrame:
+    """The table with multiply-adds, and with milliseconds of a step at reference scale."""
+    counted = costs.count_variants(study, by)["multiply_adds"]
+    table["multiply-adds (M)"] = [f"{counted[name] / 1e6:.2f}" for name in table.index]
+    timed = costs.kept_timings(study.name, by)
+    if any(record.data["name"] != "digits" for record in records.values()) and len(timed):
+        milliseconds = timed["milliseconds"].reindex(table.index)
+        table["ms per step"] = milliseconds.map("{:.1f}".format, na_action="ignore")
+    return table
 
 
 def epochs(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
@@ -90,32 +148,6 @@ def spread(frame: pd.DataFrame, name: str, by: Sequence[str] | str) -> pd.DataFr
     """Mean and deviation (0 for one run) of a column for each group: what error bars show."""
     grouped = frame.groupby(by, sort=False)[name]
     return pd.DataFrame({"mean": grouped.mean(), "sd": grouped.std(ddof=1).fillna(0.0)})
-
-
-def paired(
-    frame: pd.DataFrame,
-    by: str,
-    control: Any,
-    value: str = "test_accuracy",
-    confidence: float = 0.95,
-) -> pd.DataFrame:
-    """Differences from the control, seed by seed: mean, Student's interval (low, high), and n.
-
-    What the seeds have in common (initial weights, order of images) drops out of a paired
-    difference. With one seed there is no interval: low and high are missing.
-    """
-    table = frame.pivot_table(index="seed", columns=by, values=value, sort=False)
-    if control not in table:
-        known = ", ".join(map(str, table.columns))
-        raise ValueError(f"no {by} is called {control!r}; there are: {known}")
-    rows = {}
-    for name in table.columns:
-        if name != control:
-            gaps = (table[name] - table[control]).dropna()
-            n, mean = len(gaps), gaps.mean()
-            half = stats.t.ppf((1 + confidence) / 2, n - 1) * gaps.std() / n**0.5
-            rows[name] = {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
 def confusion(study: Study, records: Mapping[str, Record], **labels: Any) -> np.ndarray | None:

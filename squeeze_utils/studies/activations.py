@@ -1,7 +1,12 @@
-"""Chapter 06: the nonlinearity inside the first layer and every Fire module."""
+"""Chapter 06: the nonlinearity inside the first layer and every Fire module, and its signals."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from squeeze_utils.anatomy.signals import ObserveSignals
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import MUON_RATES, Chapter, Variant, studies_of
 from squeeze_utils.models import ACTIVATIONS
 
@@ -37,4 +42,16 @@ LINEAR_CHAPTER = Chapter(
     ),
 )
 
-STUDIES = studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER)
+
+def signals(scale: Scale) -> Study:
+    """The networks with seed 0, fresh and trained; the training is in the cache of states."""
+    arms = []
+    for arm in CHAPTER.study(scale).where(seed=0).arms:
+        for when, recipe in {"before": (), "after": arm.experiment.recipe}.items():
+            experiment = replace(arm.experiment, recipe=(*recipe, ObserveSignals()))
+            arms.append(Arm.of(experiment, activation=dict(arm.labels)["activation"], when=when))
+    title = "mean, variance, dead units and gradients in every layer, before and after training"
+    return Study("activation_signals", title, arms, CHAPTER.name)
+
+
+STUDIES = {**studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER), "activation_signals": signals}

@@ -7,7 +7,7 @@ from typing import Any
 
 from squeeze_utils.anatomy.signals import ObserveOutputs
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train

@@ -1,30 +1,47 @@
-"""The studies of the series by name."""
+"""The studies and the searches of the series by name."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.search.space import Search
 from squeeze_utils.experiments.study import Study
+from squeeze_utils.studies import (
+    activations,
+    baseline,
+    deep_compression,
+    dense_sparse_dense,
+    hyperparameters,
+    kernels,
+    optimizers,
+    pooling,
+    pruning,
+    quantization,
+    residual,
+    sharing,
+)
 
-
-def modules() -> Iterator[ModuleType]:
-    """The modules that define studies and searches."""
-    package = importlib.import_module("squeeze_utils.studies")
-    for info in pkgutil.iter_modules(package.__path__):
-        yield importlib.import_module(f"squeeze_utils.studies.{info.name}")
+CHAPTERS = (
+    baseline,
+    optimizers,
+    kernels,
+    activations,
+    pooling,
+    hyperparameters,
+    residual,
+    pruning,
+    dense_sparse_dense,
+    quantization,
+    sharing,
+    deep_compression,
+)
 
 
 def catalogue() -> dict[str, Callable[[Scale], Study]]:
     """Every study of the series by name; each is made for a scale."""
-    found: dict[str, Callable[[Scale], Study]] = {}
-    for module in modules():
-        found.update(module.STUDIES)
-    return found
+    return {name: make for chapter in CHAPTERS for name, make in chapter.STUDIES.items()}
 
 
 def find(name: str, scale: Scale) -> Study:
@@ -39,3 +56,20 @@ def reference(name: str) -> tuple[Study, dict[str, Record]]:
     """A study at reference scale, and those of its records that are committed."""
     study = find(name, Scale("reference"))
     return study, study.records()
+
+
+def searches(scale: Scale) -> dict[str, Search]:
+    """Every search of the series at `scale`, by name, in the order in which they should run."""
+    return {search.name: search for search in hyperparameters.searches(scale)}
+
+
+def find_searches(name: str, scale: Scale) -> list[Search]:
+    """The search called `name`, or all of the group of that name."""
+    known = searches(scale)
+    if name in known:
+        return [known[name]]
+    group = [search for search in known.values() if search.group == name]
+    if not group:
+        accepted = [*dict.fromkeys(search.group for search in known.values()), *known]
+        raise ValueError(f"unknown search {name!r}; accepted: {', '.join(accepted)}")
+    return group

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.compress.pricing.squeeze_step import Squeeze
+from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import Prune
-from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
-from squeeze_utils.compress.quantizing.half_precision import Halve, MergeStatistics
+from squeeze_utils.compress.quantizing.after_training import Halve
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm, MergeStatistics
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
-from squeeze_utils.compress.sqz.encode_step import Encode
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec

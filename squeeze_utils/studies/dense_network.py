@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.experiments.variants import MUON, SEEDS
 from squeeze_utils.models import ModelSpec

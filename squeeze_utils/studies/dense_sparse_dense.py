@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.steps import Densify, Prune
-from squeeze_utils.experiments.recipe import Experiment
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.studies.dense_network import (
     WHOLE,

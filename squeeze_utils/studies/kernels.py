@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squeeze_utils.experiments.recipe import DataSpec
+from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.variants import Chapter, Variant, studies_of
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0)

@@ -1,7 +1,10 @@
-"""Chapter 07: how maps are halved, where, and what reads the last one."""
+"""Chapter 07: how maps are halved, where, what reads the last one, and what shifts do to them."""
 
 from __future__ import annotations
 
+from squeeze_utils.anatomy.shifts import ObserveShifts
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Study
 from squeeze_utils.experiments.variants import QUICK_RATE, Chapter, Variant, studies_of
 from squeeze_utils.models import POOLINGS
 
@@ -27,4 +30,12 @@ HEAD_CHAPTER = Chapter(
     ),
 )
 
-STUDIES = studies_of(KIND_CHAPTER, PLACE_CHAPTER, HEAD_CHAPTER)
+
+def shifts(scale: Scale) -> Study:
+    """The networks of `pooling`, watched while their images shift."""
+    watch = ObserveShifts(largest=scale.pick(4, 8), maps=scale.pick(50, 200))
+    title = "what does a shift of the image change, for each way of pooling?"
+    return KIND_CHAPTER.study(scale).observed("pooling_shifts", title, watch)
+
+
+STUDIES = {**studies_of(KIND_CHAPTER, PLACE_CHAPTER, HEAD_CHAPTER), "pooling_shifts": shifts}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
-from squeeze_utils.compress.pruning.shrink import Shrink
+from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.steps import Prune, Recalibrate, Rewind
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec

@@ -11,7 +11,7 @@ from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
-from squeeze_utils.compress.sqz.encode_step import Encode
+from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.studies.dense_network import dense, each_seed, retrain
 from squeeze_utils.training.loop import Train

@@ -1,10 +1,15 @@
-"""Chapter 09: simple and complex bypass, under a weak and under a strong training recipe."""
+"""Chapter 09: simple and complex bypass, under a weak and under a strong training recipe.
+
+And two closer looks: the loss around the solutions, and what each block is worth.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+from squeeze_utils.anatomy.ablation import ObserveBlocks
+from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.experiments.variants import (
@@ -89,4 +94,20 @@ def full_width(scale: Scale) -> Study:
     return replace(study, arms=arms)
 
 
-STUDIES = {**studies_of(CHAPTER, LONG_CHAPTER, FULL_WIDTH), FULL_WIDTH.name: full_width}
+def views(scale: Scale) -> Study:
+    """The first seed of each bypass under the strong recipe, observed after its training."""
+    size = scale.pick({"points": 7, "images": 128}, {"points": 13, "images": 1000})
+    title = "what does the loss look like around the solutions, and what is each block worth?"
+    trained = CHAPTER.study(scale).where(recipe="strong", seed=0)
+    study = trained.observed(
+        "residual_views", title, ObserveSurface(span=0.5, **size), ObserveBlocks()
+    )
+    arms = [replace(arm, labels=arm.labels[1:]) for arm in study.arms]  # all are "strong"
+    return replace(study, arms=arms)
+
+
+STUDIES = {
+    **studies_of(CHAPTER, LONG_CHAPTER, FULL_WIDTH),
+    "residual_best": full_width,
+    "residual_views": views,
+}

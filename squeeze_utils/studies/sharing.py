@@ -7,11 +7,11 @@ from typing import Any
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.during_training import Gradual
-from squeeze_utils.compress.quantizing.half_precision import Halve
+from squeeze_utils.compress.quantizing.after_training import Halve
 from squeeze_utils.compress.sharing.codebooks import METHODS
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
-from squeeze_utils.compress.sqz.encode_step import Encode
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.studies.deep_compression import MNIST, QUICK, SEEDS, digits, model
 from squeeze_utils.training.loop import Train

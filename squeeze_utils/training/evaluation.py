@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,47 @@ class Evaluation:
     loss: float
     accuracy: float
     confusion: Tensor
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Within, all of `model` is in training or evaluation mode; then each module as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.train(training)
+        yield
+    finally:
+        model.train(modes[0][1])  # some modules do more than note a change of mode
+        for module, mode in modes:
+            module.training = mode
+
+
+def evaluating(model: nn.Module) -> AbstractContextManager[None]:
+    """Within, `model` is in evaluation mode; afterwards each of its modules is as it was."""
+    return in_mode(model, training=False)
+
+
+@contextmanager
+def watching(
+    modules: Mapping[str, nn.Module],
+    *,
+    before: Callable[[str, nn.Module, Any], Any] | None = None,
+    after: Callable[[str, nn.Module, Any, Any], Any] | None = None,
+) -> Iterator[None]:
+    """Within, `before` and `after` are called whenever one of `modules` (by name) runs.
+
+    The calls are before(name, module, inputs) and after(name, module, inputs, output), `inputs`
+    being a tuple. As with torch's hooks, what they return replaces the inputs or the output,
+    unless it is None.
+    """
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            if before is not None:
+                hook = partial(before, name)
+                hooks.enter_context(module.register_forward_pre_hook(hook, prepend=True))
+            if after is not None:
+                hooks.enter_context(module.register_forward_hook(partial(after, name)))
+        yield
 
 
 @contextmanager
@@ -56,18 +99,15 @@ def check_fits(model: nn.Module, data: ImageSet) -> None:
 def _try_size(model: nn.Module, data: ImageSet) -> None:
     """A dense part takes one image size only; networks without one take others too."""
     weight = next(model.parameters())
-    was_training = model.training
-    model.eval()
     try:
-        model(weight.new_zeros(1, data.channels, data.size, data.size))
+        with evaluating(model):
+            model(weight.new_zeros(1, data.channels, data.size, data.size))
     except RuntimeError as error:
         side = model.input_shape[1]
         raise ValueError(
             f"the model takes {side}-pixel images, {data.name} has {data.size}: build it with "
             f"image_size={data.size}, or load the images with size={side}"
         ) from error
-    finally:
-        model.train(was_training)
 
 
 @torch.no_grad()
@@ -77,13 +117,18 @@ def evaluate(
     """Loss, accuracy and confusion of `model` on `split`, never augmented.
 
     `data` is the image set that the split belongs to: its mean and deviation normalise.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> model = sq.build("lenet_300_100", image_size=8)
+    >>> found = sq.evaluate(model, digits.validation, digits)
+    >>> 0 <= found.accuracy <= 100, tuple(found.confusion.shape)
+    (True, (10, 10))
     """
     device = next(model.parameters()).device
     chosen = machine.precision(precision, device)
-    was_training = model.training
-    model.eval()
     loss, confusion = 0.0, torch.zeros(data.num_classes**2, dtype=torch.long)
-    try:
+    with evaluating(model):
         for x, y in Batches(split, 500, mean=data.mean, std=data.std):
             x, y = x.to(device), y.to(device)
             with numerics(chosen, device):
@@ -91,8 +136,6 @@ def evaluate(
             loss += float(F.cross_entropy(logits, y, reduction="sum"))
             pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
             confusion += torch.bincount(pairs, minlength=data.num_classes**2)
-    finally:
-        model.train(was_training)
     confusion = confusion.view(data.num_classes, data.num_classes)
     hits = int(confusion.diagonal().sum())
     return Evaluation(loss / len(split), 100 * hits / len(split), confusion)

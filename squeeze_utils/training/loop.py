@@ -21,6 +21,7 @@ from squeeze_utils.training import optimizers
 from squeeze_utils.training.evaluation import check_fits, evaluate, numerics
 from squeeze_utils.training.resuming import HalfwayFile, TrainingState
 from squeeze_utils.training.step import (
+    AfterEpoch,
     AfterStep,
     State,
     Step,
@@ -55,6 +56,10 @@ class Train(Step):
     lists what happens after every optimizer step, such as gradual pruning.
     With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
     where learning rates are compared.
+
+    >>> import squeeze_utils as sq
+    >>> sq.Train(12, lr=0.04, optimizer="muon", weight_decay=0.05).schedule
+    'one_cycle'
     """
 
     epochs: int
@@ -110,6 +115,7 @@ class Train(Step):
                         *(part.callback(state) for part in self.during),
                         reapply_masks(state),
                     ],
+                    after_epoch=state.after_epoch,
                     progress=state.progress,
                     halfway=state.halfway,
                     masks=state.masks,
@@ -130,6 +136,7 @@ def fit(
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
     after_step: Sequence[AfterStep] = (),
+    after_epoch: AfterEpoch | None = None,
     progress: bool = False,
     halfway: HalfwayFile | None = None,
     masks: dict[str, Tensor] | None = None,
@@ -139,10 +146,18 @@ def fit(
     Batches are cut and augmented in memory on `device` (the model's, unless given). The same
     generator state gives the same result on the same machine; the caller's global random
     state is left as it was. After every optimizer step each of `after_step` is called with
-    (model, steps done, steps in all). The test split is never touched.
+    (model, steps done, steps in all), after every epoch `after_epoch` with that epoch's dict; what
+    it raises ends the training. The test split is never touched.
 
     With `halfway` a training that was cut off goes on after the last epoch kept there, to the
     same result; `masks`, which `after_step` may change, go with it.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8, train_limit=100)
+    >>> model = sq.build("lenet_300_100", image_size=8)
+    >>> history = sq.fit(model, digits, sq.Train(2, batch_size=50))
+    >>> [epoch["epoch"] for epoch in history]
+    [1, 2]
     """
     check_fits(model, data)
     machine.keep_freed_memory()
@@ -166,6 +181,8 @@ def fit(
                 finished = _copy(model)
                 if halfway:
                     halfway.keep(going, history)
+                if after_epoch:
+                    after_epoch(history[-1])
                 bar.set_postfix(validation=f"{history[-1]['validation_accuracy']:.1f} %")
         except KeyboardInterrupt:
             model.load_state_dict(finished)

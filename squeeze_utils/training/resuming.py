@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import time
 import warnings
@@ -15,14 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from squeeze_utils.base.files import set_aside, write_atomically
+from squeeze_utils.base.files import set_aside
+from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
 
 SECONDS = 60.0
+KEPT = ("name", "model", "optimizer", "generator", "masks", "random", "cuda", "history", "spent")
 
 
 @dataclass
 class TrainingState:
-    """All that the next epoch of a training hangs on. `name` tells one training from another."""
+    """All that the next epoch of a training depends on. `name` tells one training from another."""
 
     name: str
     model: nn.Module
@@ -43,25 +44,28 @@ class TrainingState:
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Bring everything to what `content` says; on an error everything is as before."""
+        """Bring everything to what `content` says.
+
+        Where that is not of this training an UnusableFileError says why, and all is as before.
+        """
         if content["name"] != self.name:
-            raise ValueError("it is of another training")
+            raise UnusableFileError("it is of another training")
         masks = {name: mask.to(self._device) for name, mask in content["masks"].items()}
-        before = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
-        drawn = self.generator.get_state()
+        before = copy.deepcopy(self.content())
         try:
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-            self.generator.set_state(content["generator"])
-            torch.set_rng_state(content["random"])
-            if content["cuda"] is not None:
-                torch.cuda.set_rng_state(content["cuda"])
-        except Exception:
-            self.model.load_state_dict(before[0])
-            self.optimizer.load_state_dict(before[1])
-            self.generator.set_state(drawn)
-            raise
+            self._set(content)
+        except (RuntimeError, ValueError, KeyError) as error:  # torch refuses what does not fit
+            self._set(before)
+            raise UnusableFileError(str(error)) from error
         self.masks.update(masks)
+
+    def _set(self, content: dict[str, Any]) -> None:
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.generator.set_state(content["generator"])
+        torch.set_rng_state(content["random"])
+        if content["cuda"] is not None:
+            torch.cuda.set_rng_state(content["cuda"])
 
     @property
     def _device(self) -> torch.device:
@@ -79,19 +83,17 @@ class HalfwayFile:
         self.spent = 0.0
         self._started = self._kept = time.monotonic()
 
-    def keep(self, going: TrainingState, history: list[dict[str, Any]]) -> None:
+    def keep(self, training: TrainingState, history: list[dict[str, Any]]) -> None:
         """Write where the training stands, unless that was done just now."""
         now = time.monotonic()
         if now - self._kept < self.seconds:
             return
         spent = self.spent + now - self._started
-        content = {**going.content(), "history": json.dumps(history), "spent": spent}
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_atomically(self.path, buffer.getvalue())
+        content = {**training.content(), "history": json.dumps(history), "spent": spent}
+        save_tensors(self.path, content)
         self._kept = now
 
-    def resume(self, going: TrainingState) -> list[dict[str, Any]]:
+    def resume(self, training: TrainingState) -> list[dict[str, Any]]:
         """Go to where an earlier process was; its epochs, or none where it left nothing usable.
 
         A file that cannot be used is set aside.
@@ -99,16 +101,15 @@ class HalfwayFile:
         if not self.path.is_file():
             return []
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-            history, spent = json.loads(content["history"]), float(content["spent"])
-            going.restore(content)
-        except Exception as error:
+            content = load_tensors(self.path, KEPT)
+            training.restore(content)
+        except UnusableFileError as error:
             moved = set_aside(self.path)
             message = f"a training kept halfway cannot be used, moved to {moved.name}: {error}"
             warnings.warn(message, stacklevel=3)
             return []
-        self.spent = spent
-        return history
+        self.spent = content["spent"]
+        return json.loads(content["history"])
 
     def remove(self) -> None:
         """The training is over."""

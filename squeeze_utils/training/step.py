@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +15,7 @@ from squeeze_utils.data import ImageSet
 from squeeze_utils.training.resuming import HalfwayFile
 
 AfterStep = Callable[[nn.Module, int, int], None]
+AfterEpoch = Callable[[dict[str, Any]], None]
 
 
 @dataclass
@@ -22,9 +23,17 @@ class State:
     """A network in the middle of its recipe.
 
     `masks` and `codebooks` are keyed by parameter name; a step that sets them binds all later
-    steps. `saved` holds the weights that a step put aside. `generator` is fresh for every step,
-    derived from the experiment's seed. `halfway` is where a step that takes long keeps itself;
-    `initial` builds the network as it was before the first step.
+    steps. `saved` holds what a step put aside for later ones: by its purpose ("remembered"), then
+    by parameter name. `generator` is fresh for every step, derived from the experiment's seed.
+    `halfway` is where a step that takes long keeps itself; `initial` builds the network as it
+    was before the first step. `after_epoch` is called with the numbers of every trained epoch.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> measured = sq.Prune(0.9).apply(state)
+    >>> sorted(state.masks)
+    ['classifier.0.weight', 'classifier.2.weight', 'classifier.4.weight']
     """
 
     model: nn.Module
@@ -33,15 +42,16 @@ class State:
     generator: torch.Generator = field(default_factory=torch.Generator)
     masks: dict[str, Tensor] = field(default_factory=dict)
     codebooks: dict[str, Tensor] = field(default_factory=dict)
-    saved: dict[str, Tensor] = field(default_factory=dict)
+    saved: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     halfway: HalfwayFile | None = None
     initial: Callable[[], nn.Module] | None = None
+    after_epoch: AfterEpoch | None = None
     progress: bool = False
 
     def to(self, device: torch.device, data: ImageSet) -> None:
         """Move the network and what binds it to `device`, where `data` are the same images."""
         self.model.to(device)
-        for tensors in (self.masks, self.codebooks, self.saved):
+        for tensors in (self.masks, self.codebooks, *self.saved.values()):
             tensors.update({name: tensor.to(device) for name, tensor in tensors.items()})
         self.data, self.device = data, device
 
@@ -133,10 +143,12 @@ class Step:
 
     def as_dict(self, defaults: bool = True) -> dict[str, Any]:
         """The step as plain values, with or without the fields that hold their default."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        if not defaults:
-            values = {name: v for name, v in values.items() if v != _default(self, name)}
-        return {"step": type(self).__name__, **{n: _plain(v, defaults) for n, v in values.items()}}
+        values = {
+            f.name: _plain(getattr(self, f.name), defaults)
+            for f in fields(self)  # type: ignore[arg-type]
+            if defaults or getattr(self, f.name) != f.default
+        }
+        return {"step": type(self).__name__, **values}
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Step:
@@ -179,10 +191,3 @@ def _revived(value: Any) -> Any:
     if isinstance(value, dict):
         return Step.from_dict(value)
     return tuple(_revived(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _default(step: Step, name: str) -> Any:
-    found = next(f for f in fields(step) if f.name == name)  # type: ignore[arg-type]
-    if found.default_factory is not MISSING:
-        return found.default_factory()
-    return found.default

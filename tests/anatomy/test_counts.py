@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from squeeze_utils import anatomy, models
-from squeeze_utils.anatomy.recorder import AnatomyError
+from squeeze_utils.anatomy.tracing import AnatomyError
 from squeeze_utils.models.layers import BlurPool
 
 IMAGE = (3, 224, 224)
@@ -160,6 +160,16 @@ def test_readable_names():
         resnet = torchvision.models.resnet18()
     assert "layer1.0.conv1" in names(resnet, IMAGE)
     assert "layer1.0.add" in names(resnet, IMAGE)
+
+
+def test_a_convolution_is_called_one_whichever_way_it_computes():
+    class Faster(nn.Conv2d):
+        pass
+
+    row = anatomy.layer_table(nn.Sequential(Faster(3, 4, 3)), SMALL).iloc[0]
+    assert (row["name"], row["kind"]) == ("conv1", "Conv2d")
+    small = on_meta("vgg16", image_size=32)  # its later convolutions are of a kind of their own
+    assert anatomy.layer_table(small, SMALL)["kind"].value_counts()["Conv2d"] == 13
 
 
 def test_closed_forms_agree_with_the_table(squeezenet):

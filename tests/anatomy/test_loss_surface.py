@@ -7,13 +7,12 @@ import torch
 from tiny import tiny_set, tiny_spec
 from torch import nn
 
-from squeeze_utils.anatomy import loss_surface
 from squeeze_utils.anatomy.loss_surface import (
     ObserveSurface,
-    directions,
-    mean_rise,
-    offsets,
-    surface,
+    grid_offsets,
+    loss_surface,
+    mean_loss_rise,
+    random_directions,
 )
 from squeeze_utils.data import Split
 from squeeze_utils.models import build
@@ -34,7 +33,7 @@ def thin(**options) -> nn.Module:
 
 
 def drawn(model: nn.Module, seed: int = 0):
-    return directions(model, torch.Generator().manual_seed(seed))
+    return random_directions(model, torch.Generator().manual_seed(seed))
 
 
 def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -79,7 +78,7 @@ def test_the_generator_decides_the_directions():
 def test_the_middle_is_the_loss_of_the_model_and_the_model_is_left_as_it_was(data):
     model = thin().train()
     before = snapshot(model)
-    grid = surface(model, data.train, data, drawn(model), **SHAPE)
+    grid = loss_surface(model, data.train, data, drawn(model), **SHAPE)
     assert grid.shape == (3, 3)
     assert float(grid[1, 1]) == evaluate(model, data.train, data).loss
     assert grid.unique().numel() == 9
@@ -89,8 +88,8 @@ def test_the_middle_is_the_loss_of_the_model_and_the_model_is_left_as_it_was(dat
 def test_only_the_first_images_count(data):
     model = thin()
     few = Split(data.train.images[:7], data.train.labels[:7])
-    grid = surface(model, data.train, data, drawn(model), images=7, **SHAPE)
-    assert torch.equal(grid, surface(model, few, data, drawn(model), **SHAPE))
+    grid = loss_surface(model, data.train, data, drawn(model), images=7, **SHAPE)
+    assert torch.equal(grid, loss_surface(model, few, data, drawn(model), **SHAPE))
     assert float(grid[1, 1]) == evaluate(model, few, data).loss
 
 
@@ -98,26 +97,26 @@ def test_turning_a_direction_round_mirrors_the_surface(data):
     model = thin()
     first, second = drawn(model)
     back = {name: -d for name, d in first.items()}
-    grid = surface(model, data.train, data, (first, second), **SHAPE)
-    assert torch.equal(surface(model, data.train, data, (back, second), **SHAPE), grid.flip(0))
-    swapped = surface(model, data.train, data, (second, first), **SHAPE)
+    grid = loss_surface(model, data.train, data, (first, second), **SHAPE)
+    assert torch.equal(loss_surface(model, data.train, data, (back, second), **SHAPE), grid.flip(0))
+    swapped = loss_surface(model, data.train, data, (second, first), **SHAPE)
     torch.testing.assert_close(swapped, grid.T)
 
 
 def test_the_surface_does_not_depend_on_the_scale_of_weights_that_batch_norm_undoes(data):
     """Ten times the weights, ten times the statistics: the same function, the same picture."""
     model = thin().eval()
-    grid = surface(model, data.train, data, drawn(model), **SHAPE)
+    grid = loss_surface(model, data.train, data, drawn(model), **SHAPE)
     with torch.no_grad():
         for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
             norm.eps = 1e-12
-    exact = surface(model, data.train, data, drawn(model), **SHAPE)
+    exact = loss_surface(model, data.train, data, drawn(model), **SHAPE)
     torch.testing.assert_close(exact, grid, rtol=1e-2, atol=1e-2)
     with torch.no_grad():
         model.features[0].weight.mul_(10)
         model.features[1].running_mean.mul_(10)
         model.features[1].running_var.mul_(100)
-    scaled = surface(model, data.train, data, drawn(model), **SHAPE)
+    scaled = loss_surface(model, data.train, data, drawn(model), **SHAPE)
     torch.testing.assert_close(scaled, exact, rtol=1e-4, atol=1e-4)
 
 
@@ -131,19 +130,19 @@ def test_a_failure_on_the_way_leaves_the_model_as_it_was(data, monkeypatch):
             raise RuntimeError("out of memory")
         return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(loss_surface, "evaluate", breaks)
+    monkeypatch.setattr("squeeze_utils.anatomy.loss_surface.evaluate", breaks)
     with pytest.raises(RuntimeError, match="out of memory"):
-        surface(model, data.train, data, drawn(model), **SHAPE)
+        loss_surface(model, data.train, data, drawn(model), **SHAPE)
     assert len(calls) == 3 and same(model, before)
 
 
 def test_offsets_and_rise():
-    assert offsets(1.0, 5).tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
-    steps = offsets(1.0, 5)
+    assert grid_offsets(1.0, 5).tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    steps = grid_offsets(1.0, 5)
     bowl = 2.0 + steps[:, None].square() + steps[None, :].square()
-    assert mean_rise(bowl, 1.0, 0.5) == pytest.approx(0.25)
+    assert mean_loss_rise(bowl, 1.0, 0.5) == pytest.approx(0.25)
     with pytest.raises(ValueError, match=r"no point of the grid lies within 0\.1"):
-        mean_rise(bowl, 1.0, 0.1)
+        mean_loss_rise(bowl, 1.0, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +158,7 @@ def test_offsets_and_rise():
 def test_refused(data, options, words):
     model = thin()
     with pytest.raises(ValueError, match=words):
-        surface(model, data.train, data, drawn(model), **options)
+        loss_surface(model, data.train, data, drawn(model), **options)
     with pytest.raises(ValueError, match=words):
         ObserveSurface(**options)
 
@@ -167,9 +166,9 @@ def test_refused(data, options, words):
 def test_directions_of_another_model_are_refused(data):
     model = thin()
     with pytest.raises(ValueError, match="those of another model"):
-        surface(model, data.train, data, drawn(thin(bypass="complex")), **SHAPE)
+        loss_surface(model, data.train, data, drawn(thin(bypass="complex")), **SHAPE)
     with pytest.raises(ValueError, match="two directions, got 1"):
-        surface(model, data.train, data, drawn(model)[:1], **SHAPE)
+        loss_surface(model, data.train, data, drawn(model)[:1], **SHAPE)
 
 
 def test_the_step_records_the_grid_and_changes_nothing(data):
@@ -178,7 +177,7 @@ def test_the_step_records_the_grid_and_changes_nothing(data):
     before = snapshot(model)
     step = ObserveSurface(span=0.4, points=3, images=10)
     found = step.apply(State(model, data, generator=torch.Generator().manual_seed(5)))["surface"]
-    expected = surface(model, data.train, data, drawn(model, seed=5), images=10, **SHAPE)
+    expected = loss_surface(model, data.train, data, drawn(model, seed=5), images=10, **SHAPE)
     assert found == [[round(v, 4) for v in row] for row in expected.tolist()]
     assert same(model, before)
     assert Step.from_dict(step.as_dict()) == step

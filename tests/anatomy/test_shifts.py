@@ -11,21 +11,20 @@ from torch import nn
 
 from squeeze_utils.anatomy.shifts import (
     ObserveShifts,
-    accuracies,
-    consistency,
+    apply_periodically,
     fourier_shift,
     mirrored,
-    periodic,
     pooling_error,
     pooling_errors,
     pooling_layers,
+    shift_accuracies,
+    shift_consistency,
     shifted,
 )
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.models import POOLINGS, build
 from squeeze_utils.models.layers import pooling
-from squeeze_utils.studies.pooling import KIND_CHAPTER
-from squeeze_utils.studies.shifts import shifts
+from squeeze_utils.studies.pooling import KIND_CHAPTER, shifts
 from squeeze_utils.training.step import State, Step
 
 
@@ -96,14 +95,14 @@ def test_an_image_without_fine_detail_loses_nothing_and_a_stripe_everything():
 def test_the_average_of_a_stripe_swings_between_two_thirds_and_one_third():
     stripe = torch.tensor([1.0, 0.0]).repeat(8).expand(1, 1, 16, 16).contiguous()
     layer = pooling("average", 1)
-    there, moved = periodic(layer, stripe), periodic(layer, stripe.roll(1, 3))
+    there, moved = apply_periodically(layer, stripe), apply_periodically(layer, stripe.roll(1, 3))
     torch.testing.assert_close(there, torch.full((1, 1, 8, 8), 2 / 3))
     torch.testing.assert_close(moved, torch.full((1, 1, 8, 8), 1 / 3))
 
 
 def test_a_constant_model_is_perfectly_consistent_and_a_corner_is_not(images):
-    assert consistency(Constant(), images, [0, 1, 5]) == {0: 100.0, 1: 100.0, 5: 100.0}
-    found = consistency(Corner(), images, [0, 1, 3])
+    assert shift_consistency(Constant(), images, [0, 1, 5]) == {0: 100.0, 1: 100.0, 5: 100.0}
+    found = shift_consistency(Corner(), images, [0, 1, 3])
     assert found[0] == 100.0
     assert found[3] < 100.0
 
@@ -112,8 +111,8 @@ def test_accuracy_under_shifts_is_what_the_shifted_images_get():
     x = torch.full((2, 1, 4, 4), -1.0)
     x[0, :, 0, 0] = 1.0  # bright corner; mirrored at the edge, it survives one step down or right
     labels = torch.tensor([1, 0])
-    assert accuracies(Corner(), x, labels, [0]) == {0: 100.0}
-    assert accuracies(Corner(), x, labels, [1]) == {1: 75.0}  # lost when moved up or left
+    assert shift_accuracies(Corner(), x, labels, [0]) == {0: 100.0}
+    assert shift_accuracies(Corner(), x, labels, [1]) == {1: 75.0}  # lost when moved up or left
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_accuracy_under_shifts_is_what_the_shifted_images_get():
 )
 def test_bad_shifts_are_refused(given, words, images):
     with pytest.raises(ValueError, match=words):
-        consistency(Constant(), images, given)
+        shift_consistency(Constant(), images, given)
 
 
 def test_a_dead_map_commutes_with_everything():

@@ -17,7 +17,7 @@ from squeeze_utils.anatomy.signals import (
 )
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.data.sets import load_images
-from squeeze_utils.experiments.recipe import Experiment
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.models import ACTIVATIONS, build
 from squeeze_utils.studies.catalogue import find
 from squeeze_utils.training.loop import Train

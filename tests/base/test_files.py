@@ -31,6 +31,26 @@ def test_a_failure_leaves_the_old_file_and_no_other(failing, tmp_path, monkeypat
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_function_may_write_a_large_file_piece_by_piece(tmp_path):
+    def pieces(file):
+        for piece in (b"one ", b"two"):
+            file.write(piece)
+
+    write_atomically(tmp_path / "a.bin", pieces)
+    assert (tmp_path / "a.bin").read_bytes() == b"one two"
+
+
+def test_a_function_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    def fail(file):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    write_atomically(tmp_path / "a.bin", b"old")
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "a.bin", fail)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
 def test_an_unfinished_file_is_called_tmp(tmp_path, monkeypatch):
     names = []
     monkeypatch.setattr(os, "fsync", lambda _: names.extend(p.name for p in tmp_path.iterdir()))

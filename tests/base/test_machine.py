@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
+import sys
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 import torch
 
 from squeeze_utils import __version__
-from squeeze_utils.base import machine, paths
+from squeeze_utils.base import machine
 
 
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
@@ -50,14 +54,75 @@ def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(native, chosen, m
     assert machine.precision("auto", "cuda") == chosen
 
 
-def test_versions_and_device_are_named():
+def test_versions_are_named():
     found = machine.versions()
     assert set(found) == {"python", "torch", "torchvision", "numpy", "squeeze_utils"}
     assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert found["squeeze_utils"] in (__version__, "not installed")
-    threads = torch.get_num_threads()
-    assert machine.device_name("cpu").endswith(f", {threads} thread{'' if threads == 1 else 's'}")
-    assert isinstance(machine.keep_freed_memory(), bool)
+
+
+FREED = """
+import resource
+from squeeze_utils.base.machine import keep_freed_memory
+
+def page_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        block = b"x" * 64_000_000
+        del block
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(page_faults(), keep_freed_memory(), page_faults(), page_faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is a setting of glibc")
+def test_freed_memory_is_kept_and_does_not_come_back_as_page_faults():
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True)
+    before, taken, _, after = done.stdout.split()
+    assert taken == "True"
+    assert int(before) >= 100 and int(after) < int(before) / 10
+
+
+def test_another_system_keeps_its_own_ways(monkeypatch):
+    ask = machine.keep_freed_memory.__wrapped__
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())  # without mallopt
+    assert ask() is False
+    monkeypatch.setattr(machine.sys, "platform", "darwin")
+    assert ask() is False
+
+
+def test_the_device_is_named_with_its_threads(monkeypatch):
+    monkeypatch.setattr(machine, "_processor", lambda: "Example 3000")
+    for threads, words in ((1, "1 thread"), (4, "4 threads")):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert machine.device_name("cpu") == f"Example 3000, {words}"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU of {device}")
+    assert machine.device_name("cuda:1") == "GPU of cuda:1"
+
+
+def test_the_facts_of_a_measurement(monkeypatch):
+    monkeypatch.setattr(machine, "commit", lambda: "0123456789ab")
+    found = machine.facts("cpu")
+    today = datetime.now(timezone.utc).date()
+    assert list(found) == ["device", "versions", "commit", "date"]
+    assert found["device"] == machine.device_name("cpu")
+    assert found["versions"] == machine.versions()
+    assert found["commit"] == "0123456789ab"
+    assert today - date.fromisoformat(found["date"]) <= timedelta(days=1)
+    assert machine.facts(at_commit="begun at")["commit"] == "begun at"
+
+
+@pytest.mark.parametrize(("jobs", "threads"), [(1, 6), (2, 3), (4, 1), (9, 1)])
+def test_processes_share_the_threads(jobs, threads, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert machine.threads_each(jobs) == threads
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5, True])
+def test_a_wrong_number_of_processes_is_refused(jobs):
+    with pytest.raises(ValueError, match="jobs must be a whole number of at least 1, got"):
+        machine.threads_each(jobs)
 
 
 def _git(folder, *arguments):
@@ -66,8 +131,11 @@ def _git(folder, *arguments):
 
 
 def test_the_commit_is_marked_when_package_code_differs(tmp_path, monkeypatch):
+    tmp_path = tmp_path / "a folder"
+    tmp_path.mkdir()
     monkeypatch.setattr(machine, "repository", lambda: tmp_path)
-    assert machine.commit() == "unknown" or len(machine.commit()) >= 12  # no git, or one around
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert machine.commit() == "unknown"  # not a checkout
     package = tmp_path / "squeeze_utils"
     package.mkdir()
     (package / "a.py").write_text("a = 1\n")
@@ -84,14 +152,4 @@ def test_the_commit_is_marked_when_package_code_differs(tmp_path, monkeypatch):
 
 def test_an_installed_package_names_its_version(monkeypatch):
     monkeypatch.setattr(machine, "repository", lambda: None)
-    assert machine.commit().startswith("squeeze_utils ")
-
-
-def test_places_in_a_checkout_and_in_an_installed_package(tmp_path, monkeypatch):
-    assert paths.shipped("runs") == paths.repository() / "data" / "runs"
-    assert paths.cache() == paths.repository() / "data" / "cache"
-    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "squeeze_utils")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert paths.repository() is None
-    assert paths.shipped("runs") == tmp_path / "squeeze_utils" / "_data" / "runs"
-    assert paths.cache() == tmp_path / "cache" / "squeeze_utils"
+    assert machine.commit() == f"squeeze_utils {machine.versions()['squeeze_utils']}"

@@ -3,71 +3,62 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 import pytest
 import torch
+from short_tasks import dies, fails, noted, torch_here, uneven, where
 
+from squeeze_utils.base import parallel
 from squeeze_utils.base.parallel import run_in_order, run_tasks, start_helpers
 
 
-def where(number: int) -> tuple[int, int]:
-    time.sleep(0.2)
-    return number, os.getpid()
-
-
-def threads(_: int) -> int:
-    time.sleep(0.1)
-    return torch.get_num_threads()
-
-
-def fails(number: int) -> int:
-    time.sleep(0.1)
-    if number == 3:
-        raise ValueError(f"task {number} is bad")
-    return number
-
-
-def has_loaded(module: str) -> bool:
-    time.sleep(0.2)
-    return module in sys.modules
-
-
 def test_every_task_is_done_once_and_this_process_does_its_share():
-    found = list(run_tasks(where, [(number,) for number in range(30)], jobs=3))
-    assert sorted(number for number, _ in found) == list(range(30))
+    found = list(run_tasks(where, [(number,) for number in range(20)], jobs=3))
+    assert sorted(number for number, _ in found) == list(range(20))
     processes = {process for _, process in found}
     assert os.getpid() in processes
     assert 2 <= len(processes) <= 3
 
 
-def test_the_processes_share_the_threads(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    before = torch.get_num_threads()
-    assert set(run_tasks(threads, [(number,) for number in range(20)], jobs=2)) == {3}
-    assert torch.get_num_threads() == before
+def test_a_function_of_a_notebook_can_be_sent():
+    def where_squared(number):  # known to this process alone, as what a cell defines
+        return os.getpid(), number**2
+
+    found = list(run_tasks(where_squared, [(number,) for number in range(6)], jobs=2))
+    assert len({process for process, _ in found}) == 2
+    assert sorted(square for _, square in found) == [number**2 for number in range(6)]
 
 
-def test_helpers_made_ready_have_loaded_what_training_needs():
-    start_helpers(2)
-    assert sum(run_tasks(has_loaded, [("torch._dynamo",)] * 40, jobs=2)) >= 2
+def test_results_come_in_the_order_in_which_they_end_or_in_that_of_the_tasks():
+    tasks = [(number,) for number in range(12)]
+    as_they_end = list(run_tasks(uneven, tasks, jobs=2))
+    assert sorted(as_they_end) == list(range(12)) and as_they_end.index(1) < as_they_end.index(0)
+    assert run_in_order(uneven, iter(tasks), jobs=2) == list(range(12))
 
 
-def uneven(number: int) -> int:
-    time.sleep(0.3 if number % 5 == 0 else 0.01)
-    return number
-
-
-def test_results_come_in_the_order_of_the_tasks_if_wanted():
-    assert run_in_order(uneven, ((number,) for number in range(12)), jobs=2) == list(range(12))
-
-
-@pytest.mark.parametrize("jobs", [2, 3])
+@pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_a_task_that_raises_ends_the_rest_and_new_work_starts_afresh(jobs):
     with pytest.raises(ValueError, match="task 3 is bad"):
         list(run_tasks(fails, [(number,) for number in range(40)], jobs))
     assert sorted(run_tasks(fails, [(0,), (1,), (2,)], jobs)) == [0, 1, 2]
+
+
+def test_whoever_raises_the_others_take_no_further_task(tmp_path):
+    list(run_tasks(where, [(0,), (1,), (2,)], jobs=3))  # now the helpers are there
+    tasks = [(number, str(tmp_path)) for number in range(60)]
+    with pytest.raises(ValueError, match="task 0 is bad"):
+        list(run_tasks(noted, tasks, jobs=3))
+    ended = len(list(tmp_path.iterdir()))
+    assert 1 <= ended <= 30
+    time.sleep(0.3)
+    assert len(list(tmp_path.iterdir())) == ended
+
+
+def test_a_helper_that_dies_is_an_error_and_not_an_endless_wait():
+    with pytest.raises(RuntimeError, match="terminated"):
+        list(run_tasks(dies, [(number,) for number in range(20)], jobs=2))
+    assert sorted(run_tasks(fails, [(0,), (1,), (2,)], jobs=2)) == [0, 1, 2]
 
 
 def test_no_task_is_lost_when_the_reader_stops_early():
@@ -78,12 +69,35 @@ def test_no_task_is_lost_when_the_reader_stops_early():
     assert len(list(run_tasks(where, [(number,) for number in range(4)], jobs=2))) == 4
 
 
-def test_what_needs_no_helper_is_done_here():
+def test_what_needs_no_helper_is_done_here(monkeypatch):
+    monkeypatch.setattr(parallel, "_helpers", lambda jobs: pytest.fail("a helper was started"))
     assert list(run_tasks(where, [], jobs=2)) == []
     assert list(run_tasks(where, [(7,)], jobs=3)) == [(7, os.getpid())]
-
-
-def test_it_says_what_numbers_of_processes_there_are():
-    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
-        list(run_tasks(where, [(7,)], jobs=0))
     assert list(run_tasks(where, [(7,), (8,)], jobs=1)) == [(7, os.getpid()), (8, os.getpid())]
+    start_helpers(1)
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5])
+def test_it_says_what_numbers_of_processes_there_are(jobs):
+    with pytest.raises(ValueError, match="jobs must be a whole number of at least 1, got"):
+        list(run_tasks(where, [(7,)], jobs))
+    with pytest.raises(ValueError, match="jobs must be a whole number of at least 1, got"):
+        start_helpers(jobs)
+
+
+def test_helpers_have_libraries_loaded_and_processes_share_the_threads(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    parallel._helpers(2).shutdown(kill_workers=True)  # those of other tests have loaded nothing
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        start_helpers(2)
+        helper, here = sorted(
+            run_tasks(torch_here, [(0,), (1,)], jobs=2), key=lambda found: found[0] == os.getpid()
+        )
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert helper[0] != here[0] == os.getpid()
+    assert helper[1] == here[1] == 1
+    assert helper[2]

@@ -165,7 +165,7 @@ def test_batches_leave_the_split_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"batch_size": 2.5}, "batch_size"),
         ({"batch_size": 11, "drop_last": True}, "no batch of 11"),
         ({"augment": Augment(shift=1)}, "needs a generator"),

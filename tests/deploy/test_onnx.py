@@ -71,6 +71,7 @@ def test_an_exported_network_computes_the_same_for_any_batch(exported, name):
         assert compared(model, path, shape, n) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_0", "squeezenet1_1", "squeezenet_small"])
 def test_the_networks_of_the_series_at_full_size_compute_the_same(tmp_path, name):
     torch.manual_seed(0)

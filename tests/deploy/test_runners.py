@@ -9,13 +9,18 @@ from tiny import tiny_set
 
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.data.sets import load_images
-from squeeze_utils.deploy import ModelFileError, open_runner, optional_parts, scoring
+from squeeze_utils.deploy import (
+    ModelFileError,
+    committed_files,
+    open_runner,
+    optional_parts,
+    scoring,
+)
 from squeeze_utils.deploy.runners import Runner, from_grid, to_grid, torch_runner
-from squeeze_utils.experiments import checkpoints
 from squeeze_utils.models import build
-from tools import deploy_files
+from squeeze_utils.models.checkpoint_files import load_model, save_model
 
-CHECKPOINT = deploy_files.NAMES[1]  # the smaller one
+CHECKPOINT = committed_files.NAMES[1]  # the smaller one
 
 
 def images(n: int = 4) -> np.ndarray:
@@ -27,7 +32,7 @@ def images(n: int = 4) -> np.ndarray:
 @pytest.fixture(scope="module")
 def logits() -> np.ndarray:
     """What torch makes of the images."""
-    model, _ = checkpoints.load_model(CHECKPOINT)
+    model, _ = load_model(CHECKPOINT)
     return torch_runner(model, "torch")(images())
 
 
@@ -35,13 +40,13 @@ def need_runtime(form: str) -> None:
     pytest.importorskip("onnxruntime" if form.endswith("onnx") else "ai_edge_litert")
 
 
-@pytest.mark.parametrize("form", deploy_files.FORMS)
-@pytest.mark.parametrize("name", deploy_files.NAMES)
+@pytest.mark.parametrize("form", committed_files.FORMS)
+@pytest.mark.parametrize("name", committed_files.NAMES)
 def test_every_committed_file_computes_what_its_checkpoint_does(form, name):
     need_runtime(form)
-    model, _ = checkpoints.load_model(name)
+    model, _ = load_model(name)
     expected = torch_runner(model, "torch")(images(8))
-    runner = open_runner(deploy_files.deployment_file(name, form), threads=1)
+    runner = open_runner(committed_files.deployment_file(name, form), threads=1)
     found = scoring.agreement(expected, runner(images(8)))
     assert runner.batch == (None if form.endswith("onnx") else 1)
     assert found["relative"] < (0.005 if "16" in form else 0.1)
@@ -49,32 +54,18 @@ def test_every_committed_file_computes_what_its_checkpoint_does(form, name):
 
 def test_opening_a_litert_file_says_nothing_and_keeps_standard_error(capfd):
     need_runtime("tflite")
-    open_runner(deploy_files.deployment_file(CHECKPOINT, "int8.tflite"))(images(1))
+    open_runner(committed_files.deployment_file(CHECKPOINT, "int8.tflite"))(images(1))
     assert capfd.readouterr().err == ""
     sys.stderr.write("still here")
     sys.stderr.flush()
     assert capfd.readouterr().err == "still here"
 
 
-def test_every_committed_file_is_the_one_that_its_description_names():
-    import hashlib
-
-    for name in deploy_files.NAMES:
-        about = deploy_files.about(name)
-        assert set(about["files"]) == {f"{name}.{form}" for form in deploy_files.FORMS}
-        for file, facts in about["files"].items():
-            content = (deploy_files.folder() / file).read_bytes()
-            assert len(content) == facts["bytes"] < 1.5e6
-            assert hashlib.sha256(content).hexdigest() == facts["sha256"]
-            assert b"/home/" not in content and b"squeeze_utils/" not in content
-        assert len(about["classes"]) == 10 and len(about["mean"]) == len(about["std"]) == 3
-
-
 @pytest.mark.parametrize("suffix", [".sqz", ".safetensors"])
 def test_torch_files_run_too_in_either_layout(tmp_path, logits, suffix):
-    model, _ = checkpoints.load_model(CHECKPOINT)
+    model, _ = load_model(CHECKPOINT)
     path = tmp_path / f"net{suffix}"
-    write = container.save_sqz if suffix == ".sqz" else checkpoints.save_model
+    write = container.save_sqz if suffix == ".sqz" else save_model
     write(model, path)
     for layout in (False, True):
         found = open_runner(path, channels_last=layout)(images())
@@ -100,10 +91,10 @@ def whole(folder, suffix: str) -> bytes:
     """A file of this kind that works."""
     if suffix in (".onnx", ".tflite"):
         need_runtime(suffix)
-        return deploy_files.deployment_file(CHECKPOINT, f"int8{suffix}").read_bytes()
+        return committed_files.deployment_file(CHECKPOINT, f"int8{suffix}").read_bytes()
     if suffix == ".safetensors":
-        return (deploy_files.folder().parent / f"{CHECKPOINT}.safetensors").read_bytes()
-    container.save_sqz(checkpoints.load_model(CHECKPOINT)[0], folder / "whole.sqz")
+        return (committed_files.folder().parent / f"{CHECKPOINT}.safetensors").read_bytes()
+    container.save_sqz(load_model(CHECKPOINT)[0], folder / "whole.sqz")
     return (folder / "whole.sqz").read_bytes()
 
 
@@ -118,7 +109,7 @@ def test_other_files_and_missing_ones_are_refused(tmp_path):
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True])
 def test_a_wrong_number_of_threads_is_refused(threads):
     with pytest.raises(ValueError, match="threads must be a whole number"):
-        open_runner(deploy_files.deployment_file(CHECKPOINT, "int8.onnx"), threads)
+        open_runner(committed_files.deployment_file(CHECKPOINT, "int8.onnx"), threads)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((3, 32, 32)), np.zeros((0, 3, 32, 32))])
@@ -162,7 +153,7 @@ def test_a_missing_runtime_is_named_with_the_way_to_get_it(monkeypatch, form):
     with pytest.raises(
         optional_parts.PartMissing, match=f"{name} is not installed: python -m pip install"
     ):
-        open_runner(deploy_files.deployment_file(CHECKPOINT, form))
+        open_runner(committed_files.deployment_file(CHECKPOINT, form))
 
 
 def test_missing_parts_are_listed(monkeypatch, tmp_path):
@@ -194,14 +185,6 @@ def test_logits_of_a_split_are_those_of_its_images_in_order():
     runner = Runner("mean", 1, None, lambda x: x.mean((2, 3)))
     found = scoring.logits_of(runner, tiny.test, tiny)
     np.testing.assert_allclose(found, scoring.inputs(tiny.test, tiny).mean((2, 3)), rtol=1e-5)
-
-
-def test_nothing_of_torch_is_imported_to_run_a_file_without_it():
-    import subprocess
-
-    program = "import sys, squeeze_utils.deploy.worker; assert 'torch' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_torch_counts_its_threads():

@@ -1,13 +1,17 @@
+"""Records: whole or named as damaged, and good ones found whatever has been imported."""
+
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tiny import tiny_experiment, tiny_set
 
-from squeeze_utils.base import paths
-from squeeze_utils.experiments.recipe import finish, run_experiment
+from squeeze_utils.base import machine, paths
 from squeeze_utils.experiments.records import KEYS, Record, read_records, record_path, write_record
+from squeeze_utils.experiments.run_experiment import finish, run_experiment
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +22,7 @@ def record() -> Record:
         experiment,
         finish(*run_experiment(experiment, data=data)),
         labels={"model": "LeNet"},
-        device="a processor",
+        device="cpu",
         data_fingerprint=data.fingerprint,
         commit="0123456789ab",
     )
@@ -29,6 +33,8 @@ def test_it_carries_what_a_reader_needs(record):
     assert tuple(values) == KEYS
     assert values["experiment"] == tiny_experiment().as_dict()
     assert values["data"]["name"] == "digits" and values["data"]["fingerprint"]
+    assert values["commit"] == "0123456789ab"
+    assert values["device"] == machine.device_name("cpu")
     assert set(values["versions"]) >= {"python", "torch", "torchvision"}
     assert values["steps"][-1]["test_accuracy"] == record.final["test_accuracy"]
     assert len(record.history) == record.epochs == 1
@@ -51,6 +57,10 @@ def _with(**changed):
     return lambda values: json.dumps({**values, **changed})
 
 
+def _with_experiment(**changed):
+    return _with(experiment={**tiny_experiment().as_dict(), **changed})
+
+
 DAMAGES = {
     "truncated": (lambda values: json.dumps(values)[:-40], "delimiter|Unterminated|Expecting"),
     "empty": (lambda values: "", "Expecting value"),
@@ -58,14 +68,13 @@ DAMAGES = {
     "no device": (_without("device"), "it lacks device"),
     "steps short": (_with(steps=[]), "one entry for each step"),
     "steps of numbers": (_with(steps=[1]), "steps are not objects"),
-    "experiment a list": (_with(experiment=[]), ""),
+    "recipe of numbers": (_with_experiment(recipe=[1]), "steps are not objects"),
+    "experiment a list": (_with(experiment=[]), "lacks a model, data, a recipe or a seed"),
+    "no recipe": (_with_experiment(recipe=None), "lacks a model, data, a recipe or a seed"),
+    "no seed": (_with_experiment(seed=None), "lacks a model, data, a recipe or a seed"),
     "options a list": (
-        _with(experiment={**tiny_experiment().as_dict(), "model": {"name": "x", "options": []}}),
-        "",
-    ),
-    "unknown step": (
-        _with(experiment={**tiny_experiment().as_dict(), "recipe": [{"step": "Trian"}]}),
-        "unknown step 'Trian'",
+        _with_experiment(model={"name": "x", "options": []}),
+        "lacks a model, data, a recipe or a seed",
     ),
 }
 
@@ -81,6 +90,54 @@ def test_a_damaged_record_is_named_when_read_and_moved_only_on_repair(kind, reco
     with pytest.warns(UserWarning, match=f"{path.name}, moved to {path.name}.corrupt"):
         assert read_records(tmp_path, repair=True) == {}
     assert [p.name for p in tmp_path.iterdir()] == [f"{path.name}.corrupt"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"recipe": [{"step": "Trian"}]}, "unknown step 'Trian'"),
+        ({"recipe": [{"step": "Train", "epochs": 1, "speed": 2}]}, "step Train has no field speed"),
+        ({"recipe": [{"step": "Train", "epochs": "many"}]}, "epochs must be a whole number"),
+        ({"model": {"name": "resnet", "options": {}}}, "unknown model 'resnet'"),
+        ({"data": {"name": "digits", "colour": True}}, "colour"),
+    ],
+    ids=["step", "field", "value", "model", "data"],
+)
+def test_a_record_of_an_experiment_that_is_not_known_here_is_not_damaged(
+    changed, words, record, tmp_path
+):
+    path = record_path(tmp_path, "lenet-s0", record.key)
+    path.write_text(_with_experiment(**changed)(json.loads(record.text())))
+    content = path.read_bytes()
+    for repair in (False, True):
+        with pytest.warns(UserWarning, match=f"{path.name} is of an experiment .*{words}"):
+            assert read_records(tmp_path, repair=repair) == {}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == content
+
+
+PROGRAM = """
+import sys, warnings
+warnings.simplefilter("error")
+from pathlib import Path
+from squeeze_utils.experiments.records import read_records
+for folder in map(Path, sys.argv[1:]):
+    files = sorted(path.name for path in folder.iterdir())
+    keys = read_records(folder, repair=True)
+    assert {name.removesuffix(".json").rpartition("-")[2] for name in files} == set(keys)
+    assert sorted(path.name for path in folder.iterdir()) == files
+    print(folder.name, len(keys))
+"""
+
+
+def test_a_fresh_process_finds_every_committed_record_and_renames_none():
+    """Nothing but the module of records has been imported there, and so no step."""
+    folders = sorted({path.parent for path in paths.shipped("runs").glob("*/*.json")})
+    command = [sys.executable, "-c", PROGRAM, *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    counts = dict(line.split() for line in done.stdout.splitlines())
+    assert counts["pruning"] == "84" and len(counts) == len(folders) >= 47
 
 
 def test_a_record_is_known_by_its_content_and_not_by_its_name(record, tmp_path):
@@ -104,16 +161,13 @@ def test_a_record_of_another_experiment_is_never_overwritten(record, tmp_path):
 
 def test_the_committed_records_are_whole_and_named_by_their_key():
     """A default that changes its value would change keys and orphan every record: this tells."""
-    import squeeze_utils.experiments
-
-    squeeze_utils.studies.catalogue.catalogue()  # knows every step
-    found = sorted(paths.shipped("runs").glob("*/*.json"))
+    files = sorted(paths.shipped("runs").glob("*/*.json"))
     wrong = []
-    for path in found:
-        found = Record.parse(path.read_text(encoding="utf-8"))
-        if not path.stem.endswith(f"-{found.key}") or found.final.get("test_accuracy") is None:
+    for path in files:
+        record = Record.parse(path.read_text(encoding="utf-8"))
+        if not path.stem.endswith(f"-{record.key}") or record.final.get("test_accuracy") is None:
             wrong.append(path.name)
-    assert wrong == []
+    assert wrong == [] and len(files) >= 987
 
 
 def test_the_committed_networks_evaluate_as_they_did_in_training():

@@ -1,3 +1,5 @@
+"""Searches: what is suggested, the budget, going on after a stop, and journals."""
+
 from __future__ import annotations
 
 import os
@@ -13,38 +15,42 @@ import optuna
 import pytest
 import tiny_search
 import torch
-from tiny_search import SPACE, Hill, search
+from tiny import same_states
+from tiny_search import SPACE, hill, search
 
 from squeeze_utils.base import paths
-from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments import search as rooms
-from squeeze_utils.experiments.recipe import DataSpec
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.search import (
     Choice,
     JournalError,
     Range,
     Search,
-    Training,
     best,
-    commands,
+    distributions,
     is_done,
     journal_path,
     read_search,
     running,
-    spent,
+    source_of_searches,
     trials,
 )
-from squeeze_utils.experiments.search.journal import same_trial
-from squeeze_utils.experiments.search.running import run_search
+from squeeze_utils.experiments.search.journal import open_study, same_trial, spent
+from squeeze_utils.experiments.search.methods import Sampler, pruner
+from squeeze_utils.experiments.search.running import Report, run_search, run_trial
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies import hyperparameters
-from squeeze_utils.studies.catalogue import find
-from squeeze_utils.training import evaluation
-from squeeze_utils.training.loop import DivergedError, Train, TrainingInterrupted, fit
+from squeeze_utils.training import evaluation, loop
+from squeeze_utils.training.loop import DivergedError, TrainingInterrupted
+
+
+@pytest.fixture(autouse=True)
+def never_wait_for_the_disk(monkeypatch):
+    """Optuna asks the disk to keep every line of a journal at once, a hundred times a search."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 def go(one: Search, folder: Path, **options) -> optuna.Study:
-    return run_search(one, folder, **{"prepare": Hill, "progress": False, **options})
+    return run_search(one, folder, **{"objective": hill, "progress": False, **options})
 
 
 def points(study: optuna.Study) -> list[dict]:
@@ -76,12 +82,12 @@ def test_tpe_begins_like_random_search_and_then_goes_its_own_way(tmp_path):
 
 
 def test_tpe_finds_the_hill_and_random_search_does_not_look_for_it():
-    hill, found = Hill(search()), {}
+    found = {}
     for name in ("tpe", "random"):
-        study = optuna.create_study(direction="maximize", sampler=rooms.sampler(name, 0, 4))
+        study = optuna.create_study(direction="maximize", sampler=Sampler(name, 0, 4))
         for _ in range(30):
-            trial = study.ask(rooms.distributions(SPACE))
-            measured = hill(trial.params, 0, lambda epoch, accuracy: None)
+            trial = study.ask(distributions(SPACE))
+            measured = hill(search().experiment(trial.params, 0), lambda epoch, accuracy: None)
             study.tell(trial, measured["validation_accuracy"])
         found[name] = sum(trial.value for trial in study.trials[15:]) / 15
     assert found["tpe"] > found["random"] + 5
@@ -138,13 +144,12 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
 
 
 def test_interrupted_trials_are_failed_and_their_finished_epochs_count(tmp_path):
-    class Interrupted(Hill):
-        def __call__(self, params, number, report):
-            report(1, 30.0)
-            raise TrainingInterrupted([{}])
+    def interrupted(experiment: Experiment, report: Report) -> dict:
+        report(1, 30.0)
+        raise TrainingInterrupted([{}])
 
     with pytest.raises(KeyboardInterrupt):
-        go(search(), tmp_path, prepare=Interrupted)
+        go(search(), tmp_path, objective=interrupted)
     (trial,) = finished(read_search(search(), tmp_path))
     assert trial.state == optuna.trial.TrialState.FAIL
     assert spent(search(), [trial]) == 1
@@ -155,27 +160,25 @@ def test_interrupted_trials_are_failed_and_their_finished_epochs_count(tmp_path)
 
 
 def test_a_diverged_trial_counts_as_pruned_and_costs_the_epoch_it_died_in(tmp_path):
-    class Diverging(Hill):
-        def __call__(self, params, number, report):
-            if number == 0:
-                report(1, 10.0)
-                error = DivergedError("not finite")
-                error.history = [{}]
-                raise error
-            return super().__call__(params, number, report)
+    def diverging(experiment: Experiment, report: Report) -> dict:
+        if experiment.seed == 0:
+            report(1, 10.0)
+            error = DivergedError("not finite")
+            error.history = [{}]
+            raise error
+        return hill(experiment, report)
 
-    frame = trials(search(), go(search(), tmp_path, prepare=Diverging, trials=2))
+    frame = trials(search(), go(search(), tmp_path, objective=diverging, trials=2))
     assert frame["state"].tolist() == ["pruned", "complete"]
     assert frame["epochs"].tolist() == [2, 4]
 
 
 def test_an_error_in_a_trial_is_not_swallowed(tmp_path):
-    class Broken(Hill):
-        def __call__(self, params, number, report):
-            raise RuntimeError("no such thing")
+    def broken(experiment: Experiment, report: Report) -> dict:
+        raise RuntimeError("no such thing")
 
     with pytest.raises(RuntimeError, match="no such thing"):
-        go(search(), tmp_path, prepare=Broken)
+        go(search(), tmp_path, objective=broken)
     assert trials(search(), read_search(search(), tmp_path))["state"].tolist() == ["failed"]
 
 
@@ -209,20 +212,30 @@ def test_after_a_kill_the_trial_is_failed_and_the_search_goes_on(tmp_path):
 
 
 def test_two_processes_share_one_journal(tmp_path):
-    study = go(search(budget=42), tmp_path, jobs=2)
+    one = search(budget=42)
+
+    def together(experiment: Experiment, report: Report) -> dict:
+        """Waits until both have begun a trial."""
+        limit = time.monotonic() + 60
+        while len({t.user_attrs.get("worker") for t in finished(read_search(one, tmp_path))}) < 2:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        return hill(experiment, report)
+
+    study = go(one, tmp_path, jobs=2, objective=together)
     frame = trials(search(), study)
     used = frame[frame["epochs"] > 0]
     assert used["spent"].iloc[-1] == 40 and (used["state"] == "complete").all()
     assert frame["number"].tolist() == list(range(len(frame)))
     assert len({repr(point) for point in points(study)}) == len(frame)
     workers = {trial.user_attrs["worker"] for trial in finished(study)}
-    assert workers and not any(worker.endswith(f":{os.getpid()}") for worker in workers)
+    assert len(workers) == 2 and any(worker.endswith(f":{os.getpid()}") for worker in workers)
 
 
 def test_of_two_that_begin_at_once_the_earlier_number_has_the_last_room(tmp_path):
     one = search(budget=4)
-    study = rooms.open_study(one, tmp_path)
-    first, second = (study.ask(rooms.distributions(SPACE)) for _ in range(2))
+    study = open_study(one, tmp_path)
+    first, second = (study.ask(distributions(SPACE)) for _ in range(2))
     assert running._has_room(one, study, first.number)
     assert not running._has_room(one, study, second.number)
 
@@ -237,41 +250,55 @@ def digits(**options) -> Search:
     return Search(space=space, **{"name": "digits", "budget": 6, "epochs": 3, **fixed, **options})
 
 
-def test_training_reports_what_the_history_says_and_reads_the_test_split_at_the_end():
-    one = digits()
-    params, told = {"lr": 0.1, "label_smoothing": 0.05}, []
-    objective = Training(one)
-    measured = objective(params, 0, lambda epoch, accuracy: told.append((epoch, accuracy)))
-    experiment = one.experiment(params, 0)
-    with torch.random.fork_rng():
-        torch.manual_seed(experiment.seed)
-        model = experiment.model.build()
-    history = fit(
-        model,
-        objective.data,
-        experiment.recipe[0],
-        generator=torch.Generator().manual_seed(experiment.seed),
+def test_a_trial_is_the_experiment_that_it_names(monkeypatch):
+    """State and numbers are those of the recipe, with one validation for each epoch."""
+    one, told, states = digits(), [], []
+    experiment = one.experiment({"lr": 0.1, "label_smoothing": 0.05}, 7)
+    expected, steps = run_experiment(experiment)
+    last = finish(expected, steps)[-1]
+
+    real, validated = loop.evaluate, []
+    monkeypatch.setattr(loop, "evaluate", lambda *a, **k: validated.append(a[1]) or real(*a, **k))
+    monkeypatch.setattr(
+        running, "finish", lambda state, steps: states.append(state) or finish(state, steps)
     )
+    measured = run_trial(experiment, lambda epoch, accuracy: told.append((epoch, accuracy)))
+    history = steps[0]["history"]
     assert told == [(epoch["epoch"], epoch["validation_accuracy"]) for epoch in history]
-    assert measured["validation_accuracy"] == told[-1][1]
-    test = evaluation.evaluate(model, objective.data.test, objective.data)
-    assert measured["test_accuracy"] == pytest.approx(test.accuracy, abs=1.5)
+    assert len(validated) == len(history) == one.epochs
+    assert measured == {
+        "validation_accuracy": history[-1]["validation_accuracy"],
+        "test_accuracy": last["test_accuracy"],
+    }
+    assert same_states(states[0], expected)
 
 
-def test_a_pruned_training_stops_at_once_and_leaves_the_random_state_alone(monkeypatch):
-    seen = []
-    real = running.evaluate
-    monkeypatch.setattr(running, "evaluate", lambda *a, **k: seen.append(a[1]) or real(*a, **k))
+def test_a_search_runs_the_experiments_of_its_trials(tmp_path):
+    one = digits(budget=3)
+    (trial,) = finished(run_search(one, tmp_path, progress=False))
+    experiment = one.experiment(trial.params, 0)
+    _, (step,) = run_experiment(experiment)
+    curve = [epoch["validation_accuracy"] for epoch in step["history"]]
+    assert [value for _, value in sorted(trial.intermediate_values.items())] == curve
+    assert trial.value == curve[-1]
+    assert trial.user_attrs["experiment"] == experiment.key
+
+
+def test_a_pruned_trial_stops_at_once_and_leaves_the_random_state_alone(monkeypatch):
+    seen, real = [], evaluation.evaluate
+    for module in (loop, "squeeze_utils.experiments.run_experiment"):
+        name = module if isinstance(module, str) else module.__name__
+        monkeypatch.setattr(f"{name}.evaluate", lambda *a, **k: seen.append(a[1]) or real(*a, **k))
 
     def stop(epoch: int, accuracy: float) -> None:
         raise optuna.TrialPruned
 
-    objective = Training(digits())
-    before = torch.get_rng_state()
+    one = digits()
+    data, before = one.data.load(), torch.get_rng_state()
     with pytest.raises(optuna.TrialPruned):
-        objective({"lr": 0.1, "label_smoothing": 0.0}, 0, stop)
+        run_trial(one.experiment({"lr": 0.1, "label_smoothing": 0.0}, 0), stop, data)
     assert torch.equal(torch.get_rng_state(), before)
-    assert len(seen) == 1 and seen[0] is objective.data.validation  # never the test split
+    assert [len(split) for split in seen] == [len(data.validation)]  # never the test split
 
 
 def test_a_real_search_keeps_test_accuracies_and_provenance(tmp_path):
@@ -281,8 +308,8 @@ def test_a_real_search_keeps_test_accuracies_and_provenance(tmp_path):
     assert frame["state"].tolist() == ["complete"] * 2
     assert frame["test_accuracy"].between(20, 100).all() and (frame["seconds"] > 0).all()
     assert best(study).value == frame["validation_accuracy"].max()
-    assert f"optuna {optuna.__version__}" in rooms.source_of_searches({"digits": study})
-    assert rooms.source_of_searches({}) == "no search has been run yet"
+    assert f"optuna {optuna.__version__}" in source_of_searches({"digits": study})
+    assert source_of_searches({}) == "no search has been run yet"
     text = journal_path(one, tmp_path).read_text()
     assert platform.node() not in text and str(tmp_path) not in text
 
@@ -294,7 +321,7 @@ def test_a_trial_that_another_search_finished_is_not_trained_again(tmp_path, mon
     options = {"budget": 6, "epochs": 3, "startup": 8, "sampler": "random"}
     first = digits(name="first", **options)
     one = trials(first, run_search(first, tmp_path, progress=False))
-    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(running, "run_trial", lambda *a, **k: pytest.fail("run again"))
     second = digits(name="second", **options | {"sampler": "tpe"})  # begins like random search
     two = trials(second, run_search(second, tmp_path, progress=False))
     for name in ("curve", "validation_accuracy", "test_accuracy", "epochs", "lr"):
@@ -311,10 +338,16 @@ def test_a_known_trial_is_pruned_like_a_trained_one(tmp_path):
         if epoch == 2:
             raise optuna.TrialPruned
 
-    objective = Training(digits(name="second", pruner="median"), tmp_path)
     with pytest.raises(optuna.TrialPruned):
-        objective(known.params, 0, stop)
+        running.replay(known, stop)
     assert told == sorted(known.intermediate_values.items())[:2]
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory) -> tuple[Path, optuna.trial.FrozenTrial]:
+    """A folder with a finished search, and its first trial."""
+    folder = tmp_path_factory.mktemp("group")
+    return folder, finished(run_search(digits(name="first"), folder, progress=False))[0]
 
 
 @pytest.mark.parametrize(
@@ -328,18 +361,28 @@ def test_a_known_trial_is_pruned_like_a_trained_one(tmp_path):
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_only_the_very_same_trial_counts_as_known(options, tmp_path):
-    first = digits(name="first", sampler="random")
+def test_only_the_very_same_experiment_counts_as_known(options, group):
+    folder, known = group
+
+    def found(one: Search, number: int = 0, **changed: float) -> optuna.trial.FrozenTrial | None:
+        return same_trial(one, folder, one.experiment({**known.params, **changed}, number))
+
+    again = digits(name="second", sampler="random", pruner="median", startup=3)
+    assert found(again).params == known.params
+    assert found(again, number=1) is None
+    assert found(again, lr=0.05) is None
+    assert found(digits(name="first")) is None  # its own journal does not count
+    assert found(digits(**{"name": "second", **options})) is None
+
+
+def test_a_damaged_journal_of_another_search_is_passed_over(tmp_path):
+    first = digits(name="first", budget=3)
     known = finished(run_search(first, tmp_path, progress=False))[0]
-    again = digits(name="second", pruner="median", startup=3)
-    assert same_trial(again, tmp_path, known.params, 0).params == known.params
-    assert same_trial(again, tmp_path, known.params, 1) is None
-    assert same_trial(again, tmp_path, {**known.params, "lr": 0.05}, 0) is None
-    assert same_trial(first, tmp_path, known.params, 0) is None  # its own journal does not count
-    other = digits(**{"name": "second", "sampler": "random", **options})
-    assert same_trial(other, tmp_path, known.params, 0) is None
+    again = digits(name="second")
+    experiment = again.experiment(known.params, 0)
+    assert same_trial(again, tmp_path, experiment).params == known.params
     journal_path(first, tmp_path).write_text("damaged")
-    assert same_trial(again, tmp_path, known.params, 0) is None
+    assert same_trial(again, tmp_path, experiment) is None
 
 
 # ---- journals
@@ -391,6 +434,19 @@ def test_without_a_journal_there_is_nothing_and_reading_makes_none(tmp_path):
     assert best(None) is None
 
 
+def test_the_committed_journals_are_read_as_they_are():
+    """They were written before trials named their experiments."""
+    files = sorted((paths.shipped("runs") / "tuning").glob("*.journal"))
+    assert len(files) == 9
+    for path in files:
+        study = running.journal._load(path)
+        made = study.user_attrs["search"]
+        assert made["sampler"] + "-" + made["pruner"] in path.stem
+        complete = [trial for trial in finished(study) if trial.state.name == "COMPLETE"]
+        assert len(complete) >= 4 and best(study).value == max(trial.value for trial in complete)
+        assert all(len(trial.intermediate_values) == made["epochs"] for trial in complete)
+
+
 # ---- what is refused
 
 
@@ -400,9 +456,9 @@ def test_unknown_names_and_wrong_numbers_are_refused():
     with pytest.raises(ValueError, match="unknown pruner 'axe'; accepted: none, median, halving"):
         search(pruner="axe")
     with pytest.raises(ValueError, match="unknown sampler 'grid'"):
-        rooms.sampler("grid", 0)
+        Sampler("grid", 0)
     with pytest.raises(ValueError, match="unknown pruner 'axe'"):
-        rooms.pruner("axe")
+        pruner("axe")
     with pytest.raises(ValueError, match="unknown option of training 'speed'; accepted: epochs"):
         Search("x", (Range("speed", 0, 1),))
     with pytest.raises(ValueError, match="budget of 3 epochs has no room for 4"):
@@ -411,7 +467,7 @@ def test_unknown_names_and_wrong_numbers_are_refused():
         search(repetition=-1)
     with pytest.raises(ValueError, match="axes with different names"):
         Search("x", (SPACE[0], SPACE[0]))
-    with pytest.raises(ValueError, match="jobs must be at least 1"):
+    with pytest.raises(ValueError, match="jobs must be a whole number of at least 1"):
         run_search(search(), Path("nowhere"), jobs=0)
 
 
@@ -424,103 +480,3 @@ def test_axes_refuse_what_is_no_range_and_no_choice():
         Range("lr", 0.0, 0.1, of="wall")
     with pytest.raises(ValueError, match="at least two different values"):
         Choice("optimizer", ("muon", "muon"))
-
-
-# ---- the command and the chapter's study
-
-
-@pytest.fixture
-def command(tmp_path, monkeypatch):
-    known = {one.name: one for one in (search("one"), search("two", repetition=1))}
-    monkeypatch.setattr(commands, "catalogue", lambda scale: known)
-    monkeypatch.setattr(commands, "run", lambda one, folder, **how: go(one, folder, **how))
-    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
-    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / "shipped" / name)
-    monkeypatch.delenv("SQUEEZE_SCALE", raising=False)
-    return commands.main
-
-
-def test_the_command_goes_on_with_a_search_or_a_group(command, tmp_path, capsys):
-    assert command(["run", "one", "--scale", "reference"]) == 0
-    assert command(["list"]) == 0
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[0].split() == ["one", "40/40", "epochs", "10", "trials"]
-    assert shown[1].split() == ["two", "0/40", "epochs", "0", "trials"]
-    assert command(["run", "tuning", "--scale", "reference"]) == 0
-    folder = tmp_path / "shipped" / "runs" / "tuning"
-    assert sorted(path.name for path in folder.iterdir()) == ["one.journal", "two.journal"]
-    assert command(["run", "two"]) == 0
-    assert (tmp_path / "cache" / "runs" / "tuning" / "two.journal").is_file()
-
-
-def test_the_command_refuses_clearly(command, monkeypatch, capsys):
-    assert command(["run", "nothing"]) == 2
-    assert "unknown search 'nothing'; accepted: tuning, one, two" in capsys.readouterr().err
-    assert command(["run", "one", "--jobs", "0"]) == 2
-    assert "jobs must be at least 1, got 0" in capsys.readouterr().err
-
-    def interrupt(*arguments, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(commands, "run", interrupt)
-    assert command(["run", "one"]) == 130
-    assert "start again to go on" in capsys.readouterr().err
-
-
-def test_the_searches_of_the_series_differ_in_method_and_repetition_only():
-    found = commands.catalogue(Scale("reference"))
-    assert len(found) == len(hyperparameters.METHODS) * hyperparameters.REPETITIONS
-    plain = [one.as_dict() for one in found.values()]
-    for one in plain:
-        for key in ("sampler", "pruner", "repetition"):
-            one.pop(key)
-    assert all(one == plain[0] for one in plain)
-    assert {one.budget for one in found.values()} == {64}
-    for one in found.values():  # every corner of the space is a valid experiment
-        for end in (0, -1):
-            point = {
-                axis.name: axis.values[end]
-                if isinstance(axis, Choice)
-                else (axis.low, axis.high)[end]
-                for axis in one.space
-            }
-            assert isinstance(one.experiment(point, 0).recipe[0], Train)
-
-
-def test_the_contest_has_a_row_for_each_method_and_no_run_twice():
-    point = {"lr": 0.1, "optimizer": "muon", "dropout": 0.3, "shift": 2}
-    other = {**point, "lr": 0.2}
-    found = {"TPE": {0: point, 1: point}, "random": {0: dict(point), 1: other}}
-    study = hyperparameters.contest(Scale("reference"), found)
-    rows = [(dict(arm.labels)["settings"], arm.experiment.seed) for arm in study.arms]
-    assert rows == [("default", seed) for seed in (0, 1, 2)] + [
-        ("TPE", 0),
-        ("TPE", 1),
-        ("random", 0),
-        ("random", 1),
-    ]
-    keys = [arm.experiment.key for arm in study.arms]
-    assert keys[3] == keys[5] and len(set(keys)) == 6  # both found the same point
-    winner = study.arms[3].experiment
-    (step,) = winner.recipe
-    assert dict(winner.model.options)["dropout"] == 0.3 and step.lr == 0.1 and step.epochs == 8
-    assert winner.data.train_limit == 20_000 and step.shift == 2
-
-
-def test_the_default_of_the_contest_is_what_the_other_chapters_train():
-    study = hyperparameters.contest(Scale("reference"), {})
-    plain = find("activations", Scale("reference")).where(activation="relu")
-    assert [a.experiment.key for a in study.arms] == [a.experiment.key for a in plain.arms]
-
-
-def test_only_finished_searches_send_a_winner(tmp_path, monkeypatch):
-    monkeypatch.setattr(hyperparameters, "read", lambda one: read_search(one, tmp_path))
-
-    done, begun = (hyperparameters.search(Scale("reference"), "random", r) for r in (0, 1))
-    go(done, tmp_path)
-    go(begun, tmp_path, trials=2)
-    found = hyperparameters.winners()
-    assert list(found) == ["random"] and list(found["random"]) == [0]
-    assert set(found["random"][0]) == {axis.name for axis in hyperparameters.SPACE}
-    names = {dict(arm.labels)["settings"] for arm in find("tuned", Scale("reference")).arms}
-    assert names == {"default", "random"}

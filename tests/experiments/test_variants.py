@@ -1,4 +1,8 @@
+"""Variants at the rate that their pilot found, all with the same budget."""
+
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from tiny import tiny_set
@@ -10,6 +14,7 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.variants import Chapter, Variant, best_rate
 from squeeze_utils.models import SMALL
 from squeeze_utils.studies import activations, kernels, optimizers, pooling, residual
+from squeeze_utils.training.loop import Train
 
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
 CHAPTER = Chapter(
@@ -39,7 +44,7 @@ def measure(arm, folder, accuracy: float) -> None:
         arm.experiment,
         [step],
         labels=dict(arm.labels),
-        device="none",
+        device="cpu",
         data_fingerprint=tiny_set().fingerprint,
         commit="none",
     )
@@ -60,12 +65,61 @@ def test_a_variant_joins_with_the_rate_that_its_pilot_found_best(shipped):
     assert step.lr == 0.1 and step.epochs == CHAPTER.epochs > CHAPTER.pilot_epochs
 
 
-def test_the_best_rate_waits_for_every_run(shipped):
-    arms = CHAPTER.pilot(REFERENCE).arms[:4]
-    for arm in arms[:3]:
-        measure(arm, shipped / "kinds_lr", 10.0)
-    experiments = [arm.experiment for arm in arms]
-    assert best_rate(CHAPTER.pilot(REFERENCE).records(), experiments) is None
+def test_the_best_rate_waits_for_every_run_and_then_takes_the_best_mean_over_seeds(shipped):
+    chapter = replace(CHAPTER, pilot_seeds=(0, 1))
+    (plain, _), pilot = chapter.variants, chapter.pilot(REFERENCE)
+    assert len(pilot.arms) == 2 * (4 + 3)
+    runs = chapter.grid(plain, REFERENCE, {})
+    accuracies = {0.01: (50, 50), 0.02: (70, 40), 0.04: (60, 56), 0.08: (1, 2)}
+    for arm in pilot.where(kind="plain").arms:
+        assert best_rate(pilot.records(), runs) is None
+        both = accuracies[dict(arm.labels)["lr"]]
+        measure(arm, shipped / pilot.name, both[arm.experiment.seed])
+    assert best_rate(pilot.records(), runs) == 0.04
+
+
+def test_a_grid_goes_on_beyond_its_edge_until_the_best_rate_lies_inside(shipped):
+    chapter = replace(CHAPTER, extends_rates=True)
+    (_, blurred) = chapter.variants
+
+    def rates() -> list[float]:
+        return list(chapter.grid(blurred, REFERENCE, chapter.pilot_records(REFERENCE)))
+
+    def run(accuracy_of) -> None:
+        pilot = chapter.pilot(REFERENCE)
+        for arm in pilot.where(kind="blurred").arms:
+            measure(arm, shipped / pilot.name, accuracy_of(dict(arm.labels)["lr"]))
+
+    assert rates() == [0.01, 0.1, 0.2]
+    run(lambda lr: 10 + lr)
+    assert rates() == [0.01, 0.1, 0.2, 0.4]
+    assert not chapter.study(REFERENCE).arms  # it waits for the new rate
+    run(lambda lr: 10 + lr if lr < 0.4 else 5)
+    assert rates() == [0.01, 0.1, 0.2, 0.4]
+    assert {dict(arm.labels)["lr"] for arm in chapter.study(REFERENCE).arms} == {0.2}
+    run(lambda lr: lr)
+    for _ in range(5):
+        run(lambda lr: lr)
+    assert len(rates()) == variants.MOST_RATES
+    assert list(chapter.grid(blurred, QUICK, {})) == [0.01, 0.1, 0.2]
+
+
+def test_what_a_variant_says_goes_before_its_chapter_and_that_before_the_series():
+    chapter = replace(CHAPTER, train={"shift": 7, "batch_size": 7, "cutout": 7})
+    cycles = {"schedule": "restarts", "cycles": lambda epochs: (epochs,)}
+    variant = Variant.of(train={"batch_size": 5, "epochs": 40, **cycles})
+
+    def step(scale: Scale) -> Train:
+        (step,) = chapter.experiment(scale, variant, 0.3, 0).recipe
+        return step
+
+    at_length = step(REFERENCE)
+    assert (at_length.shift, at_length.batch_size, at_length.cutout) == (7, 5, 7)
+    assert (at_length.epochs, at_length.cycles, at_length.flip) == (40, (40,), True)
+    assert (at_length.lr, at_length.optimizer, at_length.may_diverge) == (0.3, "muon", True)
+    quick = step(QUICK)
+    assert (quick.shift, quick.cutout, quick.flip) == (1, 0, False)
+    assert (quick.epochs, quick.batch_size, quick.cycles) == (3, 80, (3,))
 
 
 def test_at_quick_scale_there_is_no_pilot_to_wait_for(shipped):

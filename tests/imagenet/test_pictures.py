@@ -131,6 +131,6 @@ def test_a_download_is_compared_with_its_checksum(tmp_path):
 
 def test_the_file_of_squeeze_data_comes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("SQUEEZE_DATA", str(tmp_path))
-    assert networks.released_file().parent != tmp_path
+    assert networks.released_path().parent != tmp_path
     (tmp_path / networks.NAME).write_bytes(b"")
-    assert networks.released_file() == tmp_path / networks.NAME
+    assert networks.released_path() == tmp_path / networks.NAME

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from squeeze_utils.anatomy.signals import activation_modules
 from squeeze_utils.models import ACTIVATIONS, build
@@ -12,6 +13,17 @@ from squeeze_utils.models.layers import FUNCTIONS, activation, gain
 
 SMALL = {"num_classes": 10, "in_channels": 1, "width": 0.125}
 NAMES = list(ACTIVATIONS)
+TORCHS = {
+    "relu": F.relu,
+    "leaky_relu": lambda z: F.leaky_relu(z, 0.1),
+    "prelu": lambda z: F.leaky_relu(z, 0.25),  # the slope that nn.PReLU starts from
+    "tanh": torch.tanh,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "mish": F.mish,
+    "hardswish": F.hardswish,
+}
 
 
 def network(**options) -> nn.Module:
@@ -65,12 +77,21 @@ def _path(model: nn.Module, wanted: nn.Module) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_functions_are_those_of_fresh_modules(name):
-    z = torch.linspace(-6, 6, 1201)
-    expected = FUNCTIONS[name](z)
-    assert torch.equal(z, torch.linspace(-6, 6, 1201))  # it has no memory, and writes over nothing
-    torch.testing.assert_close(activation(name)(z.clone()), expected)
-    assert set(FUNCTIONS) == set(ACTIVATIONS)
+def test_modules_and_functions_are_torchs_and_functions_write_over_nothing(name):
+    z = torch.linspace(-6, 6, 1201, dtype=torch.float64)
+    expected = TORCHS[name](z)
+    assert torch.equal(FUNCTIONS[name](z), expected) and not FUNCTIONS[name](z).requires_grad
+    assert torch.equal(z, torch.linspace(-6, 6, 1201, dtype=torch.float64))
+    torch.testing.assert_close(activation(name).double()(z.clone()), expected)
+    assert FUNCTIONS[name](torch.tensor(1.0)).shape == ()
+
+
+def test_a_new_activation_is_entered_in_one_place(monkeypatch):
+    assert list(FUNCTIONS) == NAMES == list(TORCHS)
+    monkeypatch.setitem(ACTIVATIONS, "softplus", nn.Softplus)
+    assert isinstance(network(activation="softplus").fires()[2].squeeze_activation, nn.Softplus)
+    assert gain("softplus") == pytest.approx(1.0418668, rel=1e-6)
+    assert len(activation_modules(network(activation="softplus"))) == 17
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,6 +110,12 @@ def test_the_gain_makes_the_mean_square_one(name):
     z = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0))
     mean_square = float((gain(name) * FUNCTIONS[name](z)).square().mean())
     assert mean_square == pytest.approx(1, rel=0.02)
+
+
+def test_a_network_without_memory_can_have_the_gain_of_any_activation():
+    with torch.device("meta"):
+        models = [network(activation=name, init="matched") for name in NAMES]
+    assert all(parameter.is_meta for model in models for parameter in model.parameters())
 
 
 def test_gains_that_are_known_exactly():

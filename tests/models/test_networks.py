@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
+from squeeze_utils.anatomy import by_module, layer_table
 from squeeze_utils.models import (
     ACTIVATIONS,
     BYPASSES,
@@ -11,6 +14,7 @@ from squeeze_utils.models import (
     POOLINGS,
     Fire,
     ModelSpec,
+    SqueezeNet,
     SqueezeNetConfig,
     build,
 )
@@ -64,7 +68,7 @@ def test_a_spec_builds_its_model_again_and_can_be_hashed():
         ("squeezenet_small", {"pooling": "min"}, "unknown pooling 'min'; accepted: max"),
         ("squeezenet_small", {"norm": "layer"}, "unknown normalisation 'layer'; accepted: none"),
         ("squeezenet_small", {"bypass": "long"}, "unknown bypass 'long'; accepted: none, simple"),
-        ("squeezenet_small", {"pct3x3": 1.0}, "pct3x3 must lie between 0 and 1"),
+        ("squeezenet_small", {"pct3x3": 1.0}, r"pct3x3 must lie in \(0, 1\), got 1\.0"),
         ("squeezenet_small", {"squeeze_ratio": 0}, "squeeze_ratio must be positive"),
         ("squeezenet_small", {"width": -1.0}, "width must be positive"),
         ("squeezenet_small", {"width": 0.001}, "fewer than 2 expand filters"),
@@ -142,6 +146,20 @@ def test_fire_modules_follow_section_5_1_of_the_paper(numbers):
         assert fire.squeeze.out_channels == config.squeeze_ratio * e
         assert fire.expand3x3.out_channels == config.pct3x3 * e
         assert fire.expand1x1.out_channels == e - config.pct3x3 * e == e - config.fire(i)[2]
+
+
+def test_the_list_of_layers_in_the_docstring_is_true():
+    lines = [line.strip() for line in SqueezeNet.__doc__.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line.startswith("layer "))
+    columns = [re.split(r"\s{2,}", line) for line in lines[start + 1 : lines.index("", start)]]
+    for place, name in zip((-2, -1), lines[start].split()[-2:], strict=True):
+        model = on_meta(name)
+        shapes = by_module(layer_table(model, model.input_shape))["output"]
+        written = {row[0]: row[place] for row in columns if row[place] != "-"}
+        found = {n: " ".join(map(str, shape)) for n, shape in shapes.items() if "norm" not in n}
+        assert written == found
+        fires = {f"fire{i}": str(fire.shape) for i, fire in model.fires().items()}
+        assert {row[0]: row[1] for row in columns if row[0].startswith("fire")} == fires
 
 
 def test_width_multiplies_every_layer():

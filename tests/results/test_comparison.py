@@ -3,20 +3,25 @@ from __future__ import annotations
 import dataclasses
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 from tiny import tiny_spec
 
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import comparison
+from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import NO_RECORDS
 from squeeze_utils.training.loop import Train
 
 matplotlib.use("Agg")
 
-# Test accuracies by kind and seed: "up" is one point better for every seed, "noisy" is not.
-ACCURACY = {"plain": (50.0, 60.0, 70.0), "up": (51.0, 61.01, 71.0), "noisy": (58.0, 60.0, 66.0)}
+# Test accuracies by kind and seed: "up" lies above "plain" by more than the seeds do.
+ACCURACY = {"plain": (60.0, 60.4, 60.8), "up": (62.0, 62.4, 62.9), "noisy": (58.0, 60.0, 66.0)}
 
 
 def arms(seeds: int) -> list[Arm]:
@@ -27,7 +32,7 @@ def arms(seeds: int) -> list[Arm]:
     ]
 
 
-def study_of(seeds: int) -> tuple[Study, dict[str, Record]]:
+def results_of(seeds: int) -> Results:
     study = Study("kinds", "which kind?", arms(seeds))
     records = {}
     for arm in study.arms:
@@ -36,89 +41,151 @@ def study_of(seeds: int) -> tuple[Study, dict[str, Record]]:
             "step": arm.experiment.recipe[0].as_dict(),
             "seconds": 1.0,
             "validation_accuracy": 10 * labels["lr"],
+            "parameters": 100,
+            "nonzero": 100,
             "test_accuracy": ACCURACY[labels["kind"]][arm.experiment.seed],
         }
         records[arm.experiment.key] = Record.of(
             arm.experiment,
             [step],
             labels=labels,
-            device="none",
+            device="cpu",
             data_fingerprint="0",
             commit="none",
         )
-    return study, records
+    return Results(study, records)
+
+
+def frame_of(**values) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"kind": kind, "seed": seed, "test_accuracy": value}
+            for kind, found in values.items()
+            for seed, value in enumerate(found)
+        ]
+    )
 
 
 def test_the_table_says_accuracy_n_rate_and_costs():
-    study, records = study_of(3)
-    table = comparison.summary(study, records, "kind")
+    table = results_of(3).table("kind")
     assert list(table.index) == ["plain", "up", "noisy"]
-    assert table.loc["plain", "test accuracy (%)"] == "60.00 ± 10.00"
+    assert table.loc["plain", "test accuracy (%)"] == "60.40 ± 0.40"
     assert table.loc["noisy", "learning rate"] == "0.3" and (table["n"] == 3).all()
-    parameters = sum(p.numel() for p in tiny_spec().build().parameters())
-    assert table.loc["up", "parameters"] == f"{parameters:,}"
+    assert table.loc["up", "parameters"] == "100"
+    assert float(table.loc["up", "multiply-adds (M)"]) > 0
     assert "ms per step" not in table  # digits are not what the kept timings are of
 
 
-def test_an_empty_study_gives_an_empty_table_and_says_so():
-    study = Study("kinds", "which kind?", [])
-    assert comparison.summary(study, {}, "kind").empty
-    assert comparison.verdict(study, {}, "kind", "plain") == NO_RECORDS
+def test_networks_that_share_nothing_are_compared_by_welch():
+    gaps = results_of(3).compare("kind", "plain")
+    a, b = np.array(ACCURACY["up"]), np.array(ACCURACY["plain"])
+    exact = stats.ttest_ind(a, b, equal_var=False).confidence_interval(1 - 0.05 / 2)
+    assert gaps.loc["up", "low"] == pytest.approx(exact.low)
+    assert gaps.loc["up", "high"] == pytest.approx(exact.high)
+    assert gaps["verdict"].to_dict() == {"up": "higher", "noisy": "undecided"}
 
 
-def test_the_verdict_keeps_noise_and_differences_apart():
-    said = comparison.verdict(*study_of(3), "kind", "plain")
-    assert "better than plain: **up** (+1.00" in said
-    assert "not told apart from plain by these seeds: noisy" in said and "worse" not in said
-    turned = comparison.verdict(*study_of(3), "kind", "up")
-    assert "worse than up: **plain** (-1.00" in turned
+def test_networks_that_share_a_training_are_compared_seed_by_seed():
+    """Deviations of one and two points between seeds, and a difference of 0.5 in each pair."""
+    dense = Train(1, lr=0.1)
+    recipes = {"dense": (dense, Train(2)), "pruned": (dense, Prune(0.5)), "other": (Train(3),)}
+    arms = [
+        Arm.of(Experiment(tiny_spec(), DataSpec(), recipe, seed), kind=kind)
+        for kind, recipe in recipes.items()
+        for seed in range(3)
+    ]
+    study = Study("kinds", "which kind?", arms)
+    assert comparison.arms_that_share(study, "kind", "dense") == {"pruned"}
+    frame = frame_of(dense=[50.0, 60.0, 70.0], pruned=[50.5, 60.51, 70.49], other=[1.0, 2.0, 4.0])
+    gaps = comparison.differences_table(frame, "kind", "dense", shared={"pruned"})
+    assert gaps.loc["pruned", "verdict"] == "higher"
+    apart = comparison.differences_table(frame, "kind", "dense")
+    assert apart.loc["pruned", "verdict"] == "undecided"
+
+
+def test_a_margin_tells_equal_from_undecided():
+    frame = frame_of(plain=[60.0, 60.1, 60.2], same=[60.1, 60.2, 60.1], noisy=[58.0, 60.0, 62.0])
+    gaps = comparison.differences_table(frame, "kind", "plain", margin=1)
+    assert gaps["verdict"].to_dict() == {"same": "equal within ±1", "noisy": "undecided"}
+
+
+def test_one_seed_gives_no_interval():
+    gaps = comparison.differences_table(frame_of(plain=[50.0, 60.0], other=[52.0]), "kind", "plain")
+    assert gaps.loc["other", ["mean", "n", "verdict"]].tolist() == [-3.0, 1, "undecided"]
+    assert np.isnan(gaps.loc["other", "low"])
+
+
+def test_an_unknown_control_is_refused():
+    with pytest.raises(ValueError, match="no kind is called 'dense'; there are: plain, other"):
+        comparison.differences_table(frame_of(plain=[1.0], other=[2.0]), "kind", "dense")
+
+
+def test_an_empty_study_gives_empty_tables_and_says_so():
+    empty = Results(Study("kinds", "which kind?", []), {})
+    assert not empty and empty.table("kind").empty and empty.epochs().empty
+    assert empty.compare("kind", "plain").empty
+    assert empty.verdict("kind", "plain") == empty.source == NO_RECORDS
+
+
+def test_the_verdict_is_one_sentence_that_notebooks_show_as_markdown():
+    said = results_of(3).verdict("kind", "plain")
+    assert said.startswith("Against plain, in points (95 % intervals for 2 comparisons together): ")
+    assert "higher: **up** +2.03 (" in said and "undecided: **noisy** +0.93 (" in said
+    assert said._repr_markdown_() == str(said)
 
 
 def test_a_name_with_a_comma_stays_one_name():
-    study, records = study_of(3)
+    found = results_of(3)
     renamed = [
         dataclasses.replace(arm, labels=(("kind", f"{dict(arm.labels)['kind']}, twice"),))
-        for arm in study.arms
+        for arm in found.study.arms
     ]
-    said = comparison.verdict(
-        dataclasses.replace(study, arms=renamed), records, "kind", "plain, twice"
-    )
-    assert "**“up, twice”** (+1.00" in said and "seeds: “noisy, twice”." in said
+    study = dataclasses.replace(found.study, arms=renamed)
+    said = dataclasses.replace(found, study=study).verdict("kind", "plain, twice")
+    assert "**“up, twice”** +2.03" in said and "undecided: **“noisy, twice”**" in said
 
 
 def test_one_seed_is_called_luck():
-    said = comparison.verdict(*study_of(1), "kind", "plain")
-    assert said == "One seed only: **noisy** came out ahead here, which may be luck."
+    said = results_of(1).verdict("kind", "plain")
+    assert said == "One seed an arm: no difference from plain can be told from luck."
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_figure_shows_every_seed_and_every_interval(seeds):
-    fig = comparison.figure(*study_of(seeds), "kind", "plain", "Three kinds")
+    fig = results_of(seeds).figure("kind", "plain", "Three kinds")
     left, right = fig.axes
     shown = [line for line in left.lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in shown] == [seeds] * 3
     assert len(right.collections) == (2 if seeds > 1 else 0)  # intervals
-    assert ("95 % interval, n = 3" in right.get_xlabel()) == (seeds > 1)
+    assert ("95 % interval, all at once, n = 3" in right.get_xlabel()) == (seeds > 1)
 
 
 def test_curves_of_rates_have_one_line_for_each_variant():
     import matplotlib.pyplot as plt
 
-    study, records = study_of(1)
     fig, ax = plt.subplots()
-    comparison.rate_curves(ax, study, records, "kind")
+    comparison.draw_rate_curves(ax, results_of(1).frame, "kind")
     assert [line.get_label() for line in ax.lines] == ["plain", "up", "noisy"]
     assert ax.get_xscale() == "log"
     plt.close(fig)
 
 
 def test_a_study_that_still_grows_is_shown_as_far_as_it_went():
-    study, records = study_of(3)
-    without = {k: r for k, r in records.items() if r.labels["kind"] != "plain"}
-    assert "plain has no run yet" in comparison.verdict(study, without, "kind", "plain")
-    fig = comparison.figure(study, without, "kind", "plain", "Two kinds")
-    assert "plain, which has no run yet" in fig.axes[1].get_xlabel()
-    alone = {k: r for k, r in records.items() if r.labels["kind"] == "plain"}
-    assert comparison.verdict(study, alone, "kind", "plain") == "Only plain has run so far."
-    cut = dataclasses.replace(study, arms=study.arms[:1])
-    assert list(comparison.summary(cut, records, "kind").index) == ["plain"]
+    whole = results_of(3)
+    without = {k: r for k, r in whole.found.items() if r.labels["kind"] != "plain"}
+    part = dataclasses.replace(whole, found=without)
+    assert "plain has no run yet" in part.verdict("kind", "plain")
+    assert "plain, which has no run yet" not in part.figure("kind", "up").axes[1].get_xlabel()
+    assert "plain, which has no run yet" in part.figure("kind", "plain").axes[1].get_xlabel()
+    assert part.source.endswith("3 of 9 experiments still to come")
+    alone = whole.where(kind="plain")
+    assert alone.verdict("kind", "plain") == "Only plain has run so far."
+    assert list(alone.table("kind").index) == ["plain"]
+
+
+def test_parts_and_experiments_are_found_by_their_labels():
+    whole = results_of(3)
+    assert len(whole.where(kind=("plain", "up"))) == 6
+    assert whole.experiment(kind="up").recipe == (Train(1, lr=0.2),)
+    with pytest.raises(ValueError, match="no arm of kinds has the labels"):
+        whole.experiment(kind="never")

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.results import costs
 from squeeze_utils.training.loop import Train
+from tools import step_times
 
 STEP = Train(1, batch_size=4, precision="float32")
 
@@ -48,7 +49,7 @@ def replace_size(arm: Arm, size: int) -> Arm:
 def test_a_timing_is_kept_with_where_it_comes_from_and_read_back(shipped):
     assert costs.kept_timings("bypasses", "bypass").empty
     assert costs.source_of_timings("bypasses") == "not timed yet"
-    path = costs.keep_timings(STUDY, "bypass", rounds=3)
+    path = step_times.keep_timings(STUDY, "bypass", rounds=3)
     kept = costs.kept_timings("bypasses", "bypass")
     assert list(kept.index) == ["none", "complex"] and (kept["milliseconds"] > 0).all()
     assert (kept["p95"] >= kept["milliseconds"]).all()
@@ -67,9 +68,10 @@ def test_a_training_step_changes_the_network_that_it_trains():
 def test_an_unknown_label_or_study_is_refused(capsys):
     with pytest.raises(ValueError, match="bypasses has no label 'pooling'; it has bypass, lr"):
         costs.variants(STUDY, "pooling")
-    assert costs.main(["no_such_study"]) == 2
+    assert step_times.main(["no_such_study", "kind"]) == 2
     assert "unknown study 'no_such_study'" in capsys.readouterr().err
-    assert costs.main([]) == 2
+    with pytest.raises(SystemExit):
+        step_times.main([])
 
 
 def test_a_missing_timing_has_the_columns_of_a_kept_one(shipped):

@@ -59,11 +59,11 @@ def test_another_process_at_another_time_gives_the_same_bytes(folder, tmp_path):
     """A date in the file, or an order that hangs on the hash seed, would show here."""
     code = (
         "from matplotlib.figure import Figure\n"
-        "from squeeze_utils import plots\n"
-        "plots.use_house_style()\n"
+        "from squeeze_utils.results import figures\n"
+        "figures.use_house_style()\n"
         "fig = Figure(); axes = fig.subplots()\n"
         "axes.plot([1, 2], label='loss'); axes.legend()\n"
-        "plots.save_figure(fig, '00_same')\n"
+        "figures.save_figure(fig, '00_same')\n"
     )
     contents = []
     for number, zone in enumerate(("UTC", "Asia/Tokyo")):

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import tiny_experiment
 
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.study import Arm, Study, results_table
+from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import tables
+from squeeze_utils.results.tables import results_table
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
@@ -57,20 +56,6 @@ def _record(arm: Arm, **changed) -> Record:
 @pytest.fixture(scope="module")
 def records(study) -> dict[str, Record]:
     return {arm.experiment.key: _record(arm) for arm in study.arms}
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ((90, 92, 94), "92.0 ± 2.0"),
-        ((50.04,), "50.0"),
-        ((50, math.nan), "50.0"),
-        ((1234567, 1234567), "1,234,567.0 ± 0.0"),
-        ((), "–"),
-    ],
-)
-def test_mean_and_deviation_as_text(values, text):
-    assert tables.mean_sd(values) == text
 
 
 def test_a_tidy_table_has_a_row_for_each_group(study, records):
@@ -160,34 +145,3 @@ def test_provenance_names_the_precision_of_training(study):
     }
     assert " · a processor, 2 threads, float32 · " in tables.source_line(mixed)
     assert " · a processor, 2 threads · " in tables.source_line(dict(list(mixed.items())[:1]))
-
-
-def seeds_of(**values) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"kind": kind, "seed": seed, "test_accuracy": value}
-            for kind, found in values.items()
-            for seed, value in enumerate(found)
-        ]
-    )
-
-
-def test_paired_differences_take_out_what_seeds_have_in_common():
-    frame = seeds_of(plain=[50.0, 60.0, 70.0], better=[51.0, 61.0, 71.0], odd=[53.0, 60.0, 70.0])
-    gaps = tables.paired(frame, "kind", "plain")
-    assert list(gaps.index) == ["better", "odd"]
-    assert gaps.loc["better", ["mean", "low", "high", "n"]].tolist() == [1.0, 1.0, 1.0, 3]
-    # differences 3, 0, 0: mean 1, sd sqrt(3), so half = 4.3027 (Student, 2 degrees) * 1
-    assert gaps.loc["odd", "high"] - 1 == pytest.approx(4.3027, abs=1e-3)
-    assert 1 - gaps.loc["odd", "low"] == pytest.approx(4.3027, abs=1e-3)
-
-
-def test_one_seed_gives_no_interval_and_missing_seeds_are_left_out():
-    gaps = tables.paired(seeds_of(plain=[50.0, 60.0], other=[52.0]), "kind", "plain")
-    assert gaps.loc["other", "mean"] == 2.0 and gaps.loc["other", "n"] == 1
-    assert np.isnan(gaps.loc["other", "low"])
-
-
-def test_an_unknown_control_is_refused():
-    with pytest.raises(ValueError, match="no kind is called 'dense'; there are: plain, other"):
-        tables.paired(seeds_of(plain=[1.0], other=[2.0]), "kind", "dense")

@@ -5,8 +5,8 @@ import pytest
 from squeeze_utils.base.scale import SCALES, Scale
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.sharing.steps import TuneCentroids
-from squeeze_utils.compress.sqz.encode_step import Encode
-from squeeze_utils.experiments.recipe import Experiment
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.studies import deep_compression as chapter
 from squeeze_utils.studies import sharing
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from squeeze_utils.data import ImageSet, Split
-from squeeze_utils.experiments.recipe import DataSpec, Experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.step import Step
+from squeeze_utils.training.step import State, Step
 
 QUICK = {"batch_size": 16, "lr": 0.05, "precision": "float32"}
 
@@ -44,3 +44,20 @@ def tiny_experiment(*steps: Step, seed: int = 0) -> Experiment:
     """A dense network on real digits of 8 pixels; one epoch unless steps are given."""
     recipe = steps or (Train(1, **QUICK),)
     return Experiment(tiny_spec(), DataSpec("digits", 8, 64), recipe, seed)
+
+
+def timeless(steps: list[dict]) -> list[dict]:
+    """What was measured, without the seconds that it took: what two runs must agree on."""
+    return [
+        {
+            **{name: value for name, value in step.items() if name != "seconds"},
+            "history": [{**epoch, "seconds": 0} for epoch in step.get("history", ())],
+        }
+        for step in steps
+    ]
+
+
+def same_states(one: State, other: State) -> bool:
+    """Whether two networks are the same bit for bit."""
+    a, b = one.model.state_dict(), other.model.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

@@ -11,8 +11,8 @@ from typing import Any
 
 from tiny import QUICK, tiny_experiment
 
-from squeeze_utils.experiments.recipe import PrefixCache
-from squeeze_utils.experiments.running import run_study
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step
@@ -29,6 +29,16 @@ class Pause(Step):
         if self.number and os.environ.get("TINY_PAUSE"):
             time.sleep(600)
         return {"number": self.number}
+
+
+def rates(*values: float, seeds: int = 1) -> Study:
+    """One epoch at each learning rate, with each seed."""
+    arms = [
+        Arm.of(tiny_experiment(Train(1, **{**QUICK, "lr": lr}), seed=seed), lr=lr, kind="a b/c")
+        for lr in values
+        for seed in range(seeds)
+    ]
+    return Study("small", "which rate?", arms)
 
 
 def study() -> Study:

@@ -12,7 +12,7 @@ pytest.importorskip("nbformat")
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from notebook_samples import faultless
 
-from tools import check_notebooks, execute, series
+from tools import check_notebooks, execute, series, title_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -236,7 +236,7 @@ def test_neighbours_are_linked_in_order(tmp_path):
     put_map(tmp_path, names)
     for path in (order := execute.notebooks(tmp_path)):
         notebook = execute.read_notebook(path)
-        series.masthead.rewrite(notebook, path, order)
+        title_cells.rewrite(notebook, path, order)
         execute.write_notebook(notebook, path)
     assert series.check_series(tmp_path) == []
     middle = execute.read_notebook(order[1]).cells[0].source

@@ -64,6 +64,7 @@ def fresh_environment(folder: Path) -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_a_notebook_alone_in_an_empty_folder_fetches_the_package(tmp_path):
     """What happens on Colab, with the address overridden by a local clone and no network."""
     pytest.importorskip("nbclient")
@@ -75,7 +76,7 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_package(tmp_path):
     empty.mkdir()
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "SQUEEZE", "COV"))},
-        "SQUEEZE_REPO": f"git+file://{clone}@v{__version__}",
+        "SQUEEZE_REPO": f"git+{clone.as_uri()}@v{__version__}",
         "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this as the option's value: no isolation
     }
@@ -88,12 +89,14 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_package(tmp_path):
 
     look = (
         "import pathlib, numpy, torch, squeeze_utils\n"
-        "from squeeze_utils import places\n"
+        "from squeeze_utils.base import paths\n"
+        "from squeeze_utils.imagenet import wordnet\n"
         "folder = pathlib.Path(squeeze_utils.__file__).parent\n"
         "files = folder.joinpath('_data').rglob('*.*')\n"
-        "print(scale.name, folder, torch.__version__, numpy.__version__)\n"
+        "print(scale.name, folder, torch.__version__, numpy.__version__, sep='\\n')\n"
         "print(sorted(file.name for file in files))\n"
-        "print(places.shipped('runs').joinpath('study', 'one.json').is_file())"
+        "print(paths.shipped('runs').joinpath('study', 'one.json').is_file())\n"
+        "print(len(wordnet.IDS))"
     )
     cells = [new_code_cell(title_cells.setup_cell()), new_code_cell(look)]
     execute.write_notebook(new_notebook(cells=cells), empty / "alone.ipynb")
@@ -111,11 +114,10 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_package(tmp_path):
     import numpy
     import torch
 
-    first, files, found = done.stdout.strip().splitlines()[-3:]
-    scale, folder, torch_there, numpy_there = first.split()
+    scale, folder, *versions, files, found, ids = done.stdout.strip().splitlines()[-7:]
     assert scale == "quick"
     assert Path(folder).is_relative_to(tmp_path / "environment")
-    assert (torch_there, numpy_there) == (torch.__version__, numpy.__version__)
+    assert versions == [torch.__version__, numpy.__version__]
     shipped = ["README.md", "m.safetensors", "one.json"]
     assert files in (str(shipped), str(shipped[1:]))
-    assert found == "True"
+    assert (found, ids) == ("True", "1000")

@@ -254,7 +254,7 @@ def test_a_model_for_other_images_is_refused(data):
         fit(thin(), many, PLAN)
     with pytest.raises(ValueError, match=r"takes 28-pixel images, tiny has 8: .*image_size=8"):
         fit(build("lenet_300_100"), data, PLAN)
-    with pytest.raises(DataError, match="shift must be a whole number, 0 to 7"):
+    with pytest.raises(DataError, match="shift must be a whole number from 0 to 7"):
         fit(dense(), data, dataclasses.replace(PLAN, shift=8))
 
 

@@ -9,12 +9,15 @@ from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
-from squeeze_utils.experiments.recipe import DataSpec, Experiment, PrefixCache, run_experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.run_experiment import run_experiment
+from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training import optimizers
 from squeeze_utils.training.loop import Train, _Epochs
-from squeeze_utils.training.resuming import HalfwayFile
+from squeeze_utils.training.resuming import KEPT, HalfwayFile, TrainingState
 from squeeze_utils.training.step import Step
+from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
 
 EPOCHS = 4
 DENSE = tiny_spec(num_classes=3)
@@ -30,7 +33,8 @@ def data():
 @pytest.fixture(autouse=True)
 def keep_every_epoch(monkeypatch):
     monkeypatch.setattr(
-        "squeeze_utils.experiments.recipe.Halfway", lambda path: HalfwayFile(path, seconds=0)
+        "squeeze_utils.experiments.state_cache.HalfwayFile",
+        lambda path: HalfwayFile(path, seconds=0),
     )
 
 
@@ -70,7 +74,7 @@ def goes_on(recipe: tuple[Step, ...], data, cache, monkeypatch, network=DENSE) -
     cut_off_after(7, monkeypatch)  # an epoch has three batches
     with pytest.raises(CutOff):
         run_experiment(experiment, data=data, cache=cache)
-    assert halfway_files(cache) == [f"{experiment.key}.halfway.pt"]
+    assert halfway_files(cache) == [f"{experiment.key}.halfway"]
 
     done, whole = [], _Epochs._step
     monkeypatch.setattr(_Epochs, "_step", lambda *args: done.append(1) or whole(*args))
@@ -120,18 +124,18 @@ def damaged(halfway: HalfwayFile) -> None:
 
 
 def of_another_training(halfway: HalfwayFile) -> None:
-    content = torch.load(halfway.path, weights_only=True)
-    torch.save({**content, "name": "another"}, halfway.path)
+    content = load_tensors(halfway.path, KEPT)
+    save_tensors(halfway.path, {**content, "name": "another"})
 
 
 def of_another_network(halfway: HalfwayFile) -> None:
-    content = torch.load(halfway.path, weights_only=True)
-    torch.save({**content, "model": nn.Linear(2, 2).state_dict()}, halfway.path)
+    content = load_tensors(halfway.path, KEPT)
+    save_tensors(halfway.path, {**content, "model": nn.Linear(2, 2).state_dict()})
 
 
 def without_randomness(halfway: HalfwayFile) -> None:
-    content = torch.load(halfway.path, weights_only=True)
-    torch.save({**content, "random": torch.zeros(3, dtype=torch.uint8)}, halfway.path)
+    content = load_tensors(halfway.path, KEPT)
+    save_tensors(halfway.path, {**content, "random": torch.zeros(3, dtype=torch.uint8)})
 
 
 @pytest.mark.parametrize(
@@ -152,15 +156,47 @@ def test_what_cannot_be_used_is_set_aside(harm, why, data, tmp_path, monkeypatch
     expected, _ = run_experiment(experiment, data=data)
     assert len(epochs(steps)) == EPOCHS
     assert all(torch.equal(tensors(found)[n], t) for n, t in tensors(expected).items())
-    assert halfway_files(cache) == [f"{experiment.key}.halfway.pt.corrupt"]
+    assert halfway_files(cache) == [f"{experiment.key}.halfway.corrupt"]
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError])
+def test_a_fault_of_the_program_is_not_taken_for_a_damaged_file(error, data, tmp_path, monkeypatch):
+    cache = PrefixCache(tmp_path)
+    experiment, halfway = kept(data, cache, monkeypatch)
+
+    def broken(*arguments):
+        raise error("a fault")
+
+    monkeypatch.setattr(TrainingState, "restore", broken)
+    with pytest.raises(error, match="a fault"):
+        run_experiment(experiment, data=data, cache=cache)
+    assert halfway.path.is_file()
+
+
+def test_what_is_of_another_training_leaves_everything_as_it_was(data, tmp_path, monkeypatch):
+    cache = PrefixCache(tmp_path)
+    _, halfway = kept(data, cache, monkeypatch)
+    content = load_tensors(halfway.path, KEPT)
+    network = DENSE.build()
+    optimizer = optimizers.make_optimizer("nesterov", network, 0.1, 0.0)
+    generator = torch.Generator().manual_seed(7)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    drawn, everyone = generator.get_state(), torch.get_rng_state()
+    training = TrainingState(content["name"], network, optimizer, generator, {})
+    with pytest.raises(UnusableFileError):
+        training.restore({**content, "random": torch.zeros(3, dtype=torch.uint8)})
+    assert all(torch.equal(network.state_dict()[name], t) for name, t in before.items())
+    assert torch.equal(generator.get_state(), drawn)
+    assert torch.equal(torch.get_rng_state(), everyone)
+    assert optimizer.state_dict()["state"] == {}
 
 
 def test_seconds_of_every_process_are_counted(data, tmp_path, monkeypatch):
     cache = PrefixCache(tmp_path)
     experiment, halfway = kept(data, cache, monkeypatch)
-    content = torch.load(halfway.path, weights_only=True)
+    content = load_tensors(halfway.path, KEPT)
     assert 0 < content["spent"] < 60
-    torch.save({**content, "spent": 1000.0}, halfway.path)
+    save_tensors(halfway.path, {**content, "spent": 1000.0})
     _, steps = run_experiment(experiment, data=data, cache=cache)
     assert 1000 < steps[-1]["seconds"] < 1060
 

@@ -1,4 +1,4 @@
-"""Whole filters: which channels go together, their masks, and a network without them.
+"""Whole filters: which channels go together, their masks, and the network without them.
 
 A channel of a Fire module's output lives in an expand layer, in the normalisation behind the
 concatenation, in the squeeze layer that reads it and, with a bypass, in every module that is
@@ -7,17 +7,22 @@ added to it. Torch-Pruning follows these dependencies; what is done with them st
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-from squeeze_utils.compress.pruning.masks import keep_largest, kept_count
+from squeeze_utils.compress.pruning.masks import build as build_masks
 from squeeze_utils.compress.pruning.scores import NothingToPrune, Scores
-from squeeze_utils.training.step import State
+from squeeze_utils.compress.replacing import rebuilt
+from squeeze_utils.models import SqueezeNet
+from squeeze_utils.training.evaluation import evaluating
+from squeeze_utils.training.step import State, Step, masks_from_zeros
 
 Place = tuple[str, int]  # a module's name and one of its output channels
 
@@ -35,8 +40,7 @@ def channels(model: nn.Module) -> dict[str, list[tuple[Place, ...]]]:
     for layer, count in _inner_layers(model):
         new = [index for index in range(count) if (names[layer], index) not in seen]
         if new:
-            prune = graph.get_pruner_of_module(layer).prune_out_channels
-            lives = _places(graph.get_pruning_group(layer, prune, new), names)
+            lives = _places(_group(graph, layer, new), names)
             found[names[layer]] = [tuple(lives[index]) for index in new]
             seen.update(*found[names[layer]])
     return found
@@ -46,16 +50,19 @@ def _graph(model: nn.Module) -> tp.DependencyGraph:
     shape = getattr(model, "input_shape", None)
     if shape is None:
         raise ValueError("whole filters need a model that squeeze_utils.models.build has made")
-    was_training = model.training
     example = next(model.parameters()).new_zeros(2, *shape)
     scalars = [p for p in model.parameters() if p.ndim == 0]  # belong to no channel
-    try:
-        with torch.enable_grad():  # it follows autograd's graph
-            return tp.DependencyGraph().build_dependency(
-                model.eval(), example, ignored_params=scalars, verbose=False
-            )
-    finally:
-        model.train(was_training)
+    with evaluating(model), torch.enable_grad():  # it follows autograd's graph
+        return tp.DependencyGraph().build_dependency(
+            model, example, ignored_params=scalars, verbose=False
+        )
+
+
+def _group(graph: tp.DependencyGraph, layer: nn.Module, channels: list[int]) -> Any:
+    """Torch-Pruning's group: output channels of a layer and all that goes with them."""
+    return graph.get_pruning_group(
+        layer, graph.get_pruner_of_module(layer).prune_out_channels, channels
+    )
 
 
 def _inner_layers(model: nn.Module) -> Iterator[tuple[nn.Module, int]]:
@@ -82,15 +89,6 @@ def _places(group: Any, names: dict[nn.Module, str]) -> dict[int, dict[Place, No
     return lives
 
 
-def remove(model: nn.Module, channels: Mapping[str, list[int]]) -> None:
-    """Cut output channels of layers out of `model`, and what is coupled with them, in place."""
-    graph = _graph(model)
-    for name, indices in channels.items():
-        layer = model.get_submodule(name)
-        prune = graph.get_pruner_of_module(layer).prune_out_channels
-        graph.get_pruning_group(layer, prune, indices).prune()
-
-
 def build(state: State, scores: Scores, sparsity: float, scope: str) -> dict[str, Tensor]:
     """Masks over whole channels; `sparsity` is the share of channels that go.
 
@@ -99,40 +97,35 @@ def build(state: State, scores: Scores, sparsity: float, scope: str) -> dict[str
     of all go; one channel of every group always stays.
     """
     every = channels(state.model)
-    found = {name: _channel_scores(every[name], scores) for name in every}
-    kept = _choose(found, sparsity, scope)
-    parameters = dict(state.model.named_parameters())
-    masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in parameters.items()}
+    kept = _choose({n: _channel_scores(c, scores) for n, c in every.items()}, sparsity, scope)
+    made = {n: torch.ones_like(p, dtype=torch.bool) for n, p in state.model.named_parameters()}
     for name, places in every.items():
         for channel, stays in zip(places, kept[name].tolist(), strict=True):
             for module, index in () if stays else channel:
                 for part in ("weight", "bias"):
-                    if f"{module}.{part}" in masks:
-                        masks[f"{module}.{part}"][index] = False
-    return {name: mask for name, mask in masks.items() if not mask.all()}
+                    if f"{module}.{part}" in made:
+                        made[f"{module}.{part}"][index] = False
+    return {name: mask for name, mask in made.items() if not mask.all()}
 
 
 def _channel_scores(places: list[tuple[Place, ...]], scores: Scores) -> Tensor:
-    rows = []
-    for channel in places:
-        parts = [
-            scores[f"{module}.weight"][index].flatten()
-            for module, index in channel
-            if f"{module}.weight" in scores
-        ]
-        # a channel of excluded layers alone stays
-        rows.append(torch.cat(parts).mean() if parts else torch.tensor(torch.inf))
-    return torch.stack(rows)
+    """The mean score of each channel's weights; a channel of excluded layers alone stays."""
+
+    def score(channel: tuple[Place, ...]) -> Tensor:
+        names = [(f"{module}.weight", index) for module, index in channel]
+        parts = [scores[name][index].flatten() for name, index in names if name in scores]
+        return torch.cat(parts).mean() if parts else torch.tensor(torch.inf)
+
+    return torch.stack([score(channel) for channel in places])
 
 
 def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str, Tensor]:
-    if scope == "layer":
-        return {n: keep_largest(s, kept_count(s.numel(), sparsity)) for n, s in scores.items()}
-    together = torch.cat([s / s[s.isfinite()].mean().clamp_min(1e-12) for s in scores.values()])
-    for part in together.split([s.numel() for s in scores.values()]):
-        part[part.argmax()] = torch.inf  # a view: one channel of each group stays
-    mask = keep_largest(together, kept_count(together.numel(), sparsity))
-    return dict(zip(scores, mask.split([s.numel() for s in scores.values()]), strict=True))
+    """Which channels of each group stay; scores of different groups are made comparable."""
+    if scope == "global":
+        scores = {n: s / s[s.isfinite()].mean().clamp_min(1e-12) for n, s in scores.items()}
+        for score in scores.values():
+            score[score.argmax()] = torch.inf  # one channel of each group stays
+    return build_masks(scores, sparsity, scope)
 
 
 def silent(model: nn.Module, masks: dict[str, Tensor]) -> dict[str, list[tuple[Place, ...]]]:
@@ -140,10 +133,49 @@ def silent(model: nn.Module, masks: dict[str, Tensor]) -> dict[str, list[tuple[P
 
     def is_off(place: Place) -> bool:
         module, index = place
-        found = [masks.get(f"{module}.{part}") for part in ("weight", "bias")]
-        return all(m is not None and not m[index].any() for m in found if m is not None) and any(
-            m is not None for m in found
-        )
+        names = (f"{module}.weight", f"{module}.bias")
+        rows = [masks[name][index] for name in names if name in masks]
+        return bool(rows) and not any(row.any() for row in rows)
 
     every = channels(model)
     return {n: [c for c in places if all(map(is_off, c))] for n, places in every.items()}
+
+
+@dataclass(frozen=True)
+class Shrink(Step):
+    """Build the network without its silent channels and carry the rest over."""
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Replace the state's model; masks of single weights go on, those of channels end."""
+        off = silent(state.model, state.masks)
+        removed = sum(map(len, off.values()))
+        if not removed:
+            raise ValueError(
+                'nothing to shrink: no whole channel is pruned; use Prune(granularity="filter")'
+            )
+        smaller = without(state.model, off)
+        state.model = smaller.to(state.device, memory_format=torch.channels_last)
+        masks_from_zeros(state)
+        return {"channels_removed": removed}
+
+
+def without(model: nn.Module, off: dict[str, list[tuple[Place, ...]]]) -> nn.Module:
+    """A SqueezeNet without the channels `off` (as `silent` lists them), and what goes with them.
+
+    What is left is loaded into a network built from a spec, so that it can be built again.
+    """
+    if not isinstance(model, SqueezeNet) or model.config.first_repeat > 1:
+        kind = type(model).__name__
+        raise ValueError(f"only a SqueezeNet with one first layer can be shrunk, not this {kind}")
+    smaller = copy.deepcopy(model)
+    graph = _graph(smaller)
+    for name, places in off.items():
+        if places:
+            indices = [dict(channel)[name] for channel in places]
+            _group(graph, smaller.get_submodule(name), indices).prune()
+    config = {
+        "width": 1.0,
+        "first_channels": smaller.first.out_channels,
+        "fires": tuple(fire.shape for fire in smaller.fires().values()),
+    }
+    return rebuilt(smaller, config)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from squeeze_utils.base.checks import choose
+from squeeze_utils.base.checks import choose, real_number
 from squeeze_utils.compress.pruning.scores import Scores, each_layer
 
 SCOPES: tuple[str, ...] = ("layer", "global")
@@ -16,10 +16,7 @@ SCOPES: tuple[str, ...] = ("layer", "global")
 
 def check_sparsity(sparsity: float) -> float:
     """The share of weights that go; an error outside [0, 1)."""
-    is_number = isinstance(sparsity, int | float) and not isinstance(sparsity, bool)
-    if not is_number or not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity must lie in [0, 1), got {sparsity!r}")
-    return float(sparsity)
+    return real_number("sparsity", sparsity, least=0, below=1)
 
 
 def kept_count(total: int, sparsity: float) -> int:
@@ -32,17 +29,6 @@ def keep_largest(values: Tensor, count: int) -> Tensor:
     mask = torch.zeros(values.numel(), dtype=torch.bool, device=values.device)
     mask[values.flatten().topk(count, sorted=False).indices] = True
     return mask.view(values.shape)
-
-
-def by_layer(scores: Scores, sparsity: Mapping[str, float]) -> dict[str, Tensor]:
-    """Every layer loses its own share."""
-    lacking = set(scores) - set(sparsity)
-    if lacking:
-        raise ValueError(f"no sparsity is given for {', '.join(sorted(lacking))}")
-    return {
-        name: keep_largest(score, kept_count(score.numel(), sparsity[name]))
-        for name, score in scores.items()
-    }
 
 
 def over_all(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -103,4 +89,5 @@ def build(
         return {name: keep_n_of_m(score, n, m) for name, score in scores.items()}
     if scope == "global" and not per_layer:
         return over_all(scores, sparsity)
-    return by_layer(scores, each_layer(scores, sparsity, (per_layer or {}).items()))
+    shares = each_layer(scores, sparsity, (per_layer or {}).items())
+    return {n: keep_largest(s, kept_count(s.numel(), shares[n])) for n, s in scores.items()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.data import Batches
+from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State
 
 Scores = dict[str, Tensor]
@@ -61,24 +64,25 @@ def _is_part(name: str, part: str) -> bool:
 
 def magnitude(state: State, names: list[str]) -> Scores:
     """|w|: what is small is taken for unimportant."""
-    parameters = dict(state.model.named_parameters())
-    return {name: parameters[name].detach().abs() for name in names}
+    return {name: state.model.get_parameter(name).detach().abs() for name in names}
 
 
 def random(state: State, names: list[str]) -> Scores:
     """The control: a score from a hat."""
-    parameters = dict(state.model.named_parameters())
-    return {
-        name: torch.rand(parameters[name].shape, generator=state.generator).to(state.device)
-        for name in names
-    }
+    shapes = {name: state.model.get_parameter(name).shape for name in names}
+    draw = partial(torch.rand, generator=state.generator)
+    return {name: draw(shape).to(state.device) for name, shape in shapes.items()}
 
 
 def gradient(state: State, names: list[str], batches: int = 8) -> Scores:
     """|g w| with the gradient over `batches` batches: the first-order change of the loss."""
-    total = _gradients(state, state.model, names, batches)
-    parameters = dict(state.model.named_parameters())
-    return {name: (total[name] * parameters[name].detach()).abs() for name in names}
+    weights = [state.model.get_parameter(name) for name in names]
+    total = [torch.zeros_like(weight) for weight in weights]
+    with evaluating(state.model):  # running statistics are neither used up nor changed
+        for loss in _losses(state, state.model, batches):
+            for sum_, found in zip(total, torch.autograd.grad(loss, weights), strict=True):
+                sum_ += found
+    return {n: (g * w.detach()).abs() for n, g, w in zip(names, total, weights, strict=True)}
 
 
 def snip(state: State, names: list[str]) -> Scores:
@@ -122,30 +126,10 @@ def scores(criterion: str, state: State, names: list[str]) -> Scores:
     return {name: s.detach() for name, s in CRITERIA[criterion](state, names).items()}
 
 
-def _gradients(state: State, model: nn.Module, names: list[str], batches: int) -> Scores:
-    """The gradient of the mean loss over some training batches; the model is left as it was."""
-    was_training = model.training
-    model.eval()  # running statistics are neither used up nor changed
-    parameters = dict(model.named_parameters())
-    wanted = [parameters[name] for name in names]
-    total = [torch.zeros_like(p) for p in wanted]
-    try:
-        for loss in _losses(state, model, batches):
-            for sum_, found in zip(total, torch.autograd.grad(loss, wanted), strict=True):
-                sum_ += found
-    finally:
-        model.train(was_training)
-    return dict(zip(names, total, strict=True))
-
-
 def _losses(state: State, model: nn.Module, batches: int) -> Iterator[Tensor]:
+    """The loss on `batches` random training batches, drawn pass after pass if need be."""
     data = state.data
     size = min(BATCH, len(data.train))
-    found = 0
-    while found < batches:
-        pool = Batches(data.train, size, mean=data.mean, std=data.std, generator=state.generator)
-        for x, y in pool:
-            yield F.cross_entropy(model(x.to(state.device)), y.to(state.device))
-            found += 1
-            if found == batches:
-                return
+    one = Batches(data.train, size, mean=data.mean, std=data.std, generator=state.generator)
+    for x, y in itertools.islice(itertools.chain.from_iterable(itertools.repeat(one)), batches):
+        yield F.cross_entropy(model(x.to(state.device)), y.to(state.device))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from squeeze_utils.compress.pruning.masks import check_sparsity, keep_largest, kept_count
 from squeeze_utils.compress.pruning.scores import Scores
+from squeeze_utils.compress.replacing import restored
 from squeeze_utils.data import Split
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.step import State
@@ -29,21 +30,17 @@ def scan(
     """
     validation = state.data.validation
     some = Split(validation.images[:images], validation.labels[:images])
-    parameters = dict(state.model.named_parameters())
     whole = evaluate(state.model, some, state.data).accuracy
     curves: Curves = {}
     for name, score in scores.items():
-        weight = parameters[name]
-        before = weight.detach().clone()
-        curves[name] = [(0.0, whole)]
-        try:
+        weight = state.model.get_parameter(name)
+        before, curves[name] = weight.data, [(0.0, whole)]
+        with restored(weight):
             for sparsity in sparsities:
                 count = kept_count(weight.numel(), sparsity)
-                weight.copy_(before * keep_largest(score, count))
-                found = evaluate(state.model, some, state.data).accuracy
-                curves[name].append((float(sparsity), found))
-        finally:
-            weight.copy_(before)
+                weight.data = before * keep_largest(score, count)
+                accuracy = evaluate(state.model, some, state.data).accuracy
+                curves[name].append((float(sparsity), accuracy))
     return curves
 
 

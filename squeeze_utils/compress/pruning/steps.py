@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from squeeze_utils.base.checks import choose
 from squeeze_utils.compress.pruning import filters, masks, sensitivity
 from squeeze_utils.compress.pruning.scores import CRITERIA, prunable, scores
-from squeeze_utils.data import Batches
+from squeeze_utils.data import Batches, Split
+from squeeze_utils.training.evaluation import in_mode
 from squeeze_utils.training.step import State, Step
 
 SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
@@ -94,13 +95,13 @@ class Densify(Step):
     """Let pruned weights go free again; they start from exactly zero."""
 
     def apply(self, state: State) -> dict[str, Any]:
-        """Forget the masks. What they held at zero is remembered as `saved` "revived:" masks."""
+        """Forget the masks; `saved` says under "revived" what they held at zero."""
         if not state.masks:
             raise ValueError("nothing to make dense: nothing is pruned")
-        revived = sum(int((~mask.bool()).sum()) for mask in state.masks.values())
-        state.saved |= {f"revived:{name}": ~mask.bool() for name, mask in state.masks.items()}
+        revived = {name: ~mask.bool() for name, mask in state.masks.items()}
+        state.saved.setdefault("revived", {}).update(revived)
         state.masks = {}
-        return {"revived": revived}
+        return {"revived": sum(int(mask.sum()) for mask in revived.values())}
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ class Remember(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Keep a copy of parameters and buffers."""
-        kept = {f"weights:{n}": v.detach().clone() for n, v in state.model.state_dict().items()}
-        state.saved |= kept
+        kept = {name: value.detach().clone() for name, value in state.model.state_dict().items()}
+        state.saved["remembered"] = kept
         return {"remembered": len(kept)}
 
 
@@ -142,10 +143,8 @@ class Rewind(Step):
 
 def _first_weights(state: State) -> dict[str, Tensor]:
     """What `Remember` put aside, else what the network began with."""
-    start = "weights:"
-    kept = {n.removeprefix(start): v for n, v in state.saved.items() if n.startswith(start)}
-    if kept:
-        return kept
+    if "remembered" in state.saved:
+        return state.saved["remembered"]
     if state.initial is None:
         raise ValueError("no weights to go back to: put Remember() earlier into the recipe")
     return state.initial().state_dict()
@@ -172,15 +171,11 @@ class Recalibrate(Step):
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # torch's word for a cumulative average
-        data, was_training = state.data, state.model.training
-        state.model.train()
-        seen = 0
-        for x, _ in Batches(data.train, 250, mean=data.mean, std=data.std):
-            state.model(x[: self.images - seen].to(state.device))
-            seen = min(self.images, seen + len(x))
-            if seen == self.images:
-                break
+        data = state.data
+        some = Split(data.train.images[: self.images], data.train.labels[: self.images])
+        with in_mode(state.model, training=True):
+            for x, _ in Batches(some, 250, mean=data.mean, std=data.std):
+                state.model(x.to(state.device))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        state.model.train(was_training)
-        return {"images": seen}
+        return {"images": len(some)}

@@ -1,9 +1,8 @@
-"""Quantization after training, as steps: weights, activations, and what repairs the damage."""
+"""Rounding after training, as steps: weights to a grid, all numbers to halves, activations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,11 @@ from squeeze_utils.compress.quantizing.grids import (
     sqnr,
     weight_scale,
 )
-from squeeze_utils.data import Batches
-from squeeze_utils.models import ModelSpec, SqueezeNet
+from squeeze_utils.compress.replacing import rebuilt
+from squeeze_utils.data import Batches, Split
+from squeeze_utils.models import SqueezeNet
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits
+from squeeze_utils.training.evaluation import watching
 from squeeze_utils.training.step import State, Step
 
 
@@ -30,7 +31,7 @@ class QuantizeWeights(Step):
     """Round every layer's weights to a symmetric grid of `bits` bits; biases stay as they are.
 
     `per_layer` gives pairs (parameter name, bits) that go before `bits`; `exclude` names layers
-    left alone.
+    left alone. The state keeps the weights as they were ("float") and the grids' steps ("grids").
     """
 
     bits: int = 8
@@ -48,14 +49,38 @@ class QuantizeWeights(Step):
         """Round; say how much signal each layer has left, in decibels."""
         weights = prunable(state.model, self.exclude)
         bits_of = each_layer(weights, self.bits, self.per_layer)
+        unrounded = state.saved.setdefault("float", {})
+        grids = state.saved.setdefault("grids", {})
         left = {}
         for name, weight in weights.items():
-            state.saved[f"float:{name}"] = weight.detach().clone()
+            unrounded[name] = weight.detach().clone()
             scale = weight_scale(weight, bits_of[name], self.granularity, self.range)
             after = quantized_weight(weight, scale, bits_of[name])
             left[name] = round(sqnr(weight, after), 2)
             weight.copy_(after)
+            grids[name] = scale
         return {"sqnr_db": left}
+
+
+@dataclass(frozen=True)
+class Halve(Step):
+    """Round every number to what float16 can hold: two bytes in a file instead of four.
+
+    Shared weights stay shared: equal numbers are rounded equally.
+    """
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Round parameters and statistics; an overflow is an error, not an infinity."""
+        largest = 0.0
+        for name, tensor in state.model.state_dict().items():
+            if tensor.is_floating_point():
+                half = tensor.half().float()
+                if not half.isfinite().all():
+                    raise ValueError(f"{name} has values that float16 cannot hold")
+                largest = max(largest, float((half - tensor).abs().max()))
+                tensor.copy_(half)
+        return {"largest_change": largest}
 
 
 @dataclass(frozen=True)
@@ -82,14 +107,20 @@ class Calibrate(Step):
             state.model = with_rounding(state.model, self.bits).to(
                 state.device, memory_format=torch.channels_last
             )
-        points = {n: m for n, m in state.model.named_modules() if isinstance(m, FakeQuant)}
+        points = _points(state.model)
         if not points:
             raise ValueError(
                 "nothing to calibrate: build the model with activation_bits, or give Calibrate bits"
             )
         for point in points.values():
             point.scale.zero_()
-        with observed(points, self.range) as limits:
+        limits: dict[str, list[tuple[float, float]]] = {name: [] for name in points}
+
+        def note(name: str, point: FakeQuant, inputs: tuple[Tensor]) -> None:
+            low, high = LIMITS[self.range](inputs[0].flatten(), point.bits)
+            limits[name].append((float(low), float(high)))
+
+        with watching(points, before=note):
             for x in training_images(state, self.images):
                 state.model.eval()(x)
         for name, point in points.items():
@@ -107,20 +138,11 @@ def with_rounding(model: nn.Module, bits: int) -> SqueezeNet:
         raise ValueError(f"only a SqueezeNet can round its maps, not a {type(model).__name__}")
     if model.config.activation_bits:
         raise ValueError(f"the network rounds to {model.config.activation_bits} bits already")
-    options = {**dict(model.spec.options), "activation_bits": bits}
-    rounding = ModelSpec.of(model.spec.name, **options).build()
-    for source, target in zip(_with_numbers(model), _with_numbers(rounding), strict=True):
-        target.load_state_dict(source.state_dict())
-    return rounding.train(model.training)
+    return rebuilt(model, {"activation_bits": bits}, lambda network: _points(network).values())
 
 
-def _with_numbers(model: nn.Module) -> list[nn.Module]:
-    """Modules with numbers of their own but for the FakeQuants, in network order."""
-    return [
-        module
-        for module in model.modules()
-        if (module._parameters or module._buffers) and not isinstance(module, FakeQuant)
-    ]
+def _points(model: nn.Module) -> dict[str, FakeQuant]:
+    return {name: m for name, m in model.named_modules() if isinstance(m, FakeQuant)}
 
 
 def _extremes(values: Tensor, bits: int) -> tuple[Tensor, Tensor]:
@@ -150,35 +172,11 @@ LIMITS: dict[str, Callable[[Tensor, int], tuple[Tensor, Tensor]]] = {
     "percentile": _nearly_all,
     "mse": _least_error,
 }
-Limits = dict[str, list[tuple[float, float]]]
-
-
-@contextmanager
-def observed(points: dict[str, FakeQuant], range_: str) -> Iterator[Limits]:
-    """Within, what goes into each of `points` is noted: a low and a high value of every batch."""
-    found: Limits = {name: [] for name in points}
-
-    def watch(name: str) -> Any:
-        def note(module: FakeQuant, inputs: tuple[Tensor]) -> None:
-            low, high = LIMITS[range_](inputs[0].detach().flatten(), module.bits)
-            found[name].append((float(low), float(high)))
-
-        return note
-
-    hooks = [point.register_forward_pre_hook(watch(name)) for name, point in points.items()]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def training_images(state: State, count: int) -> Iterator[Tensor]:
     """The first `count` training images in batches, normalised, on the state's device."""
     data = state.data
-    left = min(count, len(data.train))
-    for x, _ in Batches(data.train, 128, mean=data.mean, std=data.std):
-        yield x[:left].to(state.device)
-        left -= min(left, len(x))
-        if not left:
-            return
+    some = Split(data.train.images[:count], data.train.labels[:count])
+    for x, _ in Batches(some, 128, mean=data.mean, std=data.std):
+        yield x.to(state.device)

@@ -1,4 +1,4 @@
-"""Around rounding: equal ranges before it, right means after it (Nagel et al. 2019)."""
+"""What makes rounding hurt less: equal ranges before it, right means after (Nagel et al. 2019)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.compress.quantizing.after_training import training_images
+from squeeze_utils.compress.quantizing.fold_batch_norm import batch_norms
+from squeeze_utils.compress.replacing import restored
 from squeeze_utils.models import SqueezeNet
+from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
 
 HOMOGENEOUS: tuple[str, ...] = ("relu", "leaky_relu", "prelu")
@@ -101,10 +104,11 @@ class CorrectBias(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """Layer by layer from the input on, on training images; needs weights that were rounded."""
         layers = {n: m for n, m in state.model.named_modules() if isinstance(m, nn.Conv2d)}
-        kept = {n: state.saved.get(f"float:{n}.weight") for n in layers}
-        if not any(value is not None for value in kept.values()):
+        unrounded = state.saved.get("float", {})
+        kept = {n: unrounded[f"{n}.weight"] for n in layers if f"{n}.weight" in unrounded}
+        if not kept:
             raise ValueError("nothing to correct: put a QuantizeWeights step before CorrectBias")
-        if any(isinstance(m, nn.BatchNorm2d) for m in state.model.modules()):
+        if batch_norms(state.model):
             raise ValueError("put FoldBatchNorm before CorrectBias: normalisation moves the means")
         x = torch.cat(list(training_images(state, self.images)))
         wanted = _float_means(state.model, layers, kept, x)
@@ -119,18 +123,13 @@ class CorrectBias(Step):
 
 
 def _float_means(
-    model: nn.Module, layers: dict[str, nn.Conv2d], kept: dict[str, Tensor | None], x: Tensor
+    model: nn.Module, layers: dict[str, nn.Conv2d], unrounded: dict[str, Tensor], x: Tensor
 ) -> dict[str, Tensor]:
     """Means of all layers' outputs with the weights as they were before rounding."""
-    now = {name: layer.weight.detach().clone() for name, layer in layers.items()}
-    try:
-        for name, layer in layers.items():
-            if kept[name] is not None:
-                layer.weight.copy_(kept[name])
+    with restored(*(layer.weight for layer in layers.values())):
+        for name, weight in unrounded.items():
+            layers[name].weight.data = weight
         return _means(model, layers, x)
-    finally:
-        for name, layer in layers.items():
-            layer.weight.copy_(now[name])
 
 
 class _Enough(Exception):
@@ -142,25 +141,16 @@ def _means(model: nn.Module, layers: dict[str, nn.Conv2d], x: Tensor) -> dict[st
     sums: dict[str, Tensor] = {}
     unseen: set[str] = set()
 
-    def watch(name: str) -> Any:
-        def note(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-            found = output.float().mean((2, 3)).sum(0)
-            sums[name] = sums[name] + found if name in sums else found
-            unseen.discard(name)
-            if not unseen:
-                raise _Enough
+    def add(name: str, layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        means = output.float().mean((2, 3)).sum(0)
+        sums[name] = sums[name] + means if name in sums else means
+        unseen.discard(name)
+        if not unseen:
+            raise _Enough
 
-        return note
-
-    hooks = [layer.register_forward_hook(watch(name)) for name, layer in layers.items()]
-    was_training = model.training
-    try:
+    with evaluating(model), watching(layers, after=add):
         for part in x.split(128):
             unseen.update(layers)
             with suppress(_Enough):
-                model.eval()(part)
-    finally:
-        model.train(was_training)
-        for hook in hooks:
-            hook.remove()
+                model(part)
     return {name: total / len(x) for name, total in sums.items()}

@@ -1,4 +1,6 @@
-"""Batch normalisation folded into the convolutions before it: the same function, fewer numbers.
+"""Batch normalisation folded into the convolutions before it, or into its own scale and shift.
+
+Either way the network computes the same in evaluation, from fewer numbers.
 
 In evaluation y = gamma (W x + b - mean) / sqrt(var + eps) + beta is itself a convolution, with
 the weights W gamma / sqrt(var + eps). A Fire module normalises the concatenation of two
@@ -14,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from squeeze_utils.models import Classifier, Fire, ModelSpec, SqueezeNet
+from squeeze_utils.compress.replacing import rebuilt
+from squeeze_utils.models import Classifier, Fire, SqueezeNet
 from squeeze_utils.training.step import State, Step, masks_from_zeros
 
 
@@ -32,13 +35,17 @@ class FoldBatchNorm(Step):
         return {"folded": sum(1 for _ in _pairs(smaller))}
 
 
+def batch_norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """The batch normalisations of a network."""
+    return [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
 OPTION = {SqueezeNet: "norm", Classifier: "normalisation"}  # what a network calls it
 
 
 def foldable(model: nn.Module) -> bool:
     """Whether `folded` takes the network: one of `build`'s with batch normalisation in it."""
-    normalised = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
-    return type(model) in OPTION and hasattr(model, "spec") and normalised
+    return type(model) in OPTION and hasattr(model, "spec") and bool(batch_norms(model))
 
 
 @torch.no_grad()
@@ -48,18 +55,19 @@ def folded(model: nn.Module) -> nn.Module:
         raise ValueError(
             f"a {type(model).__name__} cannot be folded; accepted: SqueezeNet, AlexNet, VGG"
         )
-    if not any(isinstance(m, nn.BatchNorm2d) for m in model.modules()):
+    if not batch_norms(model):
         raise ValueError("nothing to fold: the network has no batch normalisation")
-    options = {**dict(model.spec.options), OPTION[type(model)]: "none"}
-    spec = ModelSpec.of(model.spec.name, **options)
-    plain = spec.build()
+    plain = rebuilt(model, {OPTION[type(model)]: "none"}, _folded_parts)
     for (conv, norm, start), (target, _, _) in zip(_pairs(model), _pairs(plain), strict=True):
         weight, bias = _through(conv, norm, start)
         target.weight.copy_(weight)
         target.bias.copy_(bias)
-    for source, target in zip(_others(model), _others(plain), strict=True):
-        target.load_state_dict(source.state_dict())
-    return plain.train(model.training)
+    return plain
+
+
+def _folded_parts(network: nn.Module) -> list[nn.Module]:
+    """What `rebuilt` leaves out: the normalisations and the convolutions before them."""
+    return [conv for conv, _, _ in _pairs(network)] + batch_norms(network)
 
 
 Pair = tuple[nn.Conv2d, nn.Module | None, int]
@@ -87,20 +95,29 @@ def _pairs_of(fire: Fire) -> Iterator[Pair]:
         yield fire.bypass, None, 0
 
 
-def _others(model: nn.Module) -> list[nn.Module]:
-    """Modules with numbers of their own that folding leaves alone, in network order."""
-    paired = {id(part) for conv, norm, _ in _pairs(model) for part in (conv, norm)}
-    return [
-        module
-        for module in model.modules()
-        if id(module) not in paired
-        and not isinstance(module, nn.BatchNorm2d)
-        and (module._parameters or module._buffers)
-    ]
-
-
 def _through(conv: nn.Conv2d, norm: nn.BatchNorm2d, start: int) -> tuple[Tensor, Tensor]:
     part = slice(start, start + conv.out_channels)
     scale = norm.weight[part] / torch.sqrt(norm.running_var[part] + norm.eps)
     before = norm.running_mean[part] - (0 if conv.bias is None else conv.bias)
     return conv.weight * scale[:, None, None, None], norm.bias[part] - before * scale
+
+
+@dataclass(frozen=True)
+class MergeStatistics(Step):
+    """Move batch normalisation's mean and variance into its scale and shift: no more training.
+
+    gamma (x - mean) / sqrt(var + eps) + beta = gamma' x / sqrt(1 + eps) + beta', so every mean
+    becomes 0 and every variance 1, which a file stores once for a whole layer.
+    """
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """The same function in evaluation, up to rounding; networks without norms are left."""
+        norms = batch_norms(state.model)
+        for norm in norms:
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            norm.bias.sub_(norm.running_mean * scale)
+            norm.weight.copy_(scale * (1 + norm.eps) ** 0.5)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1.0)
+        return {"merged": len(norms)}

@@ -31,14 +31,17 @@ class _Rounded(nn.Module):
         # One-dimensional, so that no optimizer takes it for a matrix and none lets it decay.
         self.scale = nn.Parameter(scale.flatten(), requires_grad=steps == "learned")
 
+    def grid(self, weight: Tensor) -> Tensor:
+        """The steps to which `weight` is rounded: (out, 1, ...), or one for all of it."""
+        if self.steps == "largest":
+            return weight_scale(weight, self.bits, self.granularity, "minmax")
+        return self.scale.abs().view(self.shape)
+
     def forward(self, weight: Tensor) -> Tensor:
         low, high = levels(self.bits, signed=True)
-        if self.steps == "largest":
-            scale = weight_scale(weight, self.bits, self.granularity, "minmax")
-            return rounded(weight, scale, low, high)
         per_step = weight.numel() / self.scale.numel()
         share = (per_step * high) ** -0.5 if self.steps == "learned" else 1.0
-        return rounded(weight, self.scale.abs().view(self.shape), low, high, share=share)
+        return rounded(weight, self.grid(weight), low, high, share=share)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ class QuantizedTrain(Train):
 
 @contextmanager
 def _rounding(state: State, plan: QuantizedTrain) -> Iterator[None]:
-    """Within, weights are rounded; afterwards the layers hold the rounded ones."""
-    layers = []
+    """Within, weights are rounded; then layers keep the rounded ones, the state their steps."""
+    parts: dict[str, _Rounded] = {}
     points = [
         m for m in state.model.modules() if isinstance(m, FakeQuant) and float(m.scale.detach()) > 0
     ]
@@ -86,15 +89,22 @@ def _rounding(state: State, plan: QuantizedTrain) -> Iterator[None]:
         weights = prunable(state.model, plan.exclude)
         bits_of = each_layer(weights, plan.bits, plan.per_layer)
         for name, weight in weights.items():
-            module = state.model.get_submodule(name.rpartition(".")[0])
             part = _Rounded(weight.detach(), bits_of[name], plan.granularity, plan.steps)
-            parametrize.register_parametrization(module, "weight", part.to(weight.device))
-            layers.append(module)
+            part = part.to(weight.device)
+            parametrize.register_parametrization(_layer(state.model, name), "weight", part)
+            parts[name] = part
         for point in points:
             point.scale.requires_grad_(plan.steps == "learned")
         yield
     finally:
         for point in points:
             point.scale.requires_grad_(False)
-        for module in layers:
+        grids = state.saved.setdefault("grids", {})
+        for name, part in parts.items():
+            module = _layer(state.model, name)
+            grids[name] = part.grid(module.parametrizations.weight.original).detach()
             parametrize.remove_parametrizations(module, "weight")
+
+
+def _layer(model: nn.Module, weight_name: str) -> nn.Module:
+    return model.get_submodule(weight_name.rpartition(".")[0])

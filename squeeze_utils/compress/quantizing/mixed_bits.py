@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +16,8 @@ from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.sensitivity import lower_hull
 from squeeze_utils.compress.quantizing.after_training import QuantizeWeights, training_images
 from squeeze_utils.compress.quantizing.grids import check_rounding, quantized_weight, weight_scale
-from squeeze_utils.compress.sqz import coders, forms
+from squeeze_utils.compress.replacing import restored
+from squeeze_utils.compress.sqz import forms
 from squeeze_utils.training.step import State, Step
 
 CHOICES = (2, 3, 4, 6, 8)
@@ -54,15 +54,14 @@ def options(
     wanted = _log_probabilities(model, x)
     found: Options = {}
     for name, weight in prunable(model).items():
-        before, found[name] = weight.detach().clone(), {}
-        try:
+        before, found[name] = weight.data, {}
+        with restored(weight):
             for bits in choices:
                 scale = weight_scale(before, bits, granularity, range_)
-                weight.copy_(quantized_weight(before, scale, bits))
+                weight.data = quantized_weight(before, scale, bits)
                 damage = _divergence(wanted, _log_probabilities(model, x))
-                found[name][bits] = Option(coded_bytes(weight), damage)
-        finally:
-            weight.copy_(before)
+                coded = forms.smallest(weight, steps=scale)
+                found[name][bits] = Option(coded.size, damage)
     return found
 
 
@@ -72,20 +71,6 @@ def _log_probabilities(model: nn.Module, x: Tensor) -> Tensor:
 
 def _divergence(wanted: Tensor, found: Tensor) -> float:
     return float((wanted.exp() * (wanted - found)).sum(1).mean())
-
-
-def coded_bytes(weight: Tensor) -> int:
-    """Bytes that a weight takes in a `.sqz` file: its numbers, and the floats that go with them."""
-    values = weight.detach().cpu().contiguous().float().numpy().reshape(-1) + np.float32(0)
-    return min(_size(form) for form in forms.forms(values, len(weight)))
-
-
-def _size(form: forms.Form) -> int:
-    size = 4 * len(form.floats) + len(form.head)
-    if form.symbols is None:
-        return size
-    _, parts = coders.best(form.symbols, form.alphabet, form.zero)
-    return size + sum(map(len, parts.values()))
 
 
 def assign(found: Mapping[str, Mapping[int, Option]], budget: float) -> dict[str, int]:

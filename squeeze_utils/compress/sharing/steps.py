@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.base.checks import choose
 from squeeze_utils.compress.pruning.scores import each_layer, prunable
 from squeeze_utils.compress.sharing import codebooks
+from squeeze_utils.models.fake_quant import check_bits
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step
 
@@ -30,25 +31,23 @@ class Share(Step):
 
     def __post_init__(self) -> None:
         for bits in (self.bits, *(bits for _, bits in self.per_layer)):
-            whole_number("bits", bits, 1)
-            if bits > 16:
-                raise ValueError(f"bits must be at most 16, got {bits}")
+            check_bits("bits", bits)
         choose("method", self.method, codebooks.METHODS)
 
+    @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Replace weights by centroids; the state remembers which weight has which."""
         weights = prunable(state.model, self.exclude)
         bits_of = each_layer(weights, self.bits, self.per_layer)
-        before, error = 0.0, 0.0
+        power, error = 0.0, 0.0
         for name, weight in weights.items():
-            codes, book = shared_codes(weight.detach(), bits_of[name], self.method)
+            codes, book = shared_codes(weight, bits_of[name], self.method)
             after = book[codes]
-            before += float(weight.detach().square().sum())
-            error += float((after - weight.detach()).square().sum())
-            with torch.no_grad():
-                weight.copy_(after)
+            power += float(weight.square().sum())
+            error += float((after - weight).square().sum())
+            weight.copy_(after)
             state.codebooks[name] = codes
-        return {"relative_error_percent": 100 * (error / max(before, 1e-30)) ** 0.5}
+        return {"relative_error_percent": 100 * (error / max(power, 1e-30)) ** 0.5}
 
 
 def shared_codes(weight: Tensor, bits: int, method: str = "linear") -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Whole numbers as bits and back, vectorised. Within a byte the first bit is the highest."""
+"""Whole numbers as bits and bytes, and back. Within a byte the first bit is the highest."""
 
 from __future__ import annotations
 
@@ -27,18 +27,14 @@ def pack(values: np.ndarray, width: int) -> bytes:
 
 def unpack(data: bytes, width: int, count: int) -> np.ndarray:
     """The inverse of `pack`; ContainerError unless `data` has exactly the bytes it needs."""
+    length = (count * width + 7) // 8
+    if len(data) != length:
+        raise ContainerError(f"{length} bytes of packed values expected, {len(data)} found")
     if width == 0:
-        _expect(data, 0)
         return np.zeros(count, np.int64)
-    _expect(data, (count * width + 7) // 8)
     bits = np.unpackbits(np.frombuffer(data, np.uint8), count=count * width)
     weights = 1 << np.arange(width - 1, -1, -1, dtype=np.int64)
     return bits.reshape(count, width) @ weights
-
-
-def _expect(data: bytes, length: int) -> None:
-    if len(data) != length:
-        raise ContainerError(f"{length} bytes of packed values expected, {len(data)} found")
 
 
 def join_codes(codes: np.ndarray, lengths: np.ndarray) -> bytes:
@@ -54,14 +50,14 @@ def join_codes(codes: np.ndarray, lengths: np.ndarray) -> bytes:
 
 
 class Reader:
-    """Reads from bytes with bounds checks."""
+    """Reads bytes from first to last, and never beyond their end."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
 
     def take(self, count: int, what: str) -> bytes:
-        """The next `count` bytes; ContainerError names what was cut off."""
+        """The next `count` bytes; ContainerError says what was cut off."""
         left = len(self.data) - self.at
         if not 0 <= count <= left:
             raise ContainerError(f"truncated: {count} bytes of {what} expected, {left} are left")
@@ -82,9 +78,24 @@ class Reader:
                 return value
         raise ContainerError(f"{what} is no number of at most five bytes")
 
+    def framed(self, what: str, most: int | None = None) -> Reader:
+        """What `Writer.add_framed` wrote; ContainerError if it is damaged or longer than `most`."""
+        length = self.varint(f"length of {what}")
+        if most is not None and length > most:
+            raise ContainerError(f"{what} of {length} bytes, at most {most} are accepted")
+        data = self.take(length, what)
+        if self.take(4, f"checksum of {what}") != checksum(data):
+            raise ContainerError(f"{what} is damaged: its checksum is wrong")
+        return Reader(data)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all bytes have been read."""
+        return self.at == len(self.data)
+
     def end(self) -> None:
-        """Raise if something is left."""
-        if self.at != len(self.data):
+        """ContainerError if something is left."""
+        if not self.is_at_end:
             raise ContainerError(f"{len(self.data) - self.at} bytes too many")
 
 
@@ -99,35 +110,31 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def framed(data: bytes) -> bytes:
-    """Length, content, checksum."""
-    return varint(len(data)) + data + checksum(data)
-
-
 def checksum(data: bytes) -> bytes:
-    """Four bytes that a damaged file is noticed by."""
+    """Four bytes by which damage is noticed."""
     return zlib.crc32(data).to_bytes(4, "little")
 
 
-def unframed(reader: Reader, what: str, most: int | None = None) -> bytes:
-    """The inverse of `framed`; ContainerError if the content is longer than `most` or damaged."""
-    length = reader.varint(f"length of {what}")
-    if most is not None and length > most:
-        raise ContainerError(f"{what} of {length} bytes, at most {most} are accepted")
-    data = reader.take(length, what)
-    if reader.take(4, f"checksum of {what}") != checksum(data):
-        raise ContainerError(f"{what} is damaged: its checksum is wrong")
-    return data
-
-
 class Writer:
-    """Bytes, and a count of them for each part."""
+    """Bytes, and how many of them belong to each named part."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.parts: dict[str, int] = {}
 
     def add(self, part: str, data: bytes) -> None:
-        """Append `data` to the file and to the count of `part`."""
+        """Append `data` to the bytes, and its length to the count of `part`."""
         self.data += data
-        self.parts[part] = self.parts.get(part, 0) + len(data)
+        self.count(part, len(data))
+
+    def count(self, part: str, size: int) -> None:
+        """Say that `size` bytes more belong to `part`."""
+        self.parts[part] = self.parts.get(part, 0) + size
+
+    def add_framed(self, part: str, content: Writer) -> None:
+        """Append length, content and checksum; length and checksum count as `part`."""
+        self.add(part, varint(len(content.data)))
+        self.data += content.data
+        for name, size in content.parts.items():
+            self.count(name, size)
+        self.add(part, checksum(bytes(content.data)))

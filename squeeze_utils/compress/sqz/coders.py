@@ -1,13 +1,13 @@
-"""Symbols of one tensor to bytes and back: fixed width, Huffman, the paper's gaps, range coding.
+"""Coders of one tensor's symbols: fixed width, Huffman, the paper's gaps, range coding.
 
-A message is an array of whole numbers 0..alphabet-1. Where zeros matter, `zero` is the symbol
-that stands for the weight zero; gaps skip it. Every coder gives its bytes in named parts, which
-are what a table of sizes shows, and reads them back from their concatenation.
+Symbols are whole numbers from 0 to alphabet - 1. `zero` is the symbol that stands for the weight
+zero, if there is one; gaps skip it. Every coder gives its bytes in named parts, which a table of
+sizes shows, and reads them back from their concatenation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import constriction
@@ -18,7 +18,7 @@ from squeeze_utils.compress.sqz.bits import ContainerError, Reader, pack, unpack
 
 Parts = dict[str, bytes]
 GAP_BITS = (2, 3, 4, 5, 6, 8)
-BLOCKS = tuple(min(4096, 64 << i) for i in range(7))  # symbols coded before counts are renewed
+SHORTEST, LONGEST = 64, 4096  # symbols that the range coder codes before it renews its counts
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,10 @@ def from_gaps(gaps: np.ndarray, entries: np.ndarray, count: int, zero: int) -> n
 
 
 def _gaps(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
-    """Gaps and entries, each by Huffman; the gap's bits that make the smallest file."""
+    """Gaps and entries, each by Huffman; a gap has the bits that make the smallest file."""
     if zero is None:
         raise ValueError("gaps need a symbol for zero")
-    return _gaps_of_bits(symbols, alphabet, zero, gap_bits(symbols, alphabet, zero))
-
-
-def _gaps_of_bits(symbols: np.ndarray, alphabet: int, zero: int, bits: int) -> Parts:
+    bits = gap_bits(symbols, alphabet, zero)
     gaps, entries = gaps_of(symbols, zero, bits)
     gap_table, gap_words = huffman.encode(gaps, 1 << bits)
     table, words = huffman.encode(entries, alphabet)
@@ -98,25 +95,24 @@ def _gaps_of_bits(symbols: np.ndarray, alphabet: int, zero: int, bits: int) -> P
 
 def gap_bits(symbols: np.ndarray, alphabet: int, zero: int) -> int:
     """The bits of a gap with which gaps and entries take the fewest bytes."""
-    return _best_gaps(symbols, alphabet, zero)[1]
+    sizes = _gap_sizes(symbols, alphabet, zero)
+    return min(sizes, key=sizes.__getitem__)
 
 
-def _best_gaps(symbols: np.ndarray, alphabet: int, zero: int) -> tuple[int, int]:
-    """The fewest bytes that gaps can do with, and their bits."""
+def _gap_sizes(symbols: np.ndarray, alphabet: int, zero: int) -> dict[int, int]:
+    """Bytes of gaps and entries for each number of bits that a gap may have."""
     at, distance = _entries(symbols, zero)
-    entries = np.bincount(symbols[at], minlength=alphabet)
-    return min((_gaps_size(distance, entries, zero, bits), bits) for bits in GAP_BITS)
-
-
-def _gaps_size(distance: np.ndarray, entries: np.ndarray, zero: int, bits: int) -> int:
-    """Bytes of gaps and entries, with as many fillers as gaps of `bits` need."""
-    most = (1 << bits) - 1
-    fillers = int((distance >> bits).sum())
-    gaps, entries = np.bincount(distance & most, minlength=most + 1), entries.copy()
-    gaps[most] += fillers
-    entries[zero] += fillers
-    stored = len(distance) + fillers
-    return 1 + len(varint(stored)) + huffman.size(gaps) + huffman.size(entries)
+    counts = np.bincount(symbols[at], minlength=alphabet)
+    sizes = {}
+    for bits in GAP_BITS:
+        most = (1 << bits) - 1
+        fillers = int((distance >> bits).sum())
+        gaps, entries = np.bincount(distance & most, minlength=most + 1), counts.copy()
+        gaps[most] += fillers
+        entries[zero] += fillers
+        stored = 1 + len(varint(len(distance) + fillers))  # the bits of a gap, and how many
+        sizes[bits] = stored + huffman.size(gaps) + huffman.size(entries)
+    return sizes
 
 
 def _read_gaps(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:
@@ -124,25 +120,18 @@ def _read_gaps(reader: Reader, count: int, alphabet: int, zero: int | None) -> n
     stored = reader.varint("number of entries")
     if zero is None or bits not in GAP_BITS or stored > count:
         raise ContainerError(f"{stored} entries with gaps of {bits} bits for {count} weights")
-    gap_lengths = huffman.read_table(reader, 1 << bits)
-    lengths = huffman.read_table(reader, alphabet)
-    streams = []
-    for table in (gap_lengths, lengths):
-        data = reader.take(reader.varint("length of the codewords"), "codewords")
-        streams.append(
-            huffman.decode_words(data, stored, table) if stored else np.zeros(0, np.int64)
-        )
-    return from_gaps(*streams, count, zero)
+    tables = [huffman.read_table(reader, size) for size in (1 << bits, alphabet)]
+    gaps, entries = (huffman.read_words(reader, stored, table) for table in tables)
+    return from_gaps(gaps, entries, count, zero)
 
 
 def _range(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
     """A range coder whose probabilities follow what has been coded so far: no table at all."""
     encoder = constriction.stream.queue.RangeEncoder()
     counts = _Counts(alphabet)
-    for start, stop in _blocks(len(symbols)):
-        block = np.ascontiguousarray(symbols[start:stop], dtype=np.int32)
-        encoder.encode(block, counts.model())
-        counts.add(block)
+    for block in _blocks(len(symbols)):
+        encoder.encode(np.ascontiguousarray(symbols[block], dtype=np.int32), counts.model())
+        counts.add(symbols[block])
     words = encoder.get_compressed().astype("<u4").tobytes()
     return {"codes": varint(len(words) // 4) + words}
 
@@ -152,16 +141,16 @@ def _read_range(reader: Reader, count: int, alphabet: int, zero: int | None) -> 
     words = np.frombuffer(reader.take(4 * length, "range coder"), "<u4").astype(np.uint32)
     decoder = constriction.stream.queue.RangeDecoder(words)
     counts = _Counts(alphabet)
-    symbols = np.empty(count, dtype=np.int32)
-    for start, stop in _blocks(count):
+    symbols = np.empty(count, dtype=np.int64)
+    for block in _blocks(count):
         try:
-            symbols[start:stop] = decoder.decode(counts.model(), stop - start)
-        except AssertionError as error:  # constriction's word for data that no encoder wrote
+            symbols[block] = decoder.decode(counts.model(), block.stop - block.start)
+        except AssertionError as error:  # constriction raises it for data that no encoder wrote
             raise ContainerError("the range coder's data are damaged") from error
-        counts.add(symbols[start:stop])
+        counts.add(symbols[block])
     if count and not decoder.maybe_exhausted():
         raise ContainerError("the range coder's data do not end with the tensor")
-    return _checked(symbols.astype(np.int64), alphabet)
+    return _checked(symbols, alphabet)
 
 
 class _Counts:
@@ -180,15 +169,12 @@ class _Counts:
         self.counts += 10 * np.bincount(block, minlength=len(self.counts))
 
 
-def _blocks(count: int) -> list[tuple[int, int]]:
-    """Where blocks begin and end: short ones first, while little is known."""
-    ends, at = [], 0
-    for i in range(count):
-        at = min(count, at + BLOCKS[min(i, len(BLOCKS) - 1)])
-        ends.append(at)
-        if at == count:
-            break
-    return list(zip([0, *ends[:-1]], ends, strict=True)) if count else []
+def _blocks(count: int) -> Iterator[slice]:
+    """`count` symbols in blocks: short ones first, while little is known of their frequencies."""
+    start, size = 0, SHORTEST
+    while start < count:
+        yield slice(start, min(count, start + size))
+        start, size = start + size, min(2 * size, LONGEST)
 
 
 def _checked(symbols: np.ndarray, alphabet: int) -> np.ndarray:
@@ -206,19 +192,13 @@ CODERS: dict[str, Coder] = {
 
 
 def best(symbols: np.ndarray, alphabet: int, zero: int | None) -> tuple[str, Parts]:
-    """The coder that makes the fewest bytes, and what it makes."""
-    counts = np.bincount(symbols, minlength=alphabet)
+    """The coder that makes the fewest bytes, and what it makes; only range coding must be tried."""
+    ranged = _range(symbols, alphabet, zero)
     sizes = {
         "raw": (len(symbols) * width_of(alphabet) + 7) // 8,
-        "huffman": huffman.size(counts),
+        "huffman": huffman.size(np.bincount(symbols, minlength=alphabet)),
+        "gaps": min(_gap_sizes(symbols, alphabet, zero).values()) if zero is not None else np.inf,
+        "range": sum(map(len, ranged.values())),
     }
-    if zero is not None:
-        sizes["gaps"], gap_bits = _best_gaps(symbols, alphabet, zero)
-    ranged = _range(symbols, alphabet, zero)
-    sizes["range"] = sum(map(len, ranged.values()))
     name = min(sizes, key=sizes.__getitem__)
-    if name == "range":
-        return name, ranged
-    if name == "gaps":
-        return name, _gaps_of_bits(symbols, alphabet, zero, gap_bits)
-    return name, CODERS[name].encode(symbols, alphabet, zero)
+    return name, ranged if name == "range" else CODERS[name].encode(symbols, alphabet, zero)

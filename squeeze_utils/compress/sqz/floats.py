@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from squeeze_utils.compress.sqz import coders
-from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer, framed, unframed, varint
+from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer, pack, unpack, varint
 
 CODERS = tuple(coders.CODERS)
-BITS = {True: np.dtype("<u2"), False: np.dtype("<u4")}  # by whether they are halves
 GROUPS = tuple(itertools.product((True, False), (True, False)))  # half, ascending
 
 
@@ -29,41 +28,42 @@ class Floats:
     values: np.ndarray
     ascends: bool
 
+    @property
+    def are_halves(self) -> bool:
+        """Whether float16 holds them exactly."""
+        with np.errstate(over="ignore"):
+            back = self.values.astype(np.float16).astype(np.float32)
+        return bool(np.array_equal(back.view(np.uint32), self.values.view(np.uint32)))
 
-def write_floats(out: Writer, pool: Sequence[Floats], coder: str) -> None:
+
+def _types(half: bool) -> tuple[np.dtype, np.dtype]:
+    """Of the floats, and of their bits as whole numbers."""
+    return (np.dtype("<f2"), np.dtype("<u2")) if half else (np.dtype("<f4"), np.dtype("<u4"))
+
+
+def write_floats(out: Writer, floats: Sequence[Floats], coder: str) -> None:
     """The floats of all tensors, in groups of a kind, plane by plane."""
-    is_half = [_is_half(floats.values) for floats in pool]
+    halves = [one.are_halves for one in floats]
     content = Writer()
-    flags = coders.CODERS["raw"].encode(np.array(is_half, np.int64), 2, None)["codes"]
-    content.add("floats/header", flags)
+    content.add("floats/header", pack(np.array(halves), 1))
     for half, ascends in GROUPS:
         rows = {
-            floats.name: _bits(floats.values, half, ascends)
-            for floats, is_ in zip(pool, is_half, strict=True)
-            if is_ == half and floats.ascends == ascends and len(floats.values)
+            one.name: _bytes_of(one.values, half, ascends)
+            for one, is_half in zip(floats, halves, strict=True)
+            if (is_half, one.ascends) == (half, ascends) and len(one.values)
         }
-        for plane in range(BITS[half].itemsize if rows else 0):
+        for plane in range(_types(half)[1].itemsize if rows else 0):
             _write_plane(content, {name: row[:, plane] for name, row in rows.items()}, coder)
-    framing = framed(bytes(content.data))
-    out.add("floats/header", framing[: -len(content.data) - 4])
-    for part, size in content.parts.items():
-        out.parts[part] = out.parts.get(part, 0) + size
-    out.data += content.data
-    out.add("floats/header", framing[-4:])
+    out.add_framed("floats/header", content)
 
 
-def _is_half(floats: np.ndarray) -> bool:
-    with np.errstate(over="ignore"):
-        back = floats.astype(np.float16).astype(np.float32)
-    return bool(np.array_equal(back.view(np.uint32), floats.view(np.uint32)))
-
-
-def _bits(values: np.ndarray, half: bool, ascends: bool) -> np.ndarray:
+def _bytes_of(values: np.ndarray, half: bool, ascends: bool) -> np.ndarray:
     """The bytes of each number (n, 2 or 4), low ones first."""
-    numbers = values.astype(np.float16 if half else np.float32).view(BITS[half])
+    kind, bits = _types(half)
+    numbers = values.astype(kind).view(bits)
     if ascends:
-        numbers = np.diff(numbers, prepend=BITS[half].type(0))
-    return np.ascontiguousarray(numbers).view(np.uint8).reshape(-1, BITS[half].itemsize)
+        numbers = np.diff(numbers, prepend=bits.type(0))
+    return np.ascontiguousarray(numbers).view(np.uint8).reshape(len(values), -1)
 
 
 def _write_plane(out: Writer, rows: Mapping[str, np.ndarray], coder: str) -> None:
@@ -74,45 +74,40 @@ def _write_plane(out: Writer, rows: Mapping[str, np.ndarray], coder: str) -> Non
         name, parts = coders.best(symbols.astype(np.int64), 256, None)
     data = b"".join(parts.values())
     out.add("floats/header", bytes([CODERS.index(name)]) + varint(len(data)))
-    if name == "raw":
-        for tensor, row in rows.items():
-            out.add(f"{tensor}/floats", row.tobytes())
-    else:
+    if name != "raw":
         out.add("floats/coded together", data)
+        return
+    for tensor, row in rows.items():
+        out.add(f"{tensor}/floats", row.tobytes())
 
 
-def read_floats(reader: Reader, needed: Sequence[tuple[int, bool]]) -> list[np.ndarray]:
+def read_floats(part: Reader, needed: Sequence[tuple[int, bool]]) -> list[np.ndarray]:
     """The floats of every tensor as float32, from how many each needs and whether they ascend."""
-    part = Reader(unframed(reader, "the floats"))
-    flags = part.take((len(needed) + 7) // 8, "kinds of floats")
-    is_half = coders.CODERS["raw"].decode(Reader(flags), len(needed), 2, None).astype(bool)
-    found: dict[int, np.ndarray] = {}
+    flags = unpack(part.take((len(needed) + 7) // 8, "kinds of floats"), 1, len(needed))
+    found = [np.zeros(0, np.float32)] * len(needed)
     for half, ascends in GROUPS:
         members = [
             i
-            for i, (count, ascending) in enumerate(needed)
-            if is_half[i] == half and ascending == ascends and count
+            for i, (count, _) in enumerate(needed)
+            if count and (flags[i], needed[i][1]) == (half, ascends)
         ]
-        if members:
-            found |= _read_group(part, {i: needed[i][0] for i in members}, half, ascends)
+        counts = [needed[i][0] for i in members]
+        for i, values in zip(members, _read_group(part, counts, half, ascends), strict=True):
+            found[i] = values
     part.end()
-    nothing = np.zeros(0, np.float32)
-    return [found.get(i, nothing) for i in range(len(needed))]
-
-
-def _read_group(
-    part: Reader, counts: Mapping[int, int], half: bool, ascends: bool
-) -> dict[int, np.ndarray]:
-    planes = [_read_plane(part, sum(counts.values())) for _ in range(BITS[half].itemsize)]
-    numbers = np.stack(planes, 1).reshape(-1).view(BITS[half])
-    found, at = {}, 0
-    for index, count in counts.items():
-        row = numbers[at : at + count]
-        if ascends:
-            row = np.cumsum(row, dtype=BITS[half])
-        found[index] = row.view(np.float16 if half else np.float32).astype(np.float32)
-        at += count
     return found
+
+
+def _read_group(part: Reader, counts: Sequence[int], half: bool, ascends: bool) -> list[np.ndarray]:
+    """The floats of tensors of one kind, of which there are `counts`."""
+    if not counts:
+        return []
+    kind, bits = _types(half)
+    planes = [_read_plane(part, sum(counts)) for _ in range(bits.itemsize)]
+    rows = np.split(np.stack(planes, 1).reshape(-1).view(bits), np.cumsum(counts)[:-1])
+    if ascends:
+        rows = [np.cumsum(row, dtype=bits) for row in rows]
+    return [row.view(kind).astype(np.float32) for row in rows]
 
 
 def _read_plane(reader: Reader, count: int) -> np.ndarray:

@@ -1,21 +1,25 @@
 """Forms of a tensor: which of few values, which multiple of a step, which nonzero, or all of it.
 
-A form splits a float32 tensor, bit for bit, into symbols (whole numbers that a coder of
+A form takes a float32 tensor apart, bit for bit, into symbols (whole numbers, which a coder of
 `coders` writes) and floats (which the container collects from all tensors and writes together).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
+from squeeze_utils.compress.sqz import coders
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, varint
 
 FEW = 1 << 16  # a codebook has at most that many entries
-LEVELS = 1 << 10  # a grid has at most that many steps
-SIEVE = 8  # sizes that a step is tried on before all are
+LEVELS = 1 << 10  # a grid has at most that many levels
+SIEVE = 8  # sizes on which a step is tried before it is tried on all
+SHORTEST = 8  # shorter tensors are stored whole
 
 
 @dataclass(frozen=True)
@@ -31,17 +35,67 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Head:
-    """What a form's head says before its symbols are read."""
+class Coded:
+    """A form and the bytes that a coder made of its symbols."""
 
-    alphabet: int
-    zero: int | None
-    low: int = 0
+    form: Form
+    coder: str
+    parts: coders.Parts
+
+    @property
+    def size(self) -> int:
+        """Bytes, where a float counts as four."""
+        return 4 * len(self.form.floats) + len(self.form.head) + sum(map(len, self.parts.values()))
 
 
-def dense(values: np.ndarray) -> Form:
-    """Every value as it is."""
-    return Form("dense", values)
+@dataclass(frozen=True)
+class Opened:
+    """A tensor on its way back: how many floats it waits for, and what it is made of them.
+
+    `ascends`: the bits of the floats, as whole numbers, do not fall.
+    """
+
+    floats: int
+    ascends: bool
+    values: Callable[[np.ndarray], np.ndarray]
+
+
+def values_of(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor in a row, as float32. Minus zero becomes zero."""
+    return tensor.detach().cpu().contiguous().float().numpy().reshape(-1) + np.float32(0)
+
+
+def smallest(tensor: Tensor, coder: str = "best", steps: Tensor | None = None) -> Coded:
+    """The form with the fewest bytes; `steps` are those of the tensor's grid, where it is known."""
+    rows = len(tensor) if tensor.ndim else 1
+    known = None if steps is None else values_of(steps)
+    found = [_coded(form, coder) for form in forms(values_of(tensor), rows, known)]
+    return min(found, key=lambda coded: coded.size)
+
+
+def _coded(form: Form, coder: str) -> Coded:
+    if form.symbols is None:
+        return Coded(form, "raw", {})
+    message = form.symbols, form.alphabet, form.zero
+    if coder == "best":
+        return Coded(form, *coders.best(*message))
+    if coder == "gaps" and form.zero is None:
+        coder = "huffman"  # nothing is sparse: there are no gaps to count
+    return Coded(form, coder, coders.CODERS[coder].encode(*message))
+
+
+def forms(values: np.ndarray, rows: int, steps: np.ndarray | None = None) -> Iterator[Form]:
+    """Every form that the float32 `values` of a tensor with `rows` rows can be stored in.
+
+    `steps` are those of the tensor's grid. Where they are not known, or where the values have
+    changed since, they are searched for.
+    """
+    yield Form("dense", values)
+    if len(values) >= SHORTEST:
+        on_grid = grid(values, rows, steps) or grid(values, rows, find_steps(values, rows))
+        for form in (codebook(values), on_grid, sparse(values)):
+            if form is not None:
+                yield form
 
 
 def codebook(values: np.ndarray) -> Form | None:
@@ -62,115 +116,112 @@ def sparse(values: np.ndarray) -> Form | None:
     return Form("sparse", values[is_there], b"", is_there.astype(np.int64), 2, 0)
 
 
-def grid(values: np.ndarray, rows: int) -> Form | None:
-    """Multiples of a step, one for the whole tensor or one for each of `rows` equal parts."""
+def grid(values: np.ndarray, rows: int, steps: np.ndarray | None) -> Form | None:
+    """Multiples of steps, one step for the whole tensor or one for each row.
+
+    None where the values are not such multiples, bit for bit.
+    """
+    if steps is None or len(steps) not in (1, rows):
+        return None
+    table = values.reshape(len(steps), -1)
+    numbers, fits = _multiples(table, steps)
+    if not fits.all():
+        return None
+    coarser = steps * np.gcd.reduce(numbers, axis=1).astype(np.float32)  # 0 for a row of zeros
+    fewer, fits = _multiples(table, coarser)
+    numbers, steps = np.where(fits[:, None], fewer, numbers), np.where(fits, coarser, steps)
+    low, size = int(numbers.min()), int(np.ptp(numbers)) + 1
+    if size > LEVELS:
+        return None
+    zero = -low if 0 <= -low < size else None
+    head = varint(len(steps)) + varint(_zigzag(low)) + varint(size)
+    return Form("grid", steps, head, numbers.reshape(-1) - low, size, zero)
+
+
+def _multiples(table: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The multiples of each row's step next to its values; the rows where they are the values."""
+    quotients = np.zeros_like(table)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.divide(table, steps[:, None], out=quotients, where=steps[:, None] != 0)
+    numbers = np.nan_to_num(quotients).clip(-LEVELS, LEVELS).round().astype(np.int64)
+    products = numbers.astype(np.float32) * steps[:, None]
+    return numbers, (products.view(np.uint32) == table.view(np.uint32)).all(1)
+
+
+def find_steps(values: np.ndarray, rows: int) -> np.ndarray | None:
+    """A step of which all `values` are multiples, or one for each row; None if there is none."""
     for count in dict.fromkeys((1, rows)):
-        found = _steps_of_all(values.reshape(count, -1)) if count < len(values) else None
-        if found is not None:
-            scales = np.array([scale for scale, _ in found], np.float32)
-            numbers = np.concatenate([multiples for _, multiples in found])
-            low, high = int(numbers.min()), int(numbers.max())
-            if high - low >= LEVELS:
-                return None
-            zero = -low if low <= 0 <= high else None
-            head = varint(count) + varint(_zigzag(low)) + varint(high - low + 1)
-            return Form("grid", scales, head, numbers - low, high - low + 1, zero)
+        if count < len(values):
+            steps = map(_step, values.reshape(count, -1))
+            found = list(itertools.takewhile(lambda step: step is not None, steps))
+            if len(found) == count:
+                return np.array(found, np.float32)
     return None
 
 
-def _steps_of_all(table: np.ndarray) -> list[tuple[float, np.ndarray]] | None:
-    """`_steps` of every row; None as soon as one has none."""
-    found = []
-    for row in table:
-        steps = _steps(row)
-        if steps is None:
-            return None
-        found.append(steps)
-    return found
-
-
-def _steps(row: np.ndarray) -> tuple[float, np.ndarray] | None:
-    """A step and whole numbers whose product is the row, bit for bit; None if there is none."""
+def _step(row: np.ndarray) -> np.float32 | None:
+    """The largest step of which `row` is multiples, bit for bit: a fraction of its largest size."""
     levels = np.unique(row)
+    sizes = np.abs(levels[levels != 0])
     if len(levels) > LEVELS or not np.isfinite(levels).all():
         return None
-    for step in _possible_steps(np.abs(levels[levels != 0])):
-        for scale in (step, *(np.nextafter(step, np.float32(end)) for end in (0, np.inf))):
-            if _multiples(levels, scale) is None:
-                continue
-            numbers = _multiples(row, scale)  # a row may hold -0.0 too
-            if numbers is not None:
-                return float(scale), numbers
-    return None
-
-
-def _possible_steps(sizes: np.ndarray) -> np.ndarray:
-    """Whole fractions of the largest of `sizes` of which some others are multiples, nearly."""
     if not len(sizes):
-        return np.zeros(1, np.float32)
+        return np.float32(0)
     fractions = (sizes.max() / np.arange(1, LEVELS)).astype(np.float32)
     multiples = sizes[:SIEVE, None] / np.maximum(fractions, np.finfo(np.float32).tiny)
-    return fractions[(np.abs(multiples - np.round(multiples)) < 1e-3).all(0)]
-
-
-def _multiples(values: np.ndarray, scale: np.float32) -> np.ndarray | None:
-    """Whole numbers whose product with `scale` is `values`, bit for bit; None if none are."""
-    numbers = np.zeros(len(values), np.int64)
-    if scale:
-        numbers = np.round(values / scale).astype(np.int64)
-    again = numbers.astype(np.float32) * scale
-    return numbers if np.array_equal(again.view(np.uint32), values.view(np.uint32)) else None
-
-
-def forms(values: np.ndarray, rows: int) -> Iterator[Form]:
-    """Every form that the float32 `values` can be stored in."""
-    yield dense(values)
-    if len(values) >= 8:
-        for form in (codebook(values), grid(values, rows), sparse(values)):
-            if form is not None:
-                yield form
+    for fraction in fractions[(np.abs(multiples - np.round(multiples)) < 1e-3).all(0)]:
+        for step in (fraction, *(np.nextafter(fraction, np.float32(to)) for to in (0, np.inf))):
+            if _multiples(levels[None], step[None])[1][0]:
+                return step
+    return None
 
 
 def _zigzag(value: int) -> int:
     return 2 * value if value >= 0 else -2 * value - 1
 
 
-def read_head(kind: str, reader: Reader, rows: int) -> tuple[Head | None, int | None]:
-    """The head of a form, and how many floats it needs (None: as many as there are ones)."""
-    if kind == "codebook":
-        size, zero = reader.varint("size of a codebook"), reader.varint("symbol of zero")
-        if not 1 <= size <= FEW or zero > size:
-            raise ContainerError(f"a codebook of {size} entries, zero at {zero}")
-        return Head(size, zero - 1 if zero else None), size
-    if kind == "grid":
-        count, low = reader.varint("number of steps"), reader.varint("lowest multiple")
-        size = reader.varint("number of multiples")
-        low = low // 2 if low % 2 == 0 else -(low + 1) // 2
-        if count not in (1, rows) or not 1 <= size <= LEVELS or abs(low) > LEVELS:
-            raise ContainerError(f"a grid of {count} steps and {size} multiples from {low}")
-        zero = -low if 0 <= -low < size else None
-        return Head(size, zero, low), count
-    return Head(2, 0), None
+Decode = Callable[[Reader, int, int, int | None], np.ndarray]  # of one of `coders.CODERS`
 
 
-def _from_codebook(head: Head, symbols: np.ndarray, floats: np.ndarray) -> np.ndarray:
-    return floats[symbols]
+def _read_dense(reader: Reader, count: int, rows: int, decode: Decode) -> Opened:
+    return Opened(count, False, lambda floats: floats)
 
 
-def _from_grid(head: Head, symbols: np.ndarray, floats: np.ndarray) -> np.ndarray:
-    numbers = (symbols + head.low).astype(np.float32).reshape(len(floats), -1)
-    return (numbers * floats[:, None]).reshape(-1)
+def _read_codebook(reader: Reader, count: int, rows: int, decode: Decode) -> Opened:
+    size, zero = reader.varint("size of a codebook"), reader.varint("symbol of zero")
+    if not 1 <= size <= FEW or zero > size:
+        raise ContainerError(f"a codebook of {size} entries, zero at {zero}")
+    symbols = decode(reader, count, size, zero - 1 if zero else None)
+    return Opened(size, True, lambda floats: floats[symbols])
 
 
-def _from_sparse(head: Head, symbols: np.ndarray, floats: np.ndarray) -> np.ndarray:
-    values = np.zeros(len(symbols), np.float32)
-    values[symbols == 1] = floats
-    return values
+def _read_grid(reader: Reader, count: int, rows: int, decode: Decode) -> Opened:
+    steps, low = reader.varint("number of steps"), reader.varint("lowest multiple")
+    size = reader.varint("number of multiples")
+    low = low // 2 if low % 2 == 0 else -(low + 1) // 2
+    if steps not in (1, rows) or not 1 <= size <= LEVELS or abs(low) > LEVELS:
+        raise ContainerError(f"a grid of {steps} steps and {size} multiples from {low}")
+    symbols = decode(reader, count, size, -low if 0 <= -low < size else None)
+    numbers = (symbols + low).astype(np.float32).reshape(steps, -1)
+    return Opened(steps, False, lambda floats: (numbers * floats[:, None]).reshape(-1))
 
 
-JOIN: dict[str, Callable[[Head, np.ndarray, np.ndarray], np.ndarray]] = {
-    "codebook": _from_codebook,
-    "grid": _from_grid,
-    "sparse": _from_sparse,
+def _read_sparse(reader: Reader, count: int, rows: int, decode: Decode) -> Opened:
+    is_there = decode(reader, count, 2, 0) == 1
+
+    def values(floats: np.ndarray) -> np.ndarray:
+        found = np.zeros(count, np.float32)
+        found[is_there] = floats
+        return found
+
+    return Opened(int(is_there.sum()), False, values)
+
+
+# In this order: a file holds a form's number.
+READ: dict[str, Callable[[Reader, int, int, Decode], Opened]] = {
+    "dense": _read_dense,
+    "codebook": _read_codebook,
+    "grid": _read_grid,
+    "sparse": _read_sparse,
 }
-KINDS: tuple[str, ...] = ("dense", *JOIN)
+KINDS: tuple[str, ...] = tuple(READ)

@@ -107,11 +107,13 @@ def encode(symbols: np.ndarray, alphabet: int) -> tuple[bytes, bytes]:
 
 def decode(reader: Reader, count: int, alphabet: int) -> np.ndarray:
     """`count` symbols from a table and codewords, as `encode` wrote them."""
-    lengths = read_table(reader, alphabet)
+    return read_words(reader, count, read_table(reader, alphabet))
+
+
+def read_words(reader: Reader, count: int, lengths: np.ndarray) -> np.ndarray:
+    """`count` symbols from codewords of these `lengths`, behind their number of bytes."""
     data = reader.take(reader.varint("length of the codewords"), "codewords")
-    if count == 0:
-        return np.zeros(0, np.int64)
-    return decode_words(data, count, lengths)
+    return decode_words(data, count, lengths) if count else np.zeros(0, np.int64)
 
 
 def decode_words(data: bytes, count: int, lengths: np.ndarray) -> np.ndarray:
@@ -120,63 +122,45 @@ def decode_words(data: bytes, count: int, lengths: np.ndarray) -> np.ndarray:
     total = 8 * len(data)
     if longest == 0 or total < count:
         raise ContainerError(f"{count} symbols are coded in {total} bits, which cannot be")
-    symbol, step = _lookup(codes, lengths, longest)
+    symbol, length = _lookup(codes, lengths, longest)
     window = _windows(data, longest)
-    step_at = step[window]
-    positions = _follow(step_at, count)
-    last = int(positions[-1])
-    if last + int(step_at[last]) > total or total - last - int(step_at[last]) >= 8:
+    starts = _starts(length[window], count)
+    last = int(starts[-1])
+    left = total - last - int(length[window[last]])
+    if not 0 <= left < 8:
         raise ContainerError("the codewords do not end where the data does")
-    return symbol[window[positions]]
+    return symbol[window[starts]]
 
 
 def _lookup(codes: np.ndarray, lengths: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """Symbol and length of the codeword at the beginning of every window of `longest` bits."""
     symbol = np.zeros(1 << longest, np.int32)
-    step = np.ones(1 << longest, np.int64)
+    length = np.ones(1 << longest, np.uint8)
     used = np.flatnonzero(lengths)
     first = codes[used] << (longest - lengths[used])
-    order = np.argsort(first)
-    used, repeats = used[order], (1 << (longest - lengths[used[order]]))
+    used = used[np.argsort(first)]
+    repeats = 1 << (longest - lengths[used])
     symbol[: repeats.sum()] = np.repeat(used, repeats)
-    step[: repeats.sum()] = np.repeat(lengths[used], repeats)
-    return symbol, step
+    length[: repeats.sum()] = np.repeat(lengths[used], repeats)
+    return symbol, length
 
 
 def _windows(data: bytes, longest: int) -> np.ndarray:
     """The `longest` bits that begin at every bit of the data, zeros behind its end."""
     padded = np.frombuffer(data + bytes(4), np.uint8).astype(np.uint32)
     words = padded[:-3] << 24 | padded[1:-2] << 16 | padded[2:-1] << 8 | padded[3:]
-    words = words[: len(data)]
     shifts = np.arange(8, dtype=np.uint32)
-    window = (words[:, None] << shifts) >> np.uint32(32 - longest)
+    window = (words[: len(data), None] << shifts) >> np.uint32(32 - longest)
     return window.reshape(-1)
 
 
-def _follow(step: np.ndarray, count: int, stride_bits: int = 6) -> np.ndarray:
-    """Positions 0, step[0], ... (`count` of them), each one a jump on from the one before.
-
-    Jumps of 2**stride_bits steps are made by squaring the map of jumps; the positions between
-    are then found for all of them at once.
-    """
-    end = len(step)
-    jump = np.minimum(np.arange(end) + step, end)
-    jump = np.append(jump, end)  # behind the end nothing moves
-    far = jump
-    for _ in range(stride_bits):
-        far = far[far]
-    stride = 1 << stride_bits
-    anchors = np.empty((count + stride - 1) // stride, np.int64)
-    at = 0
-    for i in range(len(anchors)):
-        anchors[i] = at
-        at = int(far[at])
-    positions = np.empty((stride, len(anchors)), np.int64)
-    current = anchors
-    for i in range(stride):
-        positions[i] = current
-        current = jump[current]
-    found = positions.T.reshape(-1)[:count]
-    if found[-1] >= end:
-        raise ContainerError("the codewords end before all symbols are read")
-    return found
+def _starts(lengths: np.ndarray, count: int) -> np.ndarray:
+    """Where `count` codewords begin; `lengths` has that of the codeword at every bit."""
+    starts, at, length_at = [], 0, lengths.tobytes()
+    try:
+        for _ in range(count):
+            starts.append(at)
+            at += length_at[at]
+    except IndexError:
+        raise ContainerError("the codewords end before all symbols are read") from None
+    return np.array(starts)

@@ -9,24 +9,24 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
+import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from squeeze_utils.base import machine, paths
-from squeeze_utils.experiments.search.methods import pruner, sampler
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.search.methods import Sampler, pruner
 from squeeze_utils.experiments.search.space import Search
 
-COMPLETE, PRUNED, FAILED = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
-# What a trial hangs on besides its point and its number; not how points are chosen or stopped.
-_OF_A_TRIAL = ("repetition", "epochs", "space", "model", "data", "train")
-STATES = {COMPLETE: "complete", PRUNED: "pruned", FAILED: "failed", TrialState.RUNNING: "running"}
+COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
+FAILED, RUNNING = TrialState.FAIL, TrialState.RUNNING
+STATES = {COMPLETE: "complete", PRUNED: "pruned", FAILED: "failed", RUNNING: "running"}
 
 
 class JournalError(ValueError):
@@ -41,76 +41,83 @@ def journal_path(search: Search, folder: Path | None = None) -> Path:
 def read_search(search: Search, folder: Path | None = None) -> optuna.Study | None:
     """The study in the journal, as far as it went; None if there is no journal yet."""
     path = journal_path(search, folder)
-    if not path.is_file() or not path.stat().st_size:
+    if not _has_begun(path):
         return None
     study = _load(path)
     _check_same(search, study, path)
     return study
 
 
-def _load(path: Path) -> optuna.Study:
-    """The study in the journal at `path`, which bears its search's name."""
-    with _quiet(), _naming(path):
-        _check_lines(path)
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        return optuna.load_study(study_name=path.stem, storage=storage)
+def open_study(search: Search, folder: Path) -> optuna.Study:
+    """The study in the journal for going on with it; the journal is begun if there is none."""
+    path = journal_path(search, folder)
+    if not _has_begun(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _quiet():  # another process may be first
+            optuna.create_study(
+                study_name=search.name,
+                storage=_storage(path),
+                direction="maximize",
+                load_if_exists=True,
+            )
+    how = {
+        "sampler": Sampler(search.sampler, search.repetition, search.startup),
+        "pruner": pruner(search.pruner, search.prune_from),
+    }
+    study = _load(path, **how)
+    if not study.user_attrs and not study.get_trials(deepcopy=False):
+        study.set_user_attr("search", search.as_dict())
+    _check_same(search, study, path)
+    return study
 
 
-def same_trial(
-    search: Search, folder: Path, params: Mapping[str, Any], number: int
-) -> FrozenTrial | None:
-    """The very trial, point and seed, as another search of the group in `folder` finished it.
+def same_trial(search: Search, folder: Path, experiment: Experiment) -> FrozenTrial | None:
+    """The trial of this very experiment, as another search of the group in `folder` ended it.
 
     A journal that cannot be read is passed over: whoever goes on with its search is told.
     """
-    wanted = json.loads(json.dumps({name: search.as_dict()[name] for name in _OF_A_TRIAL}))
-    for path in sorted(journal_path(search, folder).parent.glob("*.journal")):
-        if path == journal_path(search, folder):
+    own = journal_path(search, folder)
+    for path in sorted(own.parent.glob("*.journal")):
+        if path == own or not _has_begun(path):
             continue
         try:
             study = _load(path)
         except JournalError:
             continue
-        made = study.user_attrs.get("search", {})
-        if all(made.get(name) == value for name, value in wanted.items()):
-            for trial in study.get_trials(deepcopy=False, states=(COMPLETE,)):
-                if trial.number == number and trial.params == dict(params):
-                    return trial
+        for trial in study.get_trials(deepcopy=False, states=(COMPLETE,)):
+            if trial.user_attrs.get("experiment") == experiment.key:
+                return trial
     return None
 
 
-def open_study(search: Search, folder: Path) -> optuna.Study:
-    """The study in the journal for going on with it; the journal is begun if there is none."""
-    path = journal_path(search, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    how = {
-        "sampler": sampler(search.sampler, search.repetition, search.startup),
-        "pruner": pruner(search.pruner, search.prune_from),
-    }
-    with _quiet(), _naming(path):
-        begun = path.is_file() and path.stat().st_size > 0
-        if begun:
-            _check_lines(path)
-        how["storage"] = JournalStorage(JournalFileBackend(str(path)))
-        if begun:
-            study = optuna.load_study(study_name=search.name, **how)
-        else:
-            how |= {"direction": "maximize", "load_if_exists": True}  # another may be first
-            study = optuna.create_study(study_name=search.name, **how)
-        if not study.user_attrs and not study.get_trials(deepcopy=False):
-            study.set_user_attr("search", search.as_dict())
-    _check_same(search, study, path)
-    return study
-
-
-def note_run(study: optuna.Study, device: str) -> None:
+def note_run(study: optuna.Study, device: torch.device) -> None:
     """Note what goes on with the search now: device, versions, commit and date."""
-    run = {"device": device, "versions": machine.versions(), "commit": machine.commit()}
+    run = machine.facts(device)
     run["versions"]["optuna"] = optuna.__version__
-    run["date"] = datetime.now(timezone.utc).date().isoformat()
     runs = study.user_attrs.get("runs", [])
     if run not in runs:
         study.set_user_attr("runs", [*runs, run])
+
+
+def _has_begun(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _storage(path: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _load(path: Path, **how: Any) -> optuna.Study:
+    """The study in the journal at `path`, which bears its search's name."""
+    try:
+        _check_lines(path)
+        with _quiet():
+            return optuna.load_study(study_name=path.stem, storage=_storage(path), **how)
+    except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
+        raise JournalError(
+            f"damaged journal {path.name}: {error}; take the damaged lines out, or move the file "
+            "away to begin the search anew"
+        ) from error
 
 
 def _check_lines(path: Path) -> None:
@@ -130,18 +137,6 @@ def _check_lines(path: Path) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """What damage can raise becomes one error that names the file and says what to do."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
-        raise JournalError(
-            f"damaged journal {path.name}: {error}; take the damaged lines out, or move the file "
-            "away to begin the search anew"
-        ) from error
-
-
-@contextmanager
 def _quiet() -> Iterator[None]:
     """Optuna announces every study it makes; a notebook need not show that."""
     before = optuna.logging.get_verbosity()
@@ -154,8 +149,8 @@ def _quiet() -> Iterator[None]:
 
 def _check_same(search: Search, study: optuna.Study, path: Path) -> None:
     wanted = json.loads(json.dumps(search.as_dict()))
-    found = study.user_attrs.get("search", {})
-    differing = [key for key, value in wanted.items() if found.get(key) != value]
+    made = study.user_attrs.get("search", {})
+    differing = [key for key, value in wanted.items() if made.get(key) != value]
     if differing:
         raise JournalError(
             f"the journal {path.name} is of another search: {', '.join(differing)} differ; "
@@ -165,7 +160,7 @@ def _check_same(search: Search, study: optuna.Study, path: Path) -> None:
 
 def cost(trial: FrozenTrial, epochs: int) -> int:
     """Epochs that a trial has used; one that is running has its `epochs` reserved."""
-    if trial.state == TrialState.RUNNING:
+    if trial.state == RUNNING:
         return epochs
     return trial.user_attrs.get("epochs", len(trial.intermediate_values))
 
@@ -177,27 +172,27 @@ def spent(search: Search, trials: Sequence[FrozenTrial]) -> int:
 
 def is_done(search: Search, trials: Sequence[FrozenTrial]) -> bool:
     """Whether the budget has no room for another whole trial, and nothing runs any more."""
-    running = any(trial.state == TrialState.RUNNING for trial in trials)
+    running = any(trial.state == RUNNING for trial in trials)
     return not running and spent(search, trials) + search.epochs > search.budget
 
 
 def worker_name() -> str:
     """This process: its number and, as a hash, its machine."""
-    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-    return f"{machine}:{os.getpid()}"
+    node = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f"{node}:{os.getpid()}"
 
 
 def is_gone(trial: FrozenTrial) -> bool:
     """Whether a trial that counts as running certainly is not: its process has ended here."""
-    machine, _, process = trial.user_attrs.get("worker", "").partition(":")
-    if os.name != "posix" or machine != worker_name().partition(":")[0]:
+    node, _, process = trial.user_attrs.get("worker", "").partition(":")
+    if os.name != "posix" or node != worker_name().partition(":")[0]:
         return False  # it cannot be known: its epochs stay reserved
     try:
         os.kill(int(process), 0)  # sends nothing, only asks
     except ProcessLookupError:
         return True
     except OSError:
-        return False
+        pass
     return False
 
 
@@ -207,7 +202,6 @@ def trials(search: Search, study: optuna.Study | None) -> pd.DataFrame:
     for trial in study.get_trials(deepcopy=False) if study else ():
         used = cost(trial, search.epochs)
         total += used
-        value = trial.value if trial.state == COMPLETE else None
         rows.append(
             {
                 "number": trial.number,
@@ -216,23 +210,21 @@ def trials(search: Search, study: optuna.Study | None) -> pd.DataFrame:
                 "epochs": used,
                 "spent": total,
                 "curve": tuple(v for _, v in sorted(trial.intermediate_values.items())),
-                "validation_accuracy": value,
+                "validation_accuracy": trial.value if trial.state == COMPLETE else None,
                 "test_accuracy": trial.user_attrs.get("test_accuracy"),
                 "seconds": trial.user_attrs.get("seconds"),
             }
         )
     names = [axis.name for axis in search.space]
-    columns = ["number", "state", *names, "epochs", "spent", "curve"]
-    columns += ["validation_accuracy", "test_accuracy", "seconds"]
-    frame = pd.DataFrame(rows, columns=columns)
     numbers = ["validation_accuracy", "test_accuracy", "seconds"]
-    return frame.astype(dict.fromkeys(numbers, float))
+    columns = ["number", "state", *names, "epochs", "spent", "curve", *numbers]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, float))
 
 
 def best(study: optuna.Study | None) -> FrozenTrial | None:
     """The complete trial with the best validation accuracy, the first one of equals."""
-    found = study.get_trials(deepcopy=False, states=(COMPLETE,)) if study else []
-    return max(found, key=lambda trial: (trial.value, -trial.number), default=None)
+    complete = study.get_trials(deepcopy=False, states=(COMPLETE,)) if study else []
+    return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
 
 
 def source_of_searches(studies: Mapping[str, optuna.Study]) -> str:

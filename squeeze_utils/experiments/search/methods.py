@@ -36,49 +36,32 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 }
 
 
-def sampler(name: str, repetition: int, startup: int = 8) -> BaseSampler:
+class Sampler(BaseSampler):
     """The sampler called `name`; what it draws for trial n depends on `repetition` and n.
 
-    And on the results before, where it looks at them; not on how often the search was stopped.
+    And on the results before, where it looks at them; not on how often the search was stopped:
+    it is a fresh sampler for each trial, seeded by the trial's number.
     """
-    choose("sampler", name, SAMPLERS)
 
-    def make(number: int) -> BaseSampler:
-        seed = np.random.SeedSequence([repetition, number]).generate_state(1)[0]
-        return SAMPLERS[name](int(seed), startup)
+    def __init__(self, name: str, repetition: int, startup: int = 8) -> None:
+        self._make = SAMPLERS[choose("sampler", name, SAMPLERS)]
+        self._repetition, self._startup = repetition, startup
 
-    return _Numbered(make)
+    def before_trial(self, study: Any, trial: Any) -> None:
+        """Called once before the others, with the new trial."""
+        seed = np.random.SeedSequence([self._repetition, trial.number]).generate_state(1)[0]
+        self._fresh = self._make(int(seed), self._startup)
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        return self._fresh.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        return self._fresh.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+        return self._fresh.sample_independent(study, trial, name, distribution)
 
 
 def pruner(name: str, start: int = 2) -> BasePruner:
     """The pruner called `name`; trials report after every epoch, it stops none before `start`."""
-    choose("pruner", name, PRUNERS)
-    return PRUNERS[name](start)
-
-
-class _Numbered(BaseSampler):
-    """A fresh sampler for each trial, made from the trial's number."""
-
-    def __init__(self, make: Callable[[int], BaseSampler]) -> None:
-        self._make = make
-        self._current: tuple[int, BaseSampler] | None = None
-
-    def _of(self, trial: optuna.trial.FrozenTrial) -> BaseSampler:
-        if self._current is None or self._current[0] != trial.number:
-            self._current = trial.number, self._make(trial.number)
-        return self._current[1]
-
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-        return self._of(trial).infer_relative_search_space(study, trial)
-
-    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-        return self._of(trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
-        return self._of(trial).sample_independent(study, trial, name, distribution)
-
-    def before_trial(self, study: Any, trial: Any) -> None:
-        self._of(trial).before_trial(study, trial)
-
-    def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
-        self._of(trial).after_trial(study, trial, state, values)
+    return PRUNERS[choose("pruner", name, PRUNERS)](start)

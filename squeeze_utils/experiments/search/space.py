@@ -14,9 +14,10 @@ from optuna.distributions import (
 )
 
 from squeeze_utils.base.checks import choose, whole_number
-from squeeze_utils.experiments.recipe import DataSpec, Experiment, Train
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.search.methods import PRUNERS, SAMPLERS
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.training.loop import Train
 
 PARTS: tuple[str, ...] = ("train", "model")
 
@@ -125,7 +126,7 @@ class Search:
         return {
             **{name: getattr(self, name) for name in names},
             "space": [{"kind": type(axis).__name__, **asdict(axis)} for axis in self.space],
-            "model": {"name": self.model.name, "options": dict(self.model.options)},
+            "model": self.model.as_dict(),
             "data": asdict(self.data),
             "train": dict(self.train),
         }

@@ -14,7 +14,11 @@ from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step, check_masks
 
 DATA = tiny_set(size=16)
+
+
 SPEC = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1, num_classes=3)
+
+
 PLAN = {"epochs": 8, "batch_size": 16, "lr": 0.01, "precision": "float32"}
 
 
@@ -108,3 +112,23 @@ def test_a_part_of_training_is_no_step_and_rewiring_needs_a_pruned_network(state
         Gradual(0.5).apply(state)
     with pytest.raises(ValueError, match="put a Prune step before"):
         Train(1, during=(Rewire(),)).apply(state)
+
+
+def test_gradual_pruning_leaves_exactly_what_it_says(state):
+    """Momentum revives pruned weights before they are scored: those must not take a place."""
+    plan = Train(4, batch_size=16, lr=0.05, precision="float32", during=(Gradual(0.8, every=1),))
+    plan.apply(state)
+    for weight in prunable(state.model).values():
+        assert int(weight.count_nonzero()) == weight.numel() - round(0.8 * weight.numel())
+
+
+def test_gradual_pruning_can_end_at_another_sparsity_in_each_layer(state):
+    own = (("features.0.weight", 0.25),)
+    part = Gradual(0.9, every=2, per_layer=own)
+    plan = Train(4, batch_size=16, lr=0.01, precision="float32", during=(part,))
+    assert Step.from_dict(plan.as_dict()) == plan
+    plan.apply(state)
+    for name, weight in prunable(state.model).items():
+        share = 0.25 if name == "features.0.weight" else 0.9
+        expected = max(1, weight.numel() - round(share * weight.numel()))
+        assert int(weight.count_nonzero()) == expected

@@ -7,10 +7,12 @@ from torch import nn
 
 from squeeze_utils.anatomy.tables import summary
 from squeeze_utils.compress.pruning import filters
+from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.scores import NothingToPrune
-from squeeze_utils.compress.pruning.shrink import Shrink
 from squeeze_utils.compress.pruning.steps import Prune
-from squeeze_utils.experiments.recipe import DataSpec, Experiment, PrefixCache, run_experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.run_experiment import run_experiment
+from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.models import ModelSpec, build
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, check_masks

@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from squeeze_utils.compress.pruning import masks
-from squeeze_utils.compress.pruning.scores import NothingToPrune, prunable
-from squeeze_utils.models import build
 
 
 def scores_of(*shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
@@ -75,8 +73,6 @@ def test_unknown_scopes_and_layers_are_refused():
         masks.build(scores, 0.5, "model")
     with pytest.raises(ValueError, match="no layer is called conv9; there are: layer0"):
         masks.build(scores, 0.5, per_layer={"conv9": 0.5})
-    with pytest.raises(ValueError, match="no sparsity is given for layer0"):
-        masks.by_layer(scores, {})
 
 
 def test_a_mask_of_a_wrong_shape_is_refused():
@@ -86,20 +82,3 @@ def test_a_mask_of_a_wrong_shape_is_refused():
         masks.check_masks_fit({"weight": torch.ones(3, 2)}, parameters)
     with pytest.raises(ValueError, match="no parameter is called 'gone'; there are: weight, bias"):
         masks.check_masks_fit({"gone": torch.ones(3)}, parameters)
-
-
-def test_what_can_be_pruned_are_weights_of_convolutions_and_dense_layers():
-    names = list(prunable(build("lenet5")))
-    assert len(names) == 4 and all(name.endswith(".weight") for name in names)
-    model = build("squeezenet_small", width=0.25, bypass="complex")
-    assert len(prunable(model)) == 1 + 8 * 3 + 4 + 1
-    assert "features.0.weight" not in prunable(model, ("features.0",))
-
-
-def test_a_model_without_prunable_layers_is_refused():
-    with pytest.raises(NothingToPrune, match="no Conv2d and no Linear layer, only ReLU, Sequen"):
-        prunable(nn.Sequential(nn.ReLU()))
-    with pytest.raises(NothingToPrune, match="every layer is excluded"):
-        prunable(nn.Sequential(nn.Linear(2, 2)), ("0",))
-    with pytest.raises(ValueError, match="no layer is called 'conv1'"):
-        prunable(nn.Sequential(nn.Linear(2, 2)), ("conv1",))

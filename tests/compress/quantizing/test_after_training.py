@@ -4,105 +4,25 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import tiny_set
+from states import DATA, outputs, state_of
 from torch import nn
 
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import Prune
-from squeeze_utils.compress.quantizing import equalising
-from squeeze_utils.compress.quantizing.after_training import LIMITS, Calibrate, QuantizeWeights
+from squeeze_utils.compress.quantizing.after_training import (
+    LIMITS,
+    Calibrate,
+    Halve,
+    QuantizeWeights,
+)
 from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm, folded
-from squeeze_utils.compress.quantizing.in_training import STEPS, QuantizedTrain, _Rounded
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.compress.sqz import container
-from squeeze_utils.models import ModelSpec, build
+from squeeze_utils.models import build
 from squeeze_utils.models.fake_quant import FakeQuant
-from squeeze_utils.training.step import State, Step, check_masks
-
-DATA = tiny_set(size=16)
-PLAN = {"epochs": 2, "batch_size": 16, "lr": 0.01, "precision": "float32"}
-FORMS = [
-    {},
-    {"bypass": "simple"},
-    {"bypass": "complex"},
-    {"expand": "depthwise", "pooling": "stride"},
-    {"pooling": "mixed", "activation": "prelu"},
-    {"head": "dense", "first_repeat": 2},
-    {"activation_bits": 8, "bypass": "complex"},
-]
-
-
-def state_of(name: str = "squeezenet_small", **options) -> State:
-    torch.manual_seed(0)
-    width = {"width": 0.25} if name == "squeezenet_small" else {"image_size": 32}
-    spec = ModelSpec.of(name, in_channels=1, num_classes=3, **width, **options)
-    state = State(spec.build(), DATA, generator=torch.Generator().manual_seed(0))
-    for module in state.model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-            nn.init.normal_(module.running_mean, std=0.3)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return state
-
-
-@torch.no_grad()
-def outputs(state: State, side: int = 16) -> torch.Tensor:
-    x = torch.randn(6, 1, side, side, generator=torch.Generator().manual_seed(3))
-    return state.model.eval()(x)
-
-
-@pytest.mark.parametrize("options", FORMS, ids=str)
-def test_folding_changes_no_output_and_leaves_no_normalisation(options):
-    state = state_of(**options)
-    before = outputs(state)
-    parameters = sum(p.numel() for p in state.model.parameters())
-    FoldBatchNorm().apply(state)
-    assert torch.allclose(outputs(state), before, atol=1e-5) and before.abs().max() > 0.01
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in state.model.modules())
-    assert sum(p.numel() for p in state.model.parameters()) < parameters
-    assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [("vgg11", {}), ("vgg11", {"fire": True}), ("alexnet", {"normalisation": "batch"})],
-    ids=str,
-)
-def test_the_other_networks_with_normalisation_fold_too(name, options):
-    state = state_of(name, **options)
-    before = outputs(state, 32)
-    FoldBatchNorm().apply(state)
-    after = outputs(state, 32)
-    assert (after - before).abs().max() < 1e-5 * before.abs().max() and before.std() > 1e-3
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in state.model.modules())
-    assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
-
-
-def test_zeros_stay_zeros_through_folding():
-    state = state_of()
-    Prune(0.6).apply(state)
-    zeros = {n: int((p == 0).sum()) for n, p in prunable(state.model).items()}
-    FoldBatchNorm().apply(state)
-    check_masks(state)
-    assert sum(zeros.values()) == sum(int((p == 0).sum()) for p in prunable(state.model).values())
-
-
-@pytest.mark.parametrize("options", [{}, {"bypass": "complex"}, {"activation": "leaky_relu"}])
-def test_equalising_changes_no_output_and_evens_out_the_ranges(options):
-    state = state_of(**options)
-    FoldBatchNorm().apply(state)
-    before, fire = outputs(state), state.model.fires()[4]
-
-    def imbalance() -> float:
-        r1 = fire.squeeze.weight.abs().flatten(1).amax(1)
-        pair = torch.cat((fire.expand1x1.weight, fire.expand3x3.weight.amax((2, 3), keepdim=True)))
-        return float((r1 / pair.abs().amax((0, 2, 3))).log().abs().max())
-
-    spread = imbalance()
-    assert Equalise().apply(state)["channels_scaled"] > 0
-    assert torch.allclose(outputs(state), before, atol=1e-4)
-    assert imbalance() < spread
+from squeeze_utils.training.step import State, Step
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])
@@ -126,38 +46,14 @@ def test_more_bits_leave_more_signal_and_layers_can_have_their_own():
     assert "features.0.weight" not in mixed["sqnr_db"]
 
 
-def test_corrected_biases_bring_the_means_back():
-    state = state_of()
-    FoldBatchNorm().apply(state)
-    whole = outputs(state)
-    QuantizeWeights(3, "tensor", "minmax").apply(state)
-    rounded = outputs(state)
-    CorrectBias(images=48).apply(state)
-    x = (whole - outputs(state)).mean(0).abs().sum()
-    assert x < (whole - rounded).mean(0).abs().sum()
-
-
-def test_means_of_a_layer_do_not_need_the_layers_behind_it():
-    state = state_of(norm="none")
-    layers = {n: m for n, m in state.model.named_modules() if isinstance(m, nn.Conv2d)}
-    x, first = torch.rand(200, 1, 16, 16), next(iter(layers))  # two parts
-    every = equalising._means(state.model, layers, x)
-    ran = []
-    for name, layer in layers.items():
-        layer.register_forward_hook(lambda *_, name=name: ran.append(name))
-    alone = equalising._means(state.model, {first: layers[first]}, x)
-    assert ran == [first, first] and set(every) == set(layers)
-    assert torch.equal(alone[first], every[first])
-
-
 @pytest.mark.parametrize("range_", ["minmax", "percentile", "mse"])
 def test_calibration_sets_every_range_from_training_images(range_):
     state = state_of(activation_bits=6, bypass="simple")
-    before = outputs(state)
+    before = outputs(state.model)
     found = Calibrate(images=40, range=range_).apply(state)
     points = [m for m in state.model.modules() if isinstance(m, FakeQuant)]
     assert found["activations"] == len(points) and all(float(p.scale) > 0 for p in points)
-    after = outputs(state)
+    after = outputs(state.model)
     assert not torch.equal(before, after)
     assert torch.nn.functional.cosine_similarity(before.flatten(), after.flatten(), 0) > 0.9
 
@@ -171,11 +67,11 @@ def test_maps_are_rounded_as_if_the_network_had_been_built_so():
         strict=True,
     ):
         target.copy_(value)
-    before = outputs(given)
-    built.model.to(memory_format=torch.channels_last)  # as in a run: the same kernels, bit for bit
+    before = outputs(given.model)
     Calibrate(40, "minmax").apply(built)
     Calibrate(40, "minmax", bits=5).apply(given)
-    assert torch.equal(outputs(built), outputs(given)) and not torch.equal(outputs(given), before)
+    after = outputs(given.model)
+    assert torch.equal(outputs(built.model), after) and not torch.equal(after, before)
     assert given.model.spec == built.model.spec
     assert given.model.spec.build().state_dict().keys() == given.model.state_dict().keys()
 
@@ -207,50 +103,22 @@ def test_the_least_squares_range_of_maps_loses_least():
     assert left["mse"] < left["minmax"] and left["mse"] < 1.1 * left["percentile"]
 
 
-def test_learned_steps_neither_decay_nor_count_as_matrices():
-    part = _Rounded(torch.randn(8, 4, 3, 3), 4, "channel", "learned")
-    learned = [p for p in part.parameters() if p.requires_grad]
-    assert [p.ndim for p in learned] == [1] and part(torch.randn(8, 4, 3, 3)).shape == (8, 4, 3, 3)
-    assert not any(
-        p.requires_grad for p in _Rounded(torch.randn(8, 4), 4, "channel", "fixed").parameters()
-    )
-
-
-@pytest.mark.parametrize("steps", STEPS)
-def test_layers_can_have_bits_of_their_own_while_training(steps):
-    state = state_of(norm="none")
-    own = (("classifier.1.weight", 5),)
-    QuantizedTrain(**PLAN, bits=2, steps=steps, per_layer=own).apply(state)
-    found = {
-        n: max(len(r.unique()) for r in w.detach().flatten(1))
-        for n, w in prunable(state.model).items()
-    }
-    assert found.pop("classifier.1.weight") > 3 and max(found.values()) <= 3
-
-
-@pytest.mark.parametrize("steps", STEPS)
-def test_training_with_rounding_ends_on_the_grid_and_learns_its_steps_if_asked(steps):
-    state = state_of(activation_bits=4)
-    FoldBatchNorm().apply(state)
-    Calibrate(images=48).apply(state)
-    before = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
-    QuantizedTrain(**PLAN, bits=3, steps=steps).apply(state)
-    for weight in prunable(state.model).values():
-        assert max(len(row.unique()) for row in weight.detach().flatten(1)) <= 7
-    after = [float(m.scale) for m in state.model.modules() if isinstance(m, FakeQuant)]
-    assert (before != after) == (steps == "learned")
-    assert not any("parametrizations" in name for name, _ in state.model.named_parameters())
-    assert not any(p.requires_grad for n, p in state.model.named_parameters() if "scale" in n)
-
-
-def test_pruned_weights_stay_zero_through_training_with_rounding():
-    state = state_of()
-    Prune(0.7).apply(state)
-    QuantizedTrain(**PLAN, bits=4).apply(state)
-    check_masks(state)
-    for name, mask in state.masks.items():
-        weight = dict(state.model.named_parameters())[name]
-        assert not weight.detach()[~mask].any() and weight.detach()[mask].any()
+def test_halves_are_exact_in_half_precision_and_stay_shared():
+    state = state_of(width=0.125)
+    Prune(0.7, exclude=("features.0",)).apply(state)
+    Share(3).apply(state)
+    before = {n: w.detach().clone() for n, w in prunable(state.model).items()}
+    Halve().apply(state)
+    for tensor in state.model.state_dict().values():
+        if tensor.is_floating_point():
+            assert torch.equal(tensor, tensor.half().float())
+    for name, weight in prunable(state.model).items():
+        assert len(weight.detach().unique()) <= 8
+        assert torch.equal(weight == 0, before[name] == 0)
+    with torch.no_grad():
+        state.model.features[0].weight[0] = 1e6
+    with pytest.raises(ValueError, match=r"features\.0\.weight has values that float16"):
+        Halve().apply(state)
 
 
 def test_the_steps_survive_json():

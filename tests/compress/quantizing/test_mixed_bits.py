@@ -14,10 +14,9 @@ from squeeze_utils.compress.quantizing.mixed_bits import (
     MixedBits,
     Option,
     assign,
-    coded_bytes,
     options,
 )
-from squeeze_utils.compress.sqz import container
+from squeeze_utils.compress.sqz import container, forms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.step import State, Step
 
@@ -86,7 +85,8 @@ def test_bytes_are_those_that_the_weight_takes_in_a_file():
     for name, weight in prunable(state.model).items():
         stored = sum(size for part, size in parts.items() if part.startswith(f"{name}/"))
         # A header and a checksum more; its floats, coded together with others, may be fewer.
-        assert 0.7 * coded_bytes(weight) <= stored <= coded_bytes(weight) + 16
+        alone = forms.smallest(weight).size
+        assert 0.7 * alone <= stored <= alone + 16
 
 
 def test_options_leave_the_network_alone_and_more_bits_do_less_harm():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squeeze_utils.compress.sqz import coders, forms
+from squeeze_utils.compress.sqz import coders
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader
 from squeeze_utils.compress.sqz.coders import CODERS
 
@@ -94,63 +94,3 @@ def test_no_coder_does_anything_but_decode_or_refuse(data, count, alphabet):
         except ContainerError:
             continue
         assert len(found) == count and (count == 0 or 0 <= found.min() <= found.max() < alphabet)
-
-
-def rebuilt(form: forms.Form) -> np.ndarray:
-    reader = Reader(form.head)
-    head, floats = forms.read_head(form.kind, reader, 6)
-    reader.end()
-    assert floats in (None, len(form.floats))
-    assert (head.alphabet, head.zero) == (form.alphabet, form.zero)
-    return forms.JOIN[form.kind](head, form.symbols, form.floats)
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    return np.array_equal(a.view(np.uint32), b.view(np.uint32))
-
-
-def values(kind: str) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    numbers = rng.integers(-7, 8, 600)
-    if kind == "grid":
-        return numbers.astype(np.float32) * np.float32(0.0173)
-    if kind == "rows":
-        scales = rng.random((6, 1)).astype(np.float32)
-        return (numbers.reshape(6, -1).astype(np.float32) * scales).reshape(-1)
-    if kind == "shared":
-        return rng.normal(size=16).astype(np.float32)[rng.integers(0, 16, 600)]
-    if kind == "sparse":
-        return (rng.normal(size=600) * (rng.random(600) < 0.2)).astype(np.float32)
-    return np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-42, 1.0, 2.0] * 30, np.float32)
-
-
-@pytest.mark.parametrize("kind", ["grid", "rows", "shared", "sparse", "special"])
-def test_every_form_gives_the_tensor_back_bit_for_bit(kind):
-    tensor = values(kind)
-    found = {form.kind: form for form in forms.forms(tensor, 6)}
-    expected = {"grid": "grid", "rows": "grid", "shared": "codebook", "sparse": "sparse"}
-    assert expected.get(kind, "codebook") in found
-    for form in found.values():
-        if form.kind != "dense":
-            assert same_bits(rebuilt(form), tensor)
-
-
-def test_a_grid_has_one_step_or_one_for_each_row():
-    assert len(forms.grid(values("grid"), 6).floats) == 1
-    assert len(forms.grid(values("rows"), 6).floats) == 6
-    assert forms.grid(values("shared"), 6) is None
-
-
-@pytest.mark.parametrize("numbers", [[0, 9, -35, 91, 22, 13], [0, 500, -311, 7], [6, -10, 15]])
-def test_a_grid_is_found_where_no_two_values_are_neighbours(numbers):
-    row = np.array(numbers, np.float32) * np.float32(0.0123)
-    form = forms.grid(row, 1)
-    assert form is not None and same_bits(rebuilt(form), row)
-    assert forms.grid(np.random.default_rng(0).normal(size=9).astype(np.float32), 1) is None
-
-
-def test_zero_is_a_symbol_of_its_own_where_it_occurs_and_minus_zero_is_another():
-    tensor = np.array([0.0, -0.0, 1.0, 1.0] * 8, np.float32)
-    book = forms.codebook(tensor)
-    assert book.alphabet == 3 and book.floats.view(np.uint32)[book.zero] == 0
-    assert forms.codebook(np.ones(32, np.float32)).zero is None

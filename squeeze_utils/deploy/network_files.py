@@ -1,0 +1,185 @@
+"""A network in a file of any kind: made smaller, converted, judged, asked what is on a picture.
+
+Networks for ImageNet are given pictures as `imagenet.pictures` prepares them. All others are
+given images as `load_images` does, normalised like the training images of the set that is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.compress.pricing import squeeze
+from squeeze_utils.compress.sqz.container import save_sqz
+from squeeze_utils.data import ImageSet, normalise
+from squeeze_utils.data.image_files import decode_files
+from squeeze_utils.data.sets import load_images
+from squeeze_utils.deploy import scoring
+from squeeze_utils.deploy.for_inference import without_norm
+from squeeze_utils.deploy.runners import (
+    ModelFileError,
+    Runner,
+    open_runner,
+    read_network,
+    torch_runner,
+)
+from squeeze_utils.deploy.write_files import (
+    CALIBRATION,
+    read_description,
+    write_description,
+    write_files,
+)
+from squeeze_utils.imagenet import judging, networks, pictures, wordnet
+from squeeze_utils.models.checkpoint_files import load_model
+
+
+def torch_network(source: Path | str) -> nn.Module:
+    """The torch network in a `.sqz`, a checkpoint or the released `.net`, or torchvision's."""
+    path = Path(source)
+    if path.suffix == ".net" or str(source) == networks.TORCHVISION:
+        return networks.trained(source)
+    if path.suffix not in (".sqz", ".safetensors"):
+        kinds = f".sqz, .safetensors, .net; or {networks.TORCHVISION}"
+        raise ModelFileError(f"{path.name} is none of {kinds}")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    return read_network(path)
+
+
+def is_for_imagenet(model: nn.Module) -> bool:
+    """Whether a network names the 1,000 classes of ImageNet."""
+    return model.num_classes == 1000 and model.spec.name in ("squeezenet1_0", "squeezenet1_1")
+
+
+def calibration_batch(
+    model: nn.Module, data: str, count: int, size: int | None = None, seed: int = 0
+) -> Tensor:
+    """At most `count` pictures (n, channels, height, width) as a network takes them.
+
+    Training images of an image set. For a network for ImageNet `data` is a folder of pictures;
+    they are drawn at random, and each comes mirrored as well.
+    """
+    if is_for_imagenet(model):
+        paths = pictures.draw(pictures.find_pictures(data), count, seed)
+        return pictures.calibration(paths, model)
+    images = _images(data, model.input_shape, size)
+    return torch.from_numpy(scoring.inputs(images.train, images, count))
+
+
+def compress_file(
+    source: Path | str,
+    path: Path,
+    target_bytes: int | None,
+    data: str | None = None,
+    count: int = 1000,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> tuple[int, int]:
+    """Write a network as `.sqz`; return its bytes and how many images it was shown.
+
+    Without `target_bytes` every weight is kept as it is. Otherwise batch normalisation is folded
+    and weights are rounded, after a look at `count` images of `data`: see `calibration_batch`.
+    """
+    model = torch_network(source)
+    if target_bytes is None:
+        return sum(save_sqz(model, path).values()), 0
+    batch = calibration_batch(model, data, count, size, seed)
+    found = squeeze(without_norm(model), batch, target_bytes, seed, progress=progress)
+    return sum(save_sqz(found.model, path).values()), len(batch)
+
+
+def deploy_file(
+    source: Path | str, target: Path, data: str | None = None, size: int | None = None
+) -> dict[str, int]:
+    """Write the files of a network for other runtimes into a folder; return their bytes.
+
+    With `data` there are int8 files too and, unless the network is one for ImageNet, the JSON
+    that says what a picture has to become and what the classes are called.
+    """
+    path, model = Path(source), torch_network(source)
+    channels, side, _ = model.input_shape
+    shape = (channels, size or side, size or side)
+    if data is None:
+        return write_files(model, target, path.stem, shape)
+    batch = calibration_batch(model, data, CALIBRATION, size)
+    sizes = write_files(model, target, path.stem, shape, batch)
+    if not is_for_imagenet(model):
+        known = load_model(path.stem, path.parent)[1] if path.suffix == ".safetensors" else {}
+        write_description(target, path.stem, _images(data, shape), shape, known)
+    return sizes
+
+
+def judge_file(source: Path | str, data: str, size: int | None = None) -> judging.Verdict:
+    """How often the network in a file is right on the test split of an image set.
+
+    For a network for ImageNet `data` is a folder of pictures, in folders named by their class.
+    """
+    runner, model = _opened(source)
+    if model is not None and is_for_imagenet(model):
+        paths = pictures.find_pictures(data)
+        labels = pictures.labels(paths)
+        scores = judging.outputs(model, paths, progress=True)
+        return judging.judge(scores, scores, labels)
+    images = _images(data, runner.shape, size)
+    logits = torch.from_numpy(scoring.logits_of(runner, images.test, images))
+    _check_classes(logits.shape[1], images.classes, data)
+    return judging.judge(logits, logits, images.test.labels)
+
+
+def classify_files(
+    source: Path | str,
+    paths: Sequence[Path],
+    data: str | None = None,
+    size: int | None = None,
+    count: int = 5,
+) -> Iterator[list[tuple[str, float]]]:
+    """For each picture the `count` likeliest classes and their shares, from 0 to 1.
+
+    What the classes are called, and how pictures are normalised, is taken from the image set
+    `data` or else from the JSON beside the file, which `write_description` wrote.
+    """
+    runner, model = _opened(source)
+    if model is not None and is_for_imagenet(model):
+        classes = wordnet.classes()
+        batches = (pictures.load_picture(path, model)[None].numpy() for path in paths)
+    else:
+        if data is None:
+            about = read_description(Path(source))
+            classes, mean, std = (tuple(about[key]) for key in ("classes", "mean", "std"))
+        else:
+            known = _images(data, runner.shape, size)
+            classes, mean, std = known.classes, known.mean, known.std
+        channels, side, _ = runner.shape
+        raw = (decode_files([str(path)], size or side, channels, path.name) for path in paths)
+        each = (torch.from_numpy(pixels).permute(0, 3, 1, 2) for pixels in raw)
+        batches = (normalise(images, mean, std).numpy() for images in each)
+    for batch in batches:
+        shares = torch.from_numpy(runner(batch))[0].softmax(0)
+        _check_classes(len(shares), classes, data or "the JSON beside the file")
+        best = shares.topk(min(count, len(shares)))
+        yield [(classes[i], float(s)) for s, i in zip(*best, strict=True)]
+
+
+def _opened(source: Path | str) -> tuple[Runner, nn.Module | None]:
+    """A runner for any kind of file, and the torch network in it where it is one."""
+    path = Path(source)
+    if path.suffix in (".onnx", ".tflite"):
+        return open_runner(path), None
+    model = torch_network(source)
+    return torch_runner(model, path.stem, torch.get_num_threads()), model
+
+
+def _images(data: str, shape: tuple[int, ...], size: int | None = None) -> ImageSet:
+    """An image set in a network's shape, (channels, side, side), or at another size in pixels."""
+    channels, side, _ = shape
+    return load_images(data, size or side, channels=channels)
+
+
+def _check_classes(outputs: int, classes: Sequence[str], data: str) -> None:
+    if outputs != len(classes):
+        raise ValueError(f"the network tells {outputs} classes apart, {data} has {len(classes)}")

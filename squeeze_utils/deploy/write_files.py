@@ -1,0 +1,105 @@
+"""The files of a network for other runtimes, and a JSON that says how to use them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from squeeze_utils.base.files import write_atomically
+from squeeze_utils.data import ImageSet
+from squeeze_utils.deploy.litert import convert
+from squeeze_utils.deploy.onnx_files import export_onnx, quantize_onnx
+from squeeze_utils.deploy.onnx_size import halve_onnx
+from squeeze_utils.deploy.optional_parts import converter_python
+
+FORMS = ("float16.onnx", "int8.onnx", "float16.tflite", "int8.tflite")
+CALIBRATION = 256  # training images that set the ranges of int8 files
+
+
+def write_files(
+    model: nn.Module,
+    target: Path,
+    name: str,
+    shape: tuple[int, int, int],
+    calibration_batch: Tensor | None = None,
+) -> dict[str, int]:
+    """Write `NAME.FORM` into a folder for every form that can be made here; return their bytes.
+
+    Args:
+        model: a network that `build` made.
+        target: the folder to write to.
+        name: how the files' names begin.
+        shape: (channels, height, width) of one image.
+        calibration_batch: training images (n, channels, height, width) as the network takes
+            them. Without it there are no int8 files, without LiteRT's converter no `.tflite`.
+    """
+    places = {form: target / f"{name}.{form}" for form in FORMS}
+    made = ["float16.onnx"] if calibration_batch is None else ["float16.onnx", "int8.onnx"]
+    with tempfile.TemporaryDirectory() as temporary:
+        floats = Path(temporary) / "float32.onnx"
+        export_onnx(model, floats, shape)
+        halve_onnx(floats, places["float16.onnx"])
+        if calibration_batch is not None:
+            quantize_onnx(floats, places["int8.onnx"], calibration_batch)
+    if converter_python() is not None:
+        lite = [form.replace("onnx", "tflite") for form in made]
+        convert(model, {f.split(".")[0]: places[f] for f in lite}, shape, calibration_batch)
+        made += lite
+    return {places[form].name: places[form].stat().st_size for form in made}
+
+
+def write_description(
+    target: Path,
+    name: str,
+    images: ImageSet,
+    shape: tuple[int, int, int],
+    checkpoint: dict[str, str],
+) -> Path:
+    """Write `NAME.json` beside the files of a network that takes images as in `images`.
+
+    `checkpoint` is what is known about the weights. Every form that is there is listed.
+    """
+    files = [path for form in FORMS if (path := target / f"{name}.{form}").is_file()]
+    content = {
+        "name": name,
+        "classes": list(images.classes),
+        "input_shape": list(shape),
+        "mean": list(images.mean),
+        "std": list(images.std),
+        "input": "RGB, value / 255, minus mean, divided by std, channels first",
+        "output": "one logit for each class",
+        "calibration": f"{CALIBRATION} training images of {images.name}, {images.fingerprint}",
+        "checkpoint": checkpoint,
+        "files": {path.name: _facts(path) for path in files},
+    }
+    path = target / f"{name}.json"
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    return path
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The JSON beside a deployment file, or in the folder `deploy` beside a checkpoint."""
+    file = f"{path.name.partition('.')[0]}.json"
+    for place in (path.with_name(file), path.parent / "deploy" / file):
+        if place.is_file():
+            break
+    else:
+        raise FileNotFoundError(f"there is no {file} beside {path.name}: name the image set")
+    try:
+        about = json.loads(place.read_text(encoding="utf-8"))
+        lacking = [key for key in ("classes", "mean", "std") if key not in about]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
+    if lacking:
+        raise ValueError(f"{file} lacks {', '.join(lacking)}")
+    return about
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

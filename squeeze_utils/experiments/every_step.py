@@ -1,0 +1,46 @@
+"""Every kind of step, in one place: a step is known by its name once its module is imported."""
+
+from __future__ import annotations
+
+from squeeze_utils.anatomy.ablation import ObserveBlocks
+from squeeze_utils.anatomy.loss_surface import ObserveSurface
+from squeeze_utils.anatomy.shifts import ObserveShifts
+from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
+from squeeze_utils.compress.pricing.steps import Squeeze
+from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
+from squeeze_utils.compress.pruning.filters import Shrink
+from squeeze_utils.compress.pruning.steps import Densify, Prune, Recalibrate, Remember, Rewind
+from squeeze_utils.compress.quantizing.after_training import Calibrate, Halve, QuantizeWeights
+from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm, MergeStatistics
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
+from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.start_from_checkpoint import Load
+from squeeze_utils.training.step import Step
+
+TRAINING: tuple[type[Step], ...] = (Load, Train, TuneCentroids, QuantizedTrain, Gradual, Rewire)
+PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
+ROUNDING: tuple[type[Step], ...] = (
+    FoldBatchNorm,
+    Equalise,
+    QuantizeWeights,
+    MixedBits,
+    Calibrate,
+    CorrectBias,
+    Share,
+    Squeeze,
+    Halve,
+    MergeStatistics,
+)
+MEASURING: tuple[type[Step], ...] = (
+    Encode,
+    ObserveBlocks,
+    ObserveOutputs,
+    ObserveShifts,
+    ObserveSignals,
+    ObserveSurface,
+)
+STEPS = (*TRAINING, *PRUNING, *ROUNDING, *MEASURING)

@@ -1,0 +1,110 @@
+"""An experiment as data: (model, data, recipe, seed), named by the hash of its JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from squeeze_utils.base import machine
+from squeeze_utils.data import ImageSet
+from squeeze_utils.data.sets import load_images
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training.step import Step
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """An image set as data: what `load_images` is called with.
+
+    >>> import squeeze_utils as sq
+    >>> len(sq.DataSpec("digits", size=8, train_limit=100).load().train)
+    100
+    """
+
+    name: str = "digits"
+    size: int | None = None
+    train_limit: int | None = None
+
+    def load(self) -> ImageSet:
+        """The image set, read from the data folder."""
+        return load_images(self.name, size=self.size, train_limit=self.train_limit)
+
+    def device(self) -> torch.device:
+        """Where to train on these images: on the GPU, if there is one, but digits never.
+
+        A step on digits is so short that a GPU would wait for the processor to say what is next.
+        """
+        return torch.device("cpu") if self.name == "digits" else machine.default_device()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained on what, how, and from which seed. Identified by the hash of its JSON.
+
+    >>> import squeeze_utils as sq
+    >>> model = sq.ModelSpec.of("lenet_300_100", image_size=8)
+    >>> first = sq.Experiment(model, sq.DataSpec(size=8), (sq.Train(2), sq.Prune(0.5)), seed=0)
+    >>> second = sq.Experiment(model, sq.DataSpec(size=8), (sq.Train(2), sq.Prune(0.5)), seed=1)
+    >>> first.key == second.key
+    False
+    """
+
+    model: ModelSpec
+    data: DataSpec
+    recipe: tuple[Step, ...]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recipe", tuple(self.recipe))
+        if not self.recipe:
+            raise ValueError("a recipe needs at least one step")
+
+    def as_dict(self, defaults: bool = True) -> dict[str, Any]:
+        """The experiment as plain values, with or without the steps' default fields."""
+        return {
+            "model": self.model.as_dict(),
+            "data": asdict(self.data),
+            "recipe": [step.as_dict(defaults) for step in self.recipe],
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Experiment:
+        """The experiment that `as_dict` described, whichever steps have been imported so far."""
+        importlib.import_module("squeeze_utils.experiments.every_step")
+        return cls(
+            ModelSpec.from_dict(values["model"]),
+            DataSpec(**values["data"]),
+            tuple(Step.from_dict(step) for step in values["recipe"]),
+            values["seed"],
+        )
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that name this experiment.
+
+        Fields that hold their default are left out, so that a step may gain fields.
+        """
+        return _hash(self.as_dict(defaults=False))
+
+    def prefix(self, steps: int) -> Experiment:
+        """The experiment that stops after the first `steps` steps."""
+        return replace(self, recipe=self.recipe[:steps])
+
+    def followed_by(self, *steps: Step) -> Experiment:
+        """The experiment that goes on with `steps` after its last step."""
+        return replace(self, recipe=(*self.recipe, *steps))
+
+    def seed_of(self, part: int | str) -> int:
+        """The seed of one part: of the "model", or of the step at a position of the recipe."""
+        return int(_hash((self.seed, part)), 16) >> 1
+
+
+def _hash(values: Any) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

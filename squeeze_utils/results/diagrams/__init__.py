@@ -1,0 +1,29 @@
+"""The diagrams of the series, drawn by code in one look; each function returns a figure.
+
+Most numbers in them are counted on the networks and files of the package.
+"""
+
+from __future__ import annotations
+
+from squeeze_utils.results.diagrams.coding import codebook_and_huffman, file_anatomy, quantizer
+from squeeze_utils.results.diagrams.deployment import deployment_paths
+from squeeze_utils.results.diagrams.networks import (
+    bypasses,
+    fire_module,
+    network_map,
+    one_by_one,
+)
+from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
+
+__all__ = [
+    "bypasses",
+    "codebook_and_huffman",
+    "deployment_paths",
+    "dsd_phases",
+    "file_anatomy",
+    "fire_module",
+    "masks_through_training",
+    "network_map",
+    "one_by_one",
+    "quantizer",
+]

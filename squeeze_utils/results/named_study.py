@@ -1,0 +1,83 @@
+"""`study("dsd")`: a study of the series by name, to be run live or read from its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.study import Study
+from squeeze_utils.results.study_results import Results
+from squeeze_utils.studies import catalogue
+from squeeze_utils.training.step import Step
+
+REFERENCE = Scale("reference")
+
+
+@dataclass(frozen=True)
+class NamedStudy:
+    """A study of the series, before a scale has been chosen."""
+
+    name: str
+
+    def at(self, scale: Scale) -> Study:
+        """Its arms at a scale."""
+        return catalogue.find(self.name, scale)
+
+    @property
+    def title(self) -> str:
+        """The question that it answers."""
+        return self.at(REFERENCE).title
+
+    def records(self) -> Results:
+        """The committed records, at reference scale."""
+        study = self.at(REFERENCE)
+        return Results(study, study.records())
+
+    def pilot(self) -> Results:
+        """The committed records of the pilot that chose the learning rates of this study."""
+        name = self.at(REFERENCE).pilot
+        if name is None:
+            raise ValueError(f"the study {self.name} has no pilot")
+        return NamedStudy(name).records()
+
+    def run(
+        self,
+        scale: Scale | None = None,
+        *,
+        jobs: int = 2,
+        cache: PrefixCache | None = None,
+        **labels: Any,
+    ) -> Results:
+        """Run the arms with these labels (all of them) now, in this notebook; nothing is kept.
+
+        What arms begin with in common is trained once. `jobs` processes share the work.
+
+        >>> import squeeze_utils as sq
+        >>> live = sq.study("baseline").run(model="LeNet-5", jobs=1)
+        >>> len(live), live.frame["parameters"].tolist()
+        (1, [656280])
+        """
+        study = self.at(scale or Scale())
+        study = study.where(**labels) if labels else study
+        cache = cache or PrefixCache()
+        return Results(study, run_study(study, cache=cache, jobs=jobs), cache)
+
+    def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
+        """The steps of the first arm so labelled, at reference scale unless another is given."""
+        return Results(self.at(scale or REFERENCE), {}).experiment(**labels).recipe
+
+
+def study(name: str) -> NamedStudy:
+    """The study called `name`; an unknown name is refused with a list of all.
+
+    >>> import squeeze_utils as sq
+    >>> sq.study("dsd").title
+    'does a sparse phase make the dense network better?'
+    >>> sq.study("dsd").recipe(recipe="DSD 50%")[1] # doctest: +ELLIPSIS
+    Prune(sparsity=0.5, ...)
+    """
+    catalogue.find(name, REFERENCE)
+    return NamedStudy(name)

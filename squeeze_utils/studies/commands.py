@@ -1,0 +1,76 @@
+"""What the command line does with studies and searches: list them, or run what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.parallel import run_tasks
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.checkpoints import export_checkpoints
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.search import journal
+from squeeze_utils.experiments.search.running import run_search
+from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.studies import catalogue
+
+REFERENCE = Scale("reference")
+
+
+def runs_folder(scale: Scale) -> Path:
+    """Where what was run at a scale is recorded."""
+    return scale.pick(paths.cache() / "runs", paths.shipped("runs"))
+
+
+def list_studies() -> str:
+    """A line for each study: its name, how many of its records are there, and its question."""
+    lines = []
+    for name, make in sorted(catalogue.catalogue().items()):
+        study = make(REFERENCE)
+        done = f"{len(study.arms) - len(study.missing())}/{len(study.arms)} records"
+        lines.append(f"{name:24} {done:16} {study.title}")
+    return "\n".join(lines)
+
+
+def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -> None:
+    """Run what has no record yet of the study `name`, its pilot first; `only` as in `Study.only`.
+
+    The states of networks are kept, so that what was interrupted goes on where it stopped.
+    """
+    pilot = catalogue.find(name, scale).pilot
+    for each in filter(None, (pilot, name)):
+        study = catalogue.find(each, scale).only(only)  # its arms may depend on the pilot's records
+        run_study(study, folder=runs_folder(scale), cache=_states(), jobs=jobs)
+
+
+def export_study_named(name: str) -> dict[str, int]:
+    """Write the checkpoints of a study whose reference run has finished here; bytes by name."""
+    return export_checkpoints(catalogue.find(name, REFERENCE), _states())
+
+
+def list_searches() -> str:
+    """A line for each search: its name, how much of its budget is used, and its trials."""
+    lines = []
+    for name, search in catalogue.searches(REFERENCE).items():
+        study = journal.read_search(search, runs_folder(REFERENCE))
+        trials = study.get_trials(deepcopy=False) if study else []
+        used = f"{journal.spent(search, trials)}/{search.budget} epochs"
+        lines.append(f"{name:24} {used:16} {len(trials)} trials")
+    return "\n".join(lines)
+
+
+def run_searches(name: str, scale: Scale, *, jobs: int = 1) -> None:
+    """Go on with the search `name`, or with all of the group of that name.
+
+    Several searches run side by side, each in one process, so that each can be repeated exactly;
+    a single one is shared by the processes.
+    """
+    searches, folder = catalogue.find_searches(name, scale), runs_folder(scale)
+    if len(searches) == 1:
+        run_search(searches[0], folder, jobs=jobs)
+    else:
+        list(run_tasks(run_search, [(search, folder) for search in searches], jobs))
+
+
+def _states() -> PrefixCache:
+    return PrefixCache(paths.cache() / "states")

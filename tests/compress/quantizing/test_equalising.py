@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from states import outputs, state_of
+from torch import nn
+
+from squeeze_utils.compress.quantizing import equalising
+from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
+from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+
+
+@pytest.mark.parametrize("options", [{}, {"bypass": "complex"}, {"activation": "leaky_relu"}])
+def test_equalising_changes_no_output_and_evens_out_the_ranges(options):
+    state = state_of(**options)
+    FoldBatchNorm().apply(state)
+    before, fire = outputs(state.model), state.model.fires()[4]
+
+    def imbalance() -> float:
+        r1 = fire.squeeze.weight.abs().flatten(1).amax(1)
+        pair = torch.cat((fire.expand1x1.weight, fire.expand3x3.weight.amax((2, 3), keepdim=True)))
+        return float((r1 / pair.abs().amax((0, 2, 3))).log().abs().max())
+
+    spread = imbalance()
+    assert Equalise().apply(state)["channels_scaled"] > 0
+    assert torch.allclose(outputs(state.model), before, atol=1e-4)
+    assert imbalance() < spread
+
+
+def test_corrected_biases_bring_the_means_back():
+    state = state_of()
+    FoldBatchNorm().apply(state)
+    whole = outputs(state.model)
+    QuantizeWeights(3, "tensor", "minmax").apply(state)
+    rounded = outputs(state.model)
+    CorrectBias(images=48).apply(state)
+    x = (whole - outputs(state.model)).mean(0).abs().sum()
+    assert x < (whole - rounded).mean(0).abs().sum()
+
+
+def test_means_of_a_layer_do_not_need_the_layers_behind_it():
+    state = state_of(norm="none")
+    layers = {n: m for n, m in state.model.named_modules() if isinstance(m, nn.Conv2d)}
+    x, first = torch.rand(200, 1, 16, 16), next(iter(layers))  # two parts
+    every = equalising._means(state.model, layers, x)
+    ran = []
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda *_, name=name: ran.append(name))
+    alone = equalising._means(state.model, {first: layers[first]}, x)
+    assert ran == [first, first] and set(every) == set(layers)
+    assert torch.equal(alone[first], every[first])

@@ -1,0 +1,149 @@
+"""All studies and searches of the series: they can be made, and their records belong to them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+
+import pytest
+import torch
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import SCALES, Scale
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.search import Choice
+from squeeze_utils.experiments.study import Study
+from squeeze_utils.studies import catalogue, hyperparameters
+from squeeze_utils.studies.catalogue import find, find_searches, reference
+from squeeze_utils.training.loop import Train
+
+QUICK, REFERENCE = Scale("quick"), Scale("reference")
+CHANNELS = {"digits": 1, "mnist": 1, "cifar10": 3}
+
+
+@pytest.fixture(scope="module")
+def studies() -> dict[tuple[str, str], Study]:
+    """Every study by name and scale."""
+    makers = catalogue.catalogue()
+    return {(name, s): make(Scale(s)) for name, make in makers.items() for s in SCALES}
+
+
+def test_every_chapter_that_defines_studies_is_in_the_catalogue():
+    package = importlib.import_module("squeeze_utils.studies")
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"squeeze_utils.studies.{info.name}")
+        assert hasattr(module, "STUDIES") == (module in catalogue.CHAPTERS), info.name
+
+
+def test_every_study_has_its_name_a_question_and_arms_at_both_scales(studies):
+    for (name, _), study in studies.items():
+        assert study.name == name and study.title.strip() == study.title != ""
+        assert study.arms or study.pilot
+        assert len({arm.slug for arm in study.arms}) == len(study.arms), name
+        assert len({tuple(dict(arm.labels)) for arm in study.arms}) <= 1, name
+        if study.pilot:
+            assert (study.pilot, "reference") in studies
+
+
+def test_quick_studies_need_no_download_and_reference_studies_are_not_about_digits(studies):
+    for (name, scale), study in studies.items():
+        images = {arm.experiment.data.name for arm in study.arms}
+        if scale == "quick":
+            assert images <= {"digits"}, name
+        else:
+            assert images <= {"cifar10", "mnist"}, name
+
+
+def test_every_network_can_be_built_for_its_images(studies):
+    networks = {
+        (arm.experiment.model, arm.experiment.data.name)
+        for study in studies.values()
+        for arm in study.arms
+    }
+    assert len(networks) > 50
+    for spec, images in networks:
+        with torch.device("meta"):
+            model = spec.build()
+        assert model.input_shape[0] == CHANNELS[images] and model.num_classes == 10, spec
+
+
+def test_every_experiment_comes_back_from_json(studies):
+    for study in studies.values():
+        for arm in study.arms:
+            text = json.dumps(arm.experiment.as_dict())
+            assert Experiment.from_dict(json.loads(text)).key == arm.experiment.key
+
+
+def test_every_committed_record_is_of_an_arm_and_every_old_study_is_complete(studies):
+    """The keys of the records are those in their names, and the same as those of the arms."""
+    complete = 0
+    for (name, scale), study in studies.items():
+        if scale == "reference":
+            files = (paths.shipped("runs") / name).glob("*.json")
+            named = {path.stem.rpartition("-")[2] for path in files}
+            wanted = {arm.experiment.key for arm in study.arms}
+            assert named <= wanted, name
+            assert named == set(study.records()), name
+            complete += named == wanted
+    assert complete >= 47
+
+
+def test_unknown_studies_are_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown study 'nothing'; accepted: .*baseline"):
+        find("nothing", QUICK)
+
+
+def test_a_study_comes_with_its_committed_records():
+    study, records = reference("dsd")
+    assert study.name == "dsd" and len(records) == len(study.arms) == 25
+
+
+def test_the_closer_looks_are_at_networks_of_their_chapter():
+    for name, of, kept in (
+        ("pooling_shifts", "pooling", ["pooling", "lr"]),
+        ("residual_views", "residual", ["bypass", "lr"]),
+    ):
+        trained = {arm.experiment for arm in find(of, REFERENCE).arms}
+        study = find(name, REFERENCE)
+        assert study.pilot == find(of, REFERENCE).pilot
+        for arm in study.arms:
+            assert arm.experiment.prefix(1) in trained and len(arm.experiment.recipe) > 1
+            assert list(dict(arm.labels)) == kept
+    signals = find("activation_signals", REFERENCE)
+    trained = {arm.experiment for arm in find("activations", REFERENCE).arms}
+    for before, after in zip(signals.arms[::2], signals.arms[1::2], strict=True):
+        assert dict(before.labels)["when"] == "before" and len(before.experiment.recipe) == 1
+        assert dict(after.labels)["when"] == "after" and after.experiment.prefix(1) in trained
+        assert before.experiment.recipe == after.experiment.recipe[1:]
+    assert {arm.experiment.seed for arm in signals.arms} == {0}
+
+
+def test_the_searches_of_the_series_differ_in_method_and_repetition_only():
+    found = catalogue.searches(REFERENCE)
+    assert len(found) == len(hyperparameters.METHODS) * hyperparameters.REPETITIONS
+    plain = [one.as_dict() for one in found.values()]
+    for one in plain:
+        for key in ("sampler", "pruner", "repetition"):
+            one.pop(key)
+    assert all(one == plain[0] for one in plain)
+    assert {one.budget for one in found.values()} == {64}
+    for one in found.values():  # every corner of the space is a valid experiment
+        for end in (0, -1):
+            point = {
+                axis.name: axis.values[end]
+                if isinstance(axis, Choice)
+                else (axis.low, axis.high)[end]
+                for axis in one.space
+            }
+            assert isinstance(one.experiment(point, 0).recipe[0], Train)
+
+
+def test_searches_are_found_by_name_and_by_group():
+    everything = list(catalogue.searches(REFERENCE).values())
+    assert find_searches("tuning", REFERENCE) == everything
+    assert find_searches("tpe-median-1", REFERENCE) == [
+        one for one in everything if one.name == "tpe-median-1"
+    ]
+    with pytest.raises(ValueError, match="unknown search 'nothing'; accepted: tuning, random-none"):
+        find_searches("nothing", QUICK)

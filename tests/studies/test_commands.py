@@ -1,0 +1,112 @@
+"""What the command line does with studies and searches."""
+
+from __future__ import annotations
+
+import pytest
+from tiny import tiny_experiment
+from tiny_search import hill, search
+from tiny_study import rates
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.search.running import run_search
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.models.checkpoint_files import load_model
+from squeeze_utils.studies import catalogue, commands
+
+QUICK, REFERENCE = Scale("quick"), Scale("reference")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """What is written lies below `tmp_path`."""
+    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / "shipped" / name)
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """The studies that there are: one with a pilot."""
+    made = {
+        "small": lambda scale: rates(0.1, 0.2),
+        "later": lambda scale: Study("later", "then?", rates(0.4).arms, pilot="small"),
+    }
+    monkeypatch.setattr(catalogue, "catalogue", lambda: made)
+    return made
+
+
+@pytest.mark.parametrize(("scale", "where"), [(QUICK, "cache"), (REFERENCE, "shipped")])
+def test_a_study_is_run_and_listed_with_its_reference_records(scale, where, known, tmp_path):
+    commands.run_study_named("small", scale)
+    assert len(list((tmp_path / where / "runs" / "small").glob("*.json"))) == 2
+    assert len(list((tmp_path / "cache" / "states").glob("*.state"))) == 2
+    done = 2 if scale == REFERENCE else 0
+    assert commands.list_studies().splitlines() == [
+        "later                    0/1 records      then?",
+        f"small                    {done}/2 records      which rate?",
+    ]
+
+
+def test_the_pilot_of_a_study_comes_first(known, fits):
+    commands.run_study_named("later", QUICK)
+    assert fits == [0.1, 0.2, 0.4]
+
+
+def test_only_the_arms_that_are_asked_for_are_run(known, fits):
+    commands.run_study_named("small", QUICK, only="0.2-A")
+    assert fits == [0.2]
+    commands.run_study_named("small", QUICK)
+    assert fits == [0.2, 0.1]
+    with pytest.raises(ValueError, match=r"no arm of small has '0\.7' in its name; there are: 0"):
+        commands.run_study_named("small", QUICK, only="0.7")
+
+
+def test_checkpoints_are_exported_from_finished_states(known, tmp_path):
+    experiment = tiny_experiment()
+    known["net"] = lambda scale: Study("net", "?", [Arm.of(experiment, "a-net", kind="net")])
+    assert commands.export_study_named("net") == {}  # it has not been run
+    commands.run_study_named("net", REFERENCE)
+    written = commands.export_study_named("net")
+    file = tmp_path / "shipped" / "checkpoints" / "a-net.safetensors"
+    assert written == {"a-net": file.stat().st_size}
+    model, metadata = load_model("a-net")
+    assert model.spec == experiment.model
+    assert metadata["record"] == experiment.key and metadata["study"] == "net"
+    assert commands.export_study_named("small") == {}  # it names none
+
+
+@pytest.fixture
+def tiny_searches(monkeypatch):
+    """Two searches of one group, without any training."""
+    made = {one.name: one for one in (search("one"), search("two", repetition=1))}
+    monkeypatch.setattr(catalogue, "searches", lambda scale: made)
+    monkeypatch.setattr(
+        commands, "run_search", lambda *args, **how: run_search(*args, objective=hill, **how)
+    )
+
+
+def test_a_search_or_a_group_is_gone_on_with(tiny_searches, tmp_path):
+    commands.run_searches("one", REFERENCE)
+    shown = [line.split() for line in commands.list_searches().splitlines()]
+    assert shown == [
+        ["one", "40/40", "epochs", "10", "trials"],
+        ["two", "0/40", "epochs", "0", "trials"],
+    ]
+    commands.run_searches("tuning", REFERENCE)
+    folder = tmp_path / "shipped" / "runs" / "tuning"
+    assert sorted(path.name for path in folder.iterdir()) == ["one.journal", "two.journal"]
+    commands.run_searches("two", QUICK)
+    assert (tmp_path / "cache" / "runs" / "tuning" / "two.journal").is_file()
+
+
+def test_wrong_numbers_of_processes_are_refused(known, tiny_searches):
+    for work, name in ((commands.run_study_named, "small"), (commands.run_searches, "one")):
+        with pytest.raises(ValueError, match="jobs must be a whole number of at least 1, got 0"):
+            work(name, QUICK, jobs=0)
+
+
+def test_a_record_of_a_study_is_not_run_again(known, fits, tmp_path):
+    run_study(rates(0.1), folder=tmp_path / "cache" / "runs", progress=False)
+    commands.run_study_named("small", QUICK)
+    assert fits == [0.1, 0.2]

@@ -1,0 +1,330 @@
+"""The one command line: `python -m squeeze_utils`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from squeeze_utils.__main__ import main
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
+from squeeze_utils.deploy import network_files, optional_parts
+from squeeze_utils.deploy.optional_parts import PartMissing
+from squeeze_utils.imagenet import released_file
+from squeeze_utils.models import build
+from squeeze_utils.models.checkpoint_files import save_model
+from squeeze_utils.studies import commands
+
+COMMANDS = ("study", "search", "released", "compress", "evaluate", "classify", "deploy")
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def says(capsys):
+    """The one line that a command with a mistake in it answers."""
+
+    def get(*arguments: object) -> str:
+        capsys.readouterr()
+        assert run(*arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return get
+
+
+# --- help and mistakes ----------------------------------------------------------------------------
+
+PROGRAM = f"""
+import sys
+from squeeze_utils.__main__ import main
+for command in {COMMANDS!r}:
+    try:
+        main([command, "--help"])
+    except SystemExit as stopped:
+        assert stopped.code == 0
+heavy = {{"torch", "numpy", "pandas", "sklearn", "matplotlib"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_help_has_an_example_of_every_command_and_imports_nothing_heavy():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in COMMANDS:
+        assert f"example:\n  python -m squeeze_utils {command} " in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["compress", "a.sqz"], ["study", "fly"]])
+def test_wrong_usage_ends_with_two(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2 and "usage: python -m squeeze_utils" in capsys.readouterr().err
+
+
+# --- studies and searches -------------------------------------------------------------------------
+
+
+def test_studies_and_searches_are_listed(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "list_studies", lambda: "one study")
+    monkeypatch.setattr(commands, "list_searches", lambda: "one search")
+    assert run("study", "list") == run("search", "list") == 0
+    assert capsys.readouterr().out == "one study\none search\n"
+
+
+def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
+    calls = []
+    for name in ("run_study_named", "run_searches"):
+        monkeypatch.setattr(commands, name, lambda *args, **options: calls.append((args, options)))
+    monkeypatch.setenv("SQUEEZE_SCALE", "reference")
+    assert run("study", "run", "a", "b", "--scale", "quick", "--only", "x") == 0
+    assert run("search", "run", "c", "--jobs", 2) == 0
+    assert calls == [
+        (("a", Scale("quick")), {"jobs": 1, "only": "x"}),
+        (("b", Scale("quick")), {"jobs": 1, "only": "x"}),
+        (("c", Scale("reference")), {"jobs": 2}),
+    ]
+
+
+def test_checkpoints_of_a_study_are_exported(monkeypatch, capsys):
+    found = {"dsd": {}, "baseline": {"net": 1234}}
+    monkeypatch.setattr(commands, "export_study_named", lambda name: found[name])
+    assert run("study", "export", "dsd", "baseline") == 0
+    assert capsys.readouterr().out == (
+        "dsd: no checkpoint is named, or its states are not here\nnet: 1,234 bytes\n"
+    )
+
+
+def test_unknown_names_are_refused_with_the_known_ones(says):
+    assert "unknown study 'fly'; accepted: activation_init, " in says("study", "run", "fly")
+    assert "unknown search 'fly'; accepted: tuning" in says("search", "run", "fly")
+    assert "name a study; python -m squeeze_utils study list" in says("study", "run")
+
+
+def test_an_interrupted_command_says_what_is_kept(monkeypatch, capsys):
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "run_study_named", stop)
+    assert run("study", "run", "dsd") == 130
+    assert "interrupted; what has a record is kept" in capsys.readouterr().err
+
+
+def test_work_that_fails_ends_with_one(monkeypatch, capsys):
+    def fail(*args, **options):
+        raise OSError("the disk is full\nreally")
+
+    monkeypatch.setattr(commands, "run_study_named", fail)
+    assert run("study", "run", "dsd") == 1
+    assert capsys.readouterr().err == "error: the disk is full really\n"
+
+
+# --- a network of one's own -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A folder with a checkpoint of the smallest network, for digits of 8 pixels."""
+    folder = tmp_path_factory.mktemp("own")
+    torch.manual_seed(0)
+    save_model(build("lenet_300_100", image_size=8), folder / "net.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def squeezed(own):
+    """The same as a small .sqz file."""
+    out = own / "net.sqz"
+    options = ("--target-bytes", 20_000, "--data", "digits", "--images", 60)
+    assert run("compress", own / "net.safetensors", *options, "-o", out) == 0
+    return out
+
+
+def test_a_network_is_rounded_into_wanted_bytes(own, squeezed, capsys):
+    assert 18_000 < squeezed.stat().st_size <= 20_000
+    again = own / "again.sqz"
+    options = ("--target-bytes", 20_000, "--data", "digits", "--images", 60)
+    assert run("compress", own / "net.safetensors", *options, "-o", again) == 0
+    assert again.read_bytes() == squeezed.read_bytes()
+    assert f"again.sqz: {again.stat().st_size:,} bytes, calibrated on 60" in capsys.readouterr().out
+
+
+def test_a_network_is_packed_without_loss(own, squeezed, tmp_path, capsys):
+    assert run("compress", squeezed, "--lossless", "-o", tmp_path / "same.sqz") == 0
+    assert (tmp_path / "same.sqz").read_bytes() == squeezed.read_bytes()
+    assert "every weight as it was" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_every_kind_of_file_of_a_network_is_judged_alike(own, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    assert run("compress", own / "net.safetensors", "--lossless", "-o", tmp_path / "net.sqz") == 0
+    assert run("deploy", own / "net.safetensors", "-o", tmp_path, "--data", "digits") == 0
+    shown = capsys.readouterr().out
+    assert f"{tmp_path / 'net.int8.onnx'}: " in shown
+    about = json.loads((tmp_path / "net.json").read_text())
+    assert about["classes"] == list("0123456789") and about["input_shape"] == [1, 8, 8]
+    results = []
+    for file in (own / "net.safetensors", tmp_path / "net.sqz", tmp_path / "net.float16.onnx"):
+        assert run("evaluate", file, "digits") == 0
+        size, *rest = capsys.readouterr().out.splitlines()
+        assert size == f"bytes  {file.stat().st_size:,}"
+        results.append(rest)
+    assert results[0] == results[1] == results[2]
+    assert results[0][0].startswith("top-1  ") and results[0][2] == "n      359"
+
+
+def test_pictures_are_classified_with_the_names_of_the_training_set(own, tmp_path, capsys):
+    pictures = [tmp_path / f"{name}.png" for name in "ab"]
+    for seed, path in enumerate(pictures):
+        noise = np.random.default_rng(seed).integers(0, 256, (9, 9), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+    assert run("classify", own / "net.safetensors", *pictures, "--data", "digits") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(pictures[0]) and lines[6] == str(pictures[1])
+    shares = [float(line.split()[0]) for line in lines[1:6]]
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.3
+    assert {line.split()[2] for line in lines[1:6]} <= set("0123456789")
+    about = {"classes": [f"class {n}" for n in range(10)], "mean": [0.5], "std": [0.5]}
+    (own / "deploy").mkdir(exist_ok=True)
+    (own / "deploy" / "net.json").write_text(json.dumps(about))
+    assert run("classify", own / "net.safetensors", pictures[0]) == 0
+    assert "%  class " in capsys.readouterr().out
+
+
+def test_mistakes_with_networks_and_images_are_named(own, squeezed, tmp_path, says):
+    out = ("-o", tmp_path / "out.sqz")
+    small = ("--target-bytes", 20_000)
+    assert "give either --lossless or --target-bytes" in says("compress", squeezed, *out)
+    assert "give either" in says("compress", squeezed, "--lossless", *small, *out)
+    assert "needs images" in says("compress", squeezed, *small, *out)
+    assert "unknown image set 'mars'" in says("compress", squeezed, *small, "--data", "mars", *out)
+    tiny = ("--target-bytes", 500, "--data", "digits")
+    assert "500 bytes cannot be reached" in says("compress", squeezed, *tiny, *out)
+    assert "there is no file" in says("compress", tmp_path / "no.sqz", "--lossless", *out)
+    assert "there is no file" in says("evaluate", tmp_path / "no.safetensors", "digits")
+    (tmp_path / "x.onnx").write_bytes(b"no model")
+    pytest.importorskip("onnxruntime")
+    assert "x.onnx is not an ONNX model" in says("evaluate", tmp_path / "x.onnx", "digits")
+    assert "x.onnx is none of .sqz" in says("compress", tmp_path / "x.onnx", "--lossless", *out)
+    cut = tmp_path / "cut.sqz"
+    cut.write_bytes(squeezed.read_bytes()[:-9])
+    assert "cut.sqz is not a .sqz file: truncated" in says(
+        "classify", cut, tmp_path / "a.png", "--data", "digits"
+    )
+    assert "there is no cut.json beside cut.sqz" in says("classify", squeezed.rename(cut), "a.png")
+    cut.rename(squeezed)
+    assert not (tmp_path / "out.sqz").exists()
+
+
+def test_images_of_other_classes_are_refused(own, tmp_path, says):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for seed in range(6):
+            pixels = np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{seed}.png")
+    said = says("evaluate", own / "net.safetensors", tmp_path / "pets")
+    assert f"the network tells 10 classes apart, {tmp_path / 'pets'} has 2" in said
+
+
+def test_what_is_missing_for_a_deployment_is_said(own, tmp_path, monkeypatch, capsys):
+    def fail(*args):
+        raise PartMissing("onnx is not installed: python -m pip install onnx")
+
+    monkeypatch.setattr(optional_parts, "missing", lambda: {"LiteRT's converter": "make it"})
+    monkeypatch.setattr(network_files, "write_files", fail)
+    assert run("deploy", own / "net.safetensors", "-o", tmp_path) == 2
+    said = capsys.readouterr().err
+    assert "LiteRT's converter is not there: make it" in said
+    assert "error: onnx is not installed: python -m pip install onnx" in said
+
+
+# --- networks for ImageNet ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A narrow SqueezeNet 1.1 with a thousand classes and few values, as a .sqz file."""
+    torch.manual_seed(0)
+    network = build("squeezenet1_1", width=0.125).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            scale = parameter.abs().max().clamp(min=0.05) / 20
+            parameter.copy_((parameter / scale).round() * scale + (parameter.ndim == 1) * 0.01)
+    path = tmp_path_factory.mktemp("files") / "narrow.sqz"
+    save_sqz(network, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Two pictures of noise for each of three classes."""
+    root = tmp_path_factory.mktemp("pictures")
+    generator = torch.Generator().manual_seed(0)
+    for name in ("n01440764", "goldfish", "n01484850"):
+        (root / name).mkdir()
+        for i in range(2):
+            noise = torch.randint(256, (60, 80, 3), generator=generator, dtype=torch.uint8)
+            Image.fromarray(noise.numpy()).resize((320, 240)).save(root / name / f"{i}.png")
+    return root
+
+
+def test_the_released_file_without_loss(tmp_path, capsys):
+    torch.manual_seed(0)
+    network = build("squeezenet1_0", last_padding=1).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_((weight * 50).round() / 50 if weight.ndim == 4 else weight + 0.1)
+    source, out = tmp_path / "x.net", tmp_path / "x.sqz"
+    source.write_bytes(released_file.write_released(released_file.from_model(network)))
+    assert run("released", source, "--lossless", "-o", out) == 0
+    assert f"{out.stat().st_size:,} bytes, every weight as it was" in capsys.readouterr().out
+    again = released_file.from_model(load_sqz(out))
+    assert released_file.write_released(again) == source.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_network_for_imagenet_into_wanted_bytes(narrow, photographs, tmp_path, capsys):
+    out = tmp_path / "a.sqz"
+    options = ("--target-bytes", 40_000, "--calibrate", photographs, "--images", 4, "--seed", 3)
+    assert run("released", narrow, *options, "--judge", photographs, "-o", out) == 0
+    assert 0.9 * 40_000 < out.stat().st_size <= 40_000
+    said, *judged = capsys.readouterr().out.splitlines()
+    assert said.endswith(f"{out.stat().st_size:,} bytes, calibrated on 8 images")  # and mirrored
+    assert judged[0] == f"bytes  {narrow.stat().st_size:,}"
+    assert judged[4] == f"bytes  {out.stat().st_size:,}" and judged[7] == "n      6"
+    assert load_sqz(out).spec.name == "squeezenet1_1"
+
+
+def test_pictures_of_imagenet_are_judged_and_named(narrow, photographs, capsys):
+    assert run("evaluate", narrow, photographs) == 0
+    out = capsys.readouterr().out
+    assert f"bytes  {narrow.stat().st_size:,}" in out and "n      6" in out
+    assert "top-1  " in out and "top-5  " in out
+    assert run("classify", narrow, photographs / "goldfish" / "0.png") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_mistakes_with_networks_for_imagenet_are_named(narrow, photographs, tmp_path, says):
+    out = ("-o", tmp_path / "out.sqz")
+    small = ("--target-bytes", 40_000)
+    nowhere = ("--calibrate", tmp_path / "nowhere")
+    assert "there is no folder" in says("released", narrow, *small, *nowhere, *out)
+    assert "no pictures in" in says("evaluate", narrow, tmp_path)
+    (tmp_path / "cut.net").write_bytes(b"\0" * 50)
+    assert "cut.net: truncated" in says("released", tmp_path / "cut.net", "--lossless", *out)
+    (tmp_path / "more" / "unicorn").mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(tmp_path / "more" / "unicorn" / "x.png")
+    assert "'unicorn' is no class of ImageNet" in says("evaluate", narrow, tmp_path / "more")
+    few = ("--target-bytes", 900, "--calibrate", photographs, "--images", 2)
+    assert "900 bytes cannot be reached" in says("released", narrow, *few, *out)
+    assert not (tmp_path / "out.sqz").exists()
