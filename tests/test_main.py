@@ -226,7 +226,8 @@ def test_mistakes_with_networks_and_images_are_named(own, squeezed, tmp_path, sa
     assert not (tmp_path / "out.sqz").exists()
 
 
-def test_images_of_other_classes_are_refused(own, tmp_path, says):
+def test_images_of_other_classes_are_refused(own, tmp_path, says, monkeypatch):
+    monkeypatch.setattr("squeeze_utils.base.paths.cache", lambda: tmp_path / "cache")
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
         for seed in range(6):

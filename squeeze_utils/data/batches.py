@@ -33,7 +33,13 @@ class Augment:
 def normalise(
     images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> torch.Tensor:
-    """(x / 255 - mean) / std per channel: uint8 (n, c, h, w) to float32, channels-last."""
+    """(x / 255 - mean) / std per channel: uint8 (n, c, h, w) to float32, channels-last.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> sq.normalise(digits.test.images[:2], digits.mean, digits.std).dtype
+    torch.float32
+    """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise DataError(f"expected uint8 (n, c, h, w), not {images.dtype} {tuple(images.shape)}")
     pixels = images.permute(0, 2, 3, 1).contiguous()
@@ -70,6 +76,12 @@ class Batches:
 
     Shuffled exactly when a CPU ``generator`` is given, anew in each pass; augmentation needs one.
     All random numbers of a pass are drawn at its start, so leaving a pass early changes nothing.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> batches = sq.Batches(digits.validation, 50, mean=digits.mean, std=digits.std)
+    >>> [tuple(x.shape) for x, y in batches][0]
+    (50, 1, 8, 8)
     """
 
     def __init__(

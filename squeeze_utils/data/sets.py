@@ -63,6 +63,11 @@ def load_images(
     even as possible; a smaller limit is always a part of a larger one.
 
     Nothing is downloaded unless ``download`` is true.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=16)
+    >>> digits.channels, len(digits.train) + len(digits.validation) + len(digits.test)
+    (1, 1797)
     """
     where = find_root(root)
     known = NAMED_SETS.get(os.fspath(name))

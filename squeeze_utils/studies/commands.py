@@ -66,8 +66,9 @@ def run_searches(name: str, scale: Scale, *, jobs: int = 1) -> None:
     a single one is shared by the processes.
     """
     searches, folder = catalogue.find_searches(name, scale), runs_folder(scale)
-    if len(searches) == 1:
-        run_search(searches[0], folder, jobs=jobs)
+    if jobs == 1 or len(searches) == 1:
+        for search in searches:
+            run_search(search, folder, jobs=jobs)
     else:
         list(run_tasks(run_search, [(search, folder) for search in searches], jobs))
 

@@ -94,6 +94,7 @@ def test_a_truncated_record_is_named_set_aside_and_made_again(tmp_path, fits):
         assert rates(0.1).missing(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_after_a_kill_only_what_was_missing_is_done(tmp_path, fits):
     script = Path(tiny_study.__file__)
     folder = tmp_path / "tiny"
@@ -122,6 +123,7 @@ def test_after_a_kill_only_what_was_missing_is_done(tmp_path, fits):
     assert len(list(folder.glob("*.json"))) == 3 and study.missing(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_records_as_one(tmp_path, monkeypatch):
     threads = torch.get_num_threads()
     study = rates(0.1, 0.2)

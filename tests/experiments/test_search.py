@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,6 +233,22 @@ def test_two_processes_share_one_journal(tmp_path):
     assert len(workers) == 2 and any(worker.endswith(f":{os.getpid()}") for worker in workers)
 
 
+def test_a_search_in_one_process_leaves_the_number_of_threads_alone(tmp_path):
+    """Several searches run side by side, each with its share of the threads."""
+    threads, seen = torch.get_num_threads(), []
+
+    def counting(experiment: Experiment, report: Report) -> dict:
+        seen.append(torch.get_num_threads())
+        return hill(experiment, report)
+
+    try:
+        torch.set_num_threads(3)
+        go(search(), tmp_path, objective=counting, trials=1)
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [3]
+
+
 def test_of_two_that_begin_at_once_the_earlier_number_has_the_last_room(tmp_path):
     one = search(budget=4)
     study = open_study(one, tmp_path)
@@ -328,10 +345,16 @@ def test_a_trial_that_another_search_finished_is_not_trained_again(tmp_path, mon
         assert two[name].tolist() == one[name].tolist(), name
 
 
-def test_a_known_trial_is_pruned_like_a_trained_one(tmp_path):
-    first = digits(name="first", sampler="random")
-    known = finished(run_search(first, tmp_path, progress=False))[0]
-    told = []
+@pytest.fixture(scope="module")
+def group(tmp_path_factory) -> tuple[Path, optuna.trial.FrozenTrial]:
+    """A folder with a finished search, and its first trial."""
+    folder = tmp_path_factory.mktemp("group")
+    one = digits(name="first", sampler="random", budget=3)
+    return folder, finished(run_search(one, folder, progress=False))[0]
+
+
+def test_a_known_trial_is_pruned_like_a_trained_one(group):
+    (_, known), told = group, []
 
     def stop(epoch: int, accuracy: float) -> None:
         told.append((epoch, accuracy))
@@ -341,13 +364,6 @@ def test_a_known_trial_is_pruned_like_a_trained_one(tmp_path):
     with pytest.raises(optuna.TrialPruned):
         running.replay(known, stop)
     assert told == sorted(known.intermediate_values.items())[:2]
-
-
-@pytest.fixture(scope="module")
-def group(tmp_path_factory) -> tuple[Path, optuna.trial.FrozenTrial]:
-    """A folder with a finished search, and its first trial."""
-    folder = tmp_path_factory.mktemp("group")
-    return folder, finished(run_search(digits(name="first"), folder, progress=False))[0]
 
 
 @pytest.mark.parametrize(
@@ -375,10 +391,10 @@ def test_only_the_very_same_experiment_counts_as_known(options, group):
     assert found(digits(**{"name": "second", **options})) is None
 
 
-def test_a_damaged_journal_of_another_search_is_passed_over(tmp_path):
-    first = digits(name="first", budget=3)
-    known = finished(run_search(first, tmp_path, progress=False))[0]
-    again = digits(name="second")
+def test_a_damaged_journal_of_another_search_is_passed_over(group, tmp_path):
+    folder, known = group
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    first, again = digits(name="first"), digits(name="second")
     experiment = again.experiment(known.params, 0)
     assert same_trial(again, tmp_path, experiment).params == known.params
     journal_path(first, tmp_path).write_text("damaged")

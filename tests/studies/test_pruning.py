@@ -43,7 +43,7 @@ def test_what_is_compared_has_had_equal_training(study, scale):
 def test_the_small_networks_are_about_as_large_as_the_pruned_one(scale, kind):
     network = pruning.small_networks(scale)[kind].build()
     small = sum(p.numel() for p in network.parameters())
-    whole = pruning.model(scale).build()
+    whole = pruning.network(scale).build()
     dense = [p for n, p in whole.named_parameters() if p.ndim < 2 or n == "features.0.weight"]
     total, kept = (sum(p.numel() for p in part) for part in (whole.parameters(), dense))
     left = kept + (1 - pruning.HIGH) * (total - kept)

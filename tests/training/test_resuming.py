@@ -93,7 +93,7 @@ def test_a_training_cut_off_goes_on_to_the_same_end(name, data, tmp_path, monkey
 
 
 def test_normalisation_and_dropout_go_on_too(data, tmp_path, monkeypatch):
-    plan = Train(EPOCHS, optimizer="muon", **QUICK)
+    plan = Train(EPOCHS, **QUICK)
     goes_on((plan,), data, PrefixCache(tmp_path), monkeypatch, SQUEEZENET)
 
 

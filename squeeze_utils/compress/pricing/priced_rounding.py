@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 MOST = 511  # a multiple of the step lies between -MOST and MOST
+TOWARD_ZERO = np.array([[0], [1], [2], [MOST]], np.float32)  # steps that a number may be moved
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
 SWEEPS = 2  # of second thoughts
@@ -194,14 +195,6 @@ def _chosen(wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.
     `curvature` is the error of one step; `costs` belong to -MOST..MOST.
     """
     nearest = np.clip(np.rint(wanted), -MOST, MOST)
-    sign, size = np.sign(nearest), np.abs(nearest)
-    best, least = nearest, np.inf
-    for other in (
-        nearest,
-        sign * np.maximum(size - 1, 0),
-        sign * np.maximum(size - 2, 0),
-        0 * sign,
-    ):
-        paid = (wanted - other) ** 2 * curvature + costs[other.astype(np.int32) + MOST]
-        best, least = np.where(paid < least, other, best), np.minimum(paid, least)
-    return best
+    others = np.sign(nearest) * np.maximum(np.abs(nearest) - TOWARD_ZERO, 0)
+    paid = (wanted - others) ** 2 * curvature + costs[others.astype(np.int32) + MOST]
+    return others[paid.argmin(0), np.arange(len(wanted))]

@@ -27,6 +27,12 @@ class Prune(Step):
     is "weight", "N:M" (N of M neighbours stay, whatever the sparsity) or "filter". `per_layer`
     gives pairs (parameter name, sparsity) that go before `sparsity`; `exclude` names layers
     that stay dense. What is pruned already stays pruned.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> sq.Prune(0.9).apply(state)["sparsity"]
+    0.9
     """
 
     sparsity: float = 0.5
@@ -44,6 +50,8 @@ class Prune(Step):
             masks.check_sparsity(share)
         if self.granularity not in ("weight", "filter"):
             masks.n_of_m(self.granularity)
+        if self.granularity == "filter" and self.scope == "sensitivity":
+            raise ValueError('whole filters need the scope "layer" or "global": no scan ranks them')
 
     def apply(self, state: State) -> dict[str, Any]:
         """Make the masks, set the weights, say what is left."""
@@ -92,7 +100,15 @@ def sparsity(model: nn.Module, names: list[str]) -> float:
 
 @dataclass(frozen=True)
 class Densify(Step):
-    """Let pruned weights go free again; they start from exactly zero."""
+    """Let pruned weights go free again; they start from exactly zero.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> _ = sq.Prune(0.5).apply(state)
+    >>> sq.Densify().apply(state)  # half of 64 * 300 + 300 * 100 + 100 * 10
+    {'revived': 25100}
+    """
 
     def apply(self, state: State) -> dict[str, Any]:
         """Forget the masks; `saved` says under "revived" what they held at zero."""
@@ -157,7 +173,14 @@ def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Recalibrate(Step):
-    """Measure batch normalisation's statistics anew on `images` training images."""
+    """Measure batch normalisation's statistics anew on `images` training images.
+
+    >>> import squeeze_utils as sq
+    >>> model = sq.build("squeezenet_small", width=0.25, in_channels=1)
+    >>> state = sq.State(model, sq.load_images("digits", size=16))
+    >>> sq.Recalibrate(images=100).apply(state)
+    {'images': 100}
+    """
 
     images: int = 2000
 

@@ -32,6 +32,13 @@ class QuantizeWeights(Step):
 
     `per_layer` gives pairs (parameter name, bits) that go before `bits`; `exclude` names layers
     left alone. The state keeps the weights as they were ("float") and the grids' steps ("grids").
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> _ = sq.QuantizeWeights(bits=4).apply(state)
+    >>> max(len(row.unique()) for row in state.model.classifier[0].weight) <= 15
+    True
     """
 
     bits: int = 8
@@ -88,6 +95,12 @@ class Calibrate(Step):
     """Give every FakeQuant its range, from `images` training images and no others.
 
     With `bits`, a network without any gets them first, as if built with `activation_bits`.
+
+    >>> import squeeze_utils as sq
+    >>> model = sq.build("squeezenet_small", width=0.25, in_channels=1)
+    >>> state = sq.State(model, sq.load_images("digits", size=16))
+    >>> sq.Calibrate(images=100, bits=8).apply(state)
+    {'activations': 18}
     """
 
     images: int = 512

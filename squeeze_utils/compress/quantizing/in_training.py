@@ -52,6 +52,13 @@ class QuantizedTrain(Train):
     stay `fixed` at the least squares of the weights training starts from, or are `learned` from
     there together with those of activations (LSQ, Esser et al. 2020). `per_layer` gives pairs
     (parameter name, bits) that go before `bits`; `exclude` names layers left alone.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> _ = sq.QuantizedTrain(epochs=1, bits=4).apply(state)
+    >>> max(len(row.unique()) for row in state.model.classifier[0].weight) <= 15
+    True
     """
 
     bits: int = 8

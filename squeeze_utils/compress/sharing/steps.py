@@ -22,6 +22,13 @@ class Share(Step):
 
     A layer has at most 2**bits values, zero among them where it is pruned. `per_layer` gives
     pairs (parameter name, bits) that go before `bits`; `exclude` names layers left as they are.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> _ = sq.Share(bits=3).apply(state)
+    >>> len(state.model.classifier[0].weight.unique())
+    8
     """
 
     bits: int = 5
@@ -70,7 +77,16 @@ def shared_codes(weight: Tensor, bits: int, method: str = "linear") -> tuple[Ten
 
 @dataclass(frozen=True)
 class TuneCentroids(Train):
-    """Train the shared values: a value's gradient is the sum over all weights that share it."""
+    """Train the shared values: a value's gradient is the sum over all weights that share it.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> _ = sq.Share(bits=3).apply(state)
+    >>> _ = sq.TuneCentroids(epochs=1).apply(state)
+    >>> len(state.model.classifier[0].weight.unique())
+    8
+    """
 
     lr: float = 1e-3
     optimizer: str = "adam"

@@ -1,8 +1,8 @@
 """`.sqz`: one file that holds a network of the series, and nothing that does not belong to it.
 
 Magic, version, the network's spec as JSON, a section for each tensor in the order of the
-network's state, and the floats of all of them. Every part carries a checksum. `load` trusts
-nothing: whatever is not exactly what `save` writes raises ContainerError.
+network's state, and the floats of all of them. Every part carries a checksum. `load_sqz` trusts
+nothing: whatever is not exactly what `save_sqz` writes raises ContainerError.
 """
 
 from __future__ import annotations
@@ -34,33 +34,44 @@ MOST_WEIGHTS = 1 << 28
 SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
 
 
-def save_sqz(
-    model: nn.Module,
-    path: Path | str,
-    coder: str = "best",
-    grids: Mapping[str, Tensor] | None = None,
-) -> dict[str, int]:
+def save_sqz(model: nn.Module, path: Path | str, coder: str = "best") -> dict[str, int]:
     """Write `model` to `path`; the bytes of every part of the file, which add up to its size.
 
     `coder` is one of `raw`, `huffman`, `gaps` (Huffman on the paper's relative indices), `range`
     or `best`, which takes what is smallest for each tensor. Parts are called `tensor/part`.
-    Every weight is kept bit for bit, except that minus zero becomes zero. `grids` gives the steps
-    of weights that were rounded, by name; where they are not known they are searched for.
+    Every weight is kept bit for bit, except that minus zero becomes zero.
+
+    >>> import squeeze_utils as sq, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "network.sqz"
+    >>> parts = sq.save_sqz(sq.build("lenet5"), path)
+    >>> sum(parts.values()) == path.stat().st_size
+    True
     """
-    data, parts = encode_sqz(model, coder, grids)
+    data, parts = encode_sqz(model, coder)
     write_atomically(Path(path), data)
     return parts
 
 
 def load_sqz(path: Path | str) -> nn.Module:
-    """The network in a file, in evaluation mode, its weights bit for bit those that were saved."""
+    """The network in a file, in evaluation mode, its weights bit for bit those that were saved.
+
+    >>> import squeeze_utils as sq, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "network.sqz"
+    >>> _ = sq.save_sqz(sq.build("lenet5"), path)
+    >>> sq.load_sqz(path).spec.name
+    'lenet5'
+    """
     return decode_sqz(Path(path).read_bytes())
 
 
 def encode_sqz(
     model: nn.Module, coder: str = "best", grids: Mapping[str, Tensor] | None = None
 ) -> tuple[bytes, dict[str, int]]:
-    """The bytes of a file and how many of them each part has; see `save_sqz`."""
+    """The bytes of a file and how many of them each part has; see `save_sqz`.
+
+    `grids` gives, by name, the steps of weights that were rounded: one, or one for each row. They
+    are used if the weights are still multiples of them; where none are given they are searched for.
+    """
     choose("coder", coder, ("best", *CODERS))
     spec = getattr(model, "spec", None)
     if spec is None:

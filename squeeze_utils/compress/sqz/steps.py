@@ -27,6 +27,13 @@ class Encode(Step):
 
     With `details` the record also holds the paper's table layer by layer, the bytes of every
     part, and the size with every coder.
+
+    >>> import squeeze_utils as sq
+    >>> digits = sq.load_images("digits", size=8)
+    >>> state = sq.State(sq.build("lenet_300_100", image_size=8), digits)
+    >>> _ = sq.Share(bits=3).apply(state)
+    >>> round(sq.Encode().apply(state)["ratio"])  # a float has 32 bits
+    10
     """
 
     coder: str = "best"

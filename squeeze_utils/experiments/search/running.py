@@ -55,7 +55,10 @@ def run_search(
     journal.note_run(study, search.data.device())
     shares = [None if trials is None else len(range(i, trials, jobs)) for i in range(jobs)]
     tasks = [(search, folder, objective, most, progress and not i) for i, most in enumerate(shares)]
-    list(run_tasks(_work, tasks, jobs))
+    if jobs == 1:  # with as many threads as the caller has
+        _work(*tasks[0])
+    else:
+        list(run_tasks(_work, tasks, jobs))
     return journal.open_study(search, folder)
 
 

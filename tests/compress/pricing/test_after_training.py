@@ -14,7 +14,7 @@ from squeeze_utils.compress.pricing import (
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.models import build
 
-OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
+OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.125, "norm": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,12 @@ def test_rows_of_large_layers_tell_the_price(model, images, squeezed, monkeypatc
         return whole(weight, *others)
 
     monkeypatch.setattr(layer_statistics, "round_layer", noted)
-    monkeypatch.setattr(after_training, "LARGE", 600)
+    monkeypatch.setattr(after_training, "LARGE", 300)
     monkeypatch.setattr(after_training, "EVERY", 4)
     target = dense_bytes(model) // 8
     found = squeeze(model, images, target)
     rows = [c.weight.flatten(1) for c in layer_statistics.weighted(model).values()]
-    large = [weight for weight in rows if weight.numel() > 600]
+    large = [weight for weight in rows if weight.numel() > 300]
     assert large and {(-(-len(w) // 4), w.shape[1]) for w in large} < set(seen)
     assert 0.99 * target < len(found.data) <= target
     wanted = model(images)

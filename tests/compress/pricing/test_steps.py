@@ -15,7 +15,7 @@ from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import build
 from squeeze_utils.training.step import State, check_masks
 
-TARGET = 12_000
+TARGET = 8_000
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def digits():
 
 def fresh(digits, seed: int = 0) -> State:
     torch.manual_seed(0)
-    model = build("squeezenet_small", num_classes=10, in_channels=1, width=0.25)
+    model = build("squeezenet_small", num_classes=10, in_channels=1, width=0.125)
     return State(model, digits, generator=torch.Generator().manual_seed(seed))
 
 

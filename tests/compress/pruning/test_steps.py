@@ -171,6 +171,7 @@ def test_recalibration_finds_a_constant_channel_that_its_running_mean_lags_behin
         ({"criterion": "size"}, "unknown criterion 'size'; accepted: magnitude, random"),
         ({"scope": "block"}, "unknown scope 'block'; accepted: layer, global, sensitivity"),
         ({"granularity": "4:2"}, "0 < N < M"),
+        ({"granularity": "filter", "scope": "sensitivity"}, 'need the scope "layer" or "global"'),
         ({"per_layer": (("features.0.weight", 2.0),)}, r"sparsity must lie in \[0, 1\), got 2.0"),
     ],
 )

@@ -48,10 +48,10 @@ SMALL = {"image_size": 8, "num_classes": 4, "in_channels": 1}
 NETWORKS = [
     ("lenet_300_100", SMALL),
     ("lenet5", {}),
-    ("squeezenet_small", {"width": 0.25}),
-    ("squeezenet_small", {"width": 0.25, "bypass": "complex", "norm": "none"}),
-    ("squeezenet_small", {"width": 0.25, "pooling": "mixed", "activation": "prelu"}),
-    ("squeezenet1_1", {"num_classes": 10, "width": 0.25}),
+    ("squeezenet_small", {"width": 0.125}),
+    ("squeezenet_small", {"width": 0.125, "bypass": "complex", "norm": "none"}),
+    ("squeezenet_small", {"width": 0.125, "pooling": "mixed", "activation": "prelu"}),
+    ("squeezenet1_1", {"num_classes": 10, "width": 0.125}),
 ]
 
 
