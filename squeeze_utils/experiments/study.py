@@ -46,6 +46,8 @@ class Study:
     `pilot` names a study that comes first: it chooses settings of this one's arms, and an arm
     joins once its part of the pilot is done. Two arms are never the same experiment, since two
     rows with the same numbers are a mistake; `may_share` allows it where it is a result.
+    `pools_deviation` declares, before anything is trained, that all arms deviate alike between
+    seeds, so that their differences get one common deviation instead of two of their own.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Study:
     arms: Sequence[Arm]
     pilot: str | None = None
     may_share: bool = False
+    pools_deviation: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))

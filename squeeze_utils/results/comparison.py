@@ -1,8 +1,8 @@
 """Arms against a control: differences with intervals, as a table, a figure and a sentence.
 
 The statistics are those of `results.statistics`: pairs of equal seeds where two arms share a
-trained network, Welch's interval where they share nothing. The intervals of one table hold all
-at once.
+trained network, Welch's interval where they share nothing, or one with a pooled deviation where
+the study declares that. The intervals of one table hold all at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results.figures import curve_style
-from squeeze_utils.results.statistics import Difference, family, paired, welch
+from squeeze_utils.results.statistics import Difference, family, paired, pooled, welch
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.training.loop import Train
 
@@ -61,10 +61,12 @@ def differences(
     control: Any,
     value: str = ACCURACY,
     shared: Collection[Any] = (),
+    pools: bool = False,
 ) -> dict[Any, Difference]:
     """Every arm minus the control, corrected for being judged together; arms of one seed are out.
 
-    Arms in `shared` begin with the control's trained network: they are compared seed by seed.
+    Arms in `shared` begin with the control's trained network: they are compared seed by seed. The
+    others have Welch's interval, or with `pools` the one with the common deviation of all arms.
     """
     table = frame.pivot_table(index="seed", columns=by, values=value, sort=False)
     if control not in table:
@@ -72,19 +74,27 @@ def differences(
         raise ValueError(f"no {by} is called {control!r}; there are: {known}")
     found = {}
     for name in table.columns:
-        if name != control and (difference := _compared(table, name, control, name in shared)):
+        if name == control:
+            continue
+        if difference := _compared(table, name, control, name in shared, pools):
             found[name] = difference
     return family(found) if found else {}
 
 
-def _compared(table: pd.DataFrame, name: Any, control: Any, shares: bool) -> Difference | None:
+def _compared(
+    table: pd.DataFrame, name: Any, control: Any, shares: bool, pools: bool
+) -> Difference | None:
     a, b = table[name], table[control]
     if shares:
         a, b = a[both := a.notna() & b.notna()], b[both]
     a, b = a.dropna().tolist(), b.dropna().tolist()
     if min(len(a), len(b)) < LEAST:
         return None
-    return paired(a, b) if shares else welch(a, b)
+    if shares:
+        return paired(a, b)
+    if pools:
+        return pooled({arm: table[arm].dropna().tolist() for arm in table}, name, control)
+    return welch(a, b)
 
 
 def differences_table(
@@ -94,6 +104,7 @@ def differences_table(
     value: str = ACCURACY,
     *,
     shared: Collection[Any] = (),
+    pools: bool = False,
     margin: float | None = None,
 ) -> pd.DataFrame:
     """A row for each arm: mean difference from the control, its interval, n, and the verdict.
@@ -101,7 +112,7 @@ def differences_table(
     The verdict is "higher", "lower", "equal within ±margin" or "undecided". An arm of one seed
     has no interval and is undecided.
     """
-    known = differences(frame, by, control, value, shared)
+    known = differences(frame, by, control, value, shared, pools)
     means = frame.groupby(by, sort=False)[value].mean()
     rows = {}
     for name in means.index.drop(control):

@@ -91,13 +91,17 @@ class Results:
         """A row for each arm: difference from the control, interval, n, verdict.
 
         Arms that begin with the control's trained network are compared seed by seed, all others
-        by Welch's interval. The intervals of a table hold all at once.
+        by Welch's interval, or with a pooled deviation where the study declares it. The intervals
+        of a table hold all at once.
         """
         frame = self.frame
         if frame.empty or control not in set(frame[by]):
             return pd.DataFrame(columns=comparison.COLUMNS).rename_axis(by)
         shared = comparison.arms_that_share(self.study, by, control)
-        return comparison.differences_table(frame, by, control, value, shared=shared, margin=margin)
+        pools = self.study.pools_deviation
+        return comparison.differences_table(
+            frame, by, control, value, shared=shared, pools=pools, margin=margin
+        )
 
     def verdict(
         self, by: str, control: Any, value: str = ACCURACY, margin: float | None = None

@@ -18,7 +18,7 @@ from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
 BITS = (8, 6, 5, 4, 3, 2)
-ACTIVATIONS = (32, 8, 4)
+ACTIVATION_BITS = (32, 8, 4)
 FEW = (4, 3, 2)  # where training with rounding is compared
 FLOAT = 32
 IMAGES = 128  # training images that means are corrected on
@@ -48,7 +48,7 @@ def after_training(scale: Scale, weights: int, activations: int = FLOAT) -> tupl
 def sweep(scale: Scale) -> Study:
     """Bits of weights against bits of activations, without any training."""
     arms = list(each_seed(scale, begin(scale), weights=FLOAT, activations=FLOAT))
-    for activations in scale.pick((FLOAT, 8), ACTIVATIONS):
+    for activations in scale.pick((FLOAT, 8), ACTIVATION_BITS):
         for weights in scale.pick((8, 4, 3, 2), BITS):
             recipe = after_training(scale, weights, activations)
             arms += each_seed(scale, recipe, weights=weights, activations=activations)

@@ -14,6 +14,7 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import comparison
+from squeeze_utils.results.statistics import pooled
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import NO_RECORDS
 from squeeze_utils.training.loop import Train
@@ -101,6 +102,15 @@ def test_networks_that_share_a_training_are_compared_seed_by_seed():
     assert gaps.loc["pruned", "verdict"] == "higher"
     apart = comparison.differences_table(frame, "kind", "dense")
     assert apart.loc["pruned", "verdict"] == "undecided"
+
+
+def test_a_study_may_declare_that_its_arms_deviate_alike():
+    declared = results_of(3)
+    study = dataclasses.replace(declared.study, pools_deviation=True)
+    gaps = dataclasses.replace(declared, study=study).compare("kind", "plain")
+    groups = {kind: list(values) for kind, values in ACCURACY.items()}
+    alone = pooled(groups, "up", "plain", confidence=1 - 0.05 / 2)
+    assert gaps.loc["up", ["low", "high"]].tolist() == pytest.approx([alone.low, alone.high])
 
 
 def test_a_margin_tells_equal_from_undecided():

@@ -53,6 +53,7 @@ def test_dense_layers_are_rounded_too(images):
     assert (found.model(images) - network(images)).square().mean() < 0.1 * network(images).var()
 
 
+@pytest.mark.slow
 def test_one_frontier_learns_once_and_keeps_to_every_target(model, images, squeezed):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     targets = [dense_bytes(model) // 8, dense_bytes(model) // 12]

@@ -45,6 +45,7 @@ def test_the_file_fits_and_zeros_are_masked_for_what_comes_after(squeezed):
     assert zeros == sum(int((~mask).sum()) for mask in squeezed.masks.values()) > 0
 
 
+@pytest.mark.slow
 def test_the_seed_draws_the_images(digits, squeezed):
     again = [fresh(digits, seed) for seed in (0, 1)]
     for state in again:

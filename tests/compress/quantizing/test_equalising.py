@@ -20,7 +20,7 @@ def test_equalising_changes_no_output_and_evens_out_the_ranges(options):
     def imbalance() -> float:
         r1 = fire.squeeze.weight.abs().flatten(1).amax(1)
         pair = torch.cat((fire.expand1x1.weight, fire.expand3x3.weight.amax((2, 3), keepdim=True)))
-        return float((r1 / pair.abs().amax((0, 2, 3))).log().abs().max())
+        return float((r1 / pair.abs().amax((0, 2, 3))).log().abs().max().detach())
 
     spread = imbalance()
     assert Equalise().apply(state)["channels_scaled"] > 0
