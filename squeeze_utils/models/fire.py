@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.models.fake_quant import quantized
+from squeeze_utils.models.fused import PointwiseConv2d, fusible, norm_relu_pool, watched
 from squeeze_utils.models.layers import activation, norm
+from squeeze_utils.models.small_map_conv import SmallMapConv2d
 
 BYPASSES: tuple[str, ...] = ("none", "simple", "complex")
 EXPANDS: tuple[str, ...] = ("plain", "depthwise", "dilated")
@@ -19,6 +21,8 @@ def expand_3x3(kind: str, s: int, e3: int, bias: bool) -> nn.Module:
     if kind == "depthwise":
         within = nn.Conv2d(s, s, 3, padding=1, groups=s, bias=False)
         return nn.Sequential(within, nn.Conv2d(s, e3, 1, bias=bias))
+    if kind == "plain" and not bias:
+        return SmallMapConv2d(s, e3)
     dilation = 2 if kind == "dilated" else 1
     return nn.Conv2d(s, e3, 3, padding=dilation, dilation=dilation, bias=bias)
 
@@ -50,11 +54,11 @@ class Fire(nn.Module):
     ) -> None:
         super().__init__()
         bias = normalisation == "none"
-        self.squeeze = nn.Conv2d(in_channels, s, 1, bias=bias)
+        self.squeeze = PointwiseConv2d(in_channels, s, bias=bias)
         self.squeeze_norm = norm(normalisation, s)
         squeezed = nn.Identity() if linear_squeeze else activation(act)
         self.squeeze_activation = quantized(squeezed, activation_bits)
-        self.expand1x1 = nn.Conv2d(s, e1, 1, bias=bias)
+        self.expand1x1 = PointwiseConv2d(s, e1, bias=bias)
         self.expand3x3 = expand_3x3(expand, s, e3, bias)
         self.expand_norm = norm(normalisation, e1 + e3)
         self.expand_activation = quantized(activation(act), activation_bits)
@@ -81,10 +85,22 @@ class Fire(nn.Module):
         """Channels of the concatenated output."""
         return sum(self.shape[1:])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def poolable(self, x: Tensor, pool: nn.Module) -> bool:
+        """True if `pooled` gives what `pool` would make of the output, with nobody watching."""
+        adds = self.adds_input or self.bypass is not None
+        simple = not adds and type(self.sum_quant) is nn.Identity and not watched(self)
+        return simple and fusible(x, self.expand_norm, self.expand_activation, pool)
+
+    def pooled(self, x: Tensor, pool: nn.MaxPool2d) -> Tensor:
+        """The output after `pool`, in training."""
+        return norm_relu_pool(self._expanded(x), self.expand_norm, pool)
+
+    def _expanded(self, x: Tensor) -> Tensor:
         squeezed = self.squeeze_activation(self.squeeze_norm(self.squeeze(x)))
-        expanded = torch.cat((self.expand1x1(squeezed), self.expand3x3(squeezed)), dim=1)
-        out = self.expand_activation(self.expand_norm(expanded))
+        return torch.cat((self.expand1x1(squeezed), self.expand3x3(squeezed)), dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.expand_activation(self.expand_norm(self._expanded(x)))
         if self.adds_input:
             return self.sum_quant(out + x)
         return out if self.bypass is None else self.sum_quant(out + self.bypass(x))

@@ -23,8 +23,10 @@ class SmallMapConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.device.type == "cpu" and x.shape[2] * x.shape[3] <= LARGEST:
-            return _Convolve.apply(x, self.weight)
+        if self.training and x.device.type == "cpu" and x.ndim == 4:
+            positions = x.shape[2] * x.shape[3]
+            if positions <= min(LARGEST, x.shape[1]):
+                return _Convolve.apply(x, self.weight.to(x.dtype))
         return super().forward(x)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits, quantized
 from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
+from squeeze_utils.models.fused import Features, PointwiseConv2d
 from squeeze_utils.models.layers import (
     ACTIVATIONS,
     NORMS,
@@ -138,7 +139,7 @@ class SqueezeNet(nn.Module):
         super().__init__()
         self.config = config
         channels = config.scaled(config.first_channels)
-        self.features = nn.Sequential(*self._first(channels))
+        self.features = Features(*self._first(channels))
         for index in FIRES:
             fire = Fire(
                 channels,
@@ -190,7 +191,7 @@ class SqueezeNet(nn.Module):
         if config.head == "dense":
             dense = nn.Linear(channels * GRID**2, config.num_classes)
             return [nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), dense, relu]
-        last = nn.Conv2d(channels, config.num_classes, 1, padding=config.last_padding)
+        last = PointwiseConv2d(channels, config.num_classes, padding=config.last_padding)
         return [last, relu, nn.AdaptiveAvgPool2d(1)]
 
     @property
