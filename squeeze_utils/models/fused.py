@@ -28,7 +28,9 @@ class PointwiseConv2d(nn.Conv2d):
         small = x.ndim == 4 and x.shape[2] * x.shape[3] <= POSITIONS
         if not (self.training and x.device.type == "cpu" and small) or self.padding != (0, 0):
             return super().forward(x)
-        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(
+            0, 3, 1, 2
+        )
 
 
 def fusible(x: Tensor, norm: nn.Module, activation: nn.Module, pool: nn.Module) -> bool:
@@ -119,7 +121,7 @@ class _NormReluPool(torch.autograd.Function):
 
 
 class Features(nn.Sequential):
-    """Layers in sequence; in training, pooling with what stands before it where that is possible."""
+    """Layers in sequence; in training, pooling comes before normalising where it can."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:

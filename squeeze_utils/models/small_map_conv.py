@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-LARGEST = 64  # positions of a map
+LARGEST = 64  # positions of a map, and no more than it has channels
 
 
 class SmallMapConv2d(nn.Conv2d):
     """`nn.Conv2d` of 3x3, stride 1 and padding 1 without a bias, faster to train on a CPU.
 
-    Where there are more weights than positions, the processor's library is slowest at the
+    Where there are more channels than positions, the processor's library is slowest at the
     gradient of the weights: on maps of 2x2 it takes eight times as long as the forward pass.
     """
 

@@ -16,14 +16,14 @@ def gradients(layer: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return (y, *torch.autograd.grad(y, [x, layer.weight], torch.randn_like(y)))
 
 
-@pytest.mark.parametrize("side", [(1, 1), (2, 2), (4, 8), (9, 9)])
+@pytest.mark.parametrize("side", [(1, 1), (2, 2), (4, 8), (5, 8)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_outputs_and_gradients_are_conv2ds(side, layout):
     torch.manual_seed(0)
-    ours = SmallMapConv2d(5, 7).to(memory_format=layout)
-    theirs = nn.Conv2d(5, 7, 3, padding=1, bias=False)
+    ours = SmallMapConv2d(32, 7).to(memory_format=layout)
+    theirs = nn.Conv2d(32, 7, 3, padding=1, bias=False)
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(3, 5, *side).contiguous(memory_format=layout).requires_grad_()
+    x = torch.randn(3, 32, *side).contiguous(memory_format=layout).requires_grad_()
     for found, expected in zip(gradients(ours, x), gradients(theirs, x), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -38,9 +38,11 @@ def test_what_needs_no_gradient_gets_none(frozen):
     assert (layer.weight.grad is None) == (frozen == "weight")
 
 
-def test_a_wide_map_goes_conv2ds_way_and_so_does_a_network_in_use():
-    layer = SmallMapConv2d(2, 3)
-    small, wide = torch.randn(1, 2, 8, 8), torch.randn(1, 2, 8, 9)
+def test_a_wide_map_goes_conv2ds_way_and_so_do_few_channels_and_a_network_in_use():
+    layer = SmallMapConv2d(80, 3)
+    small, wide = torch.randn(1, 80, 8, 8), torch.randn(1, 80, 8, 9)
+    few = SmallMapConv2d(15, 3)(torch.randn(1, 15, 4, 4))
+    assert "Convolve" not in type(few.grad_fn).__name__
     assert "Convolve" in type(layer(small).grad_fn).__name__
     assert "Convolve" not in type(layer(wide).grad_fn).__name__
     assert "Convolve" not in type(layer.eval()(small).grad_fn).__name__

@@ -85,8 +85,20 @@ def test_muon_moves_a_convolution_as_the_matrix_that_it_is(memory, number, monke
         theirs.step()
     moved = conv.weight.permute(0, 2, 3, 1).flatten(1)
     assert (moved - matrix).norm() < 0.02 * (matrix - start).norm()
-    if number == "bfloat16":  # torch's own
-        assert torch.allclose(moved, matrix, atol=1e-6)
+
+
+def test_large_matrices_are_made_orthogonal_in_bfloat16_where_that_is_an_instruction(monkeypatch):
+    torch.manual_seed(0)
+    matrices = [torch.randn(192, 300), torch.randn(250, 185), torch.randn(16, 20)]
+    found = {}
+    for number in ("float32", "bfloat16"):
+        monkeypatch.setattr("squeeze_utils.training.muon.precision", lambda *_, n=number: n)
+        found[number] = orthogonal(matrices)
+    pairs = list(zip(found["float32"], found["bfloat16"], strict=True))
+    assert torch.equal(*pairs[2])
+    for one, other in pairs[:2]:
+        assert one.shape == other.shape and one.dtype == other.dtype
+        assert 0 < (one - other).norm() < 0.05 * one.norm()
 
 
 def step_by_step(matrix: torch.Tensor) -> torch.Tensor:
