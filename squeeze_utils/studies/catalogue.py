@@ -23,7 +23,7 @@ def catalogue() -> dict[str, Callable[[Scale], Study]]:
     """Every study of the series by name; each is made for a scale."""
     found: dict[str, Callable[[Scale], Study]] = {}
     for module in modules():
-        found.update(module.STUDIES)
+        found.update(getattr(module, "STUDIES", {}))
     return found
 
 
