@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from squeeze_utils.base.checks import real_number
+from squeeze_utils.data.distortions import recoloured, rotated, sharpened
 from squeeze_utils.data.types import DataError, Split, checked_count
 
 
@@ -19,15 +21,26 @@ class Augment:
     ``flip``: mirror left and right with probability 1/2.
     ``cutout``: cover a square of that side (pixels) around a random pixel with the mean colour;
     the square is clipped at the border (DeVries and Taylor, 2017).
+    ``rotation``: turn by up to that many degrees in either direction, edges as with ``shift``.
+    ``colour``: change brightness, contrast and saturation, each by a factor between 1 - colour
+    and 1 + colour.
+    ``sharpness``: sharpen by a factor between 1 (not at all) and 1 + sharpness.
+
+    They happen in the order flip, shift, rotation, colour, sharpness, cutout.
     """
 
     shift: int = 0
     flip: bool = False
     cutout: int = 0
+    rotation: float = 0
+    colour: float = 0.0
+    sharpness: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("shift", "cutout"):
             checked_count(name, getattr(self, name), 0)
+        for name, most in (("rotation", 180), ("colour", 1), ("sharpness", 10)):
+            real_number(name, getattr(self, name), least=0, most=most, error=DataError)
 
 
 def normalise(
@@ -66,7 +79,7 @@ def _affine(
 
 
 def _normalise(pixels: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-    """uint8 (n, h, w, c), contiguous, to float32 of the same shape."""
+    """(n, h, w, c), contiguous, to float32 of the same shape; float32 is changed in place."""
     rows = pixels.view(len(pixels), pixels.shape[1], len(scale))
     return rows.to(torch.float32).mul_(scale).add_(offset).view(pixels.shape)
 
@@ -150,7 +163,25 @@ class Batches:
             draws["flip"] = below(2).bool()
         if self.augment.cutout:
             draws["row"], draws["column"] = below(height), below(width)
+        draws.update(self._draw_distortions(n))
         return {name: drawn.to(self._pixels.device) for name, drawn in draws.items()}
+
+    def _draw_distortions(self, n: int) -> dict[str, torch.Tensor]:
+        """Degrees and factors of one pass, for each image."""
+        augment = self.augment
+
+        def between(low: float, high: float) -> torch.Tensor:
+            return low + (high - low) * torch.rand(n, generator=self.generator)
+
+        draws = {}
+        if augment.rotation:
+            draws["degrees"] = between(-augment.rotation, augment.rotation)
+        if augment.colour:
+            for name in ("brightness", "contrast", "saturation"):
+                draws[name] = between(1 - augment.colour, 1 + augment.colour)
+        if augment.sharpness:
+            draws["sharpness"] = between(1, 1 + augment.sharpness)
+        return draws
 
     def _batch(
         self, draws: dict[str, torch.Tensor], at: slice
@@ -159,6 +190,7 @@ class Batches:
             pixels, labels = self._pixels[at], self.split.labels[at]
         else:
             pixels, labels = self._gather(draws), self.split.labels[draws["index"]]
+            pixels = _distorted(pixels, draws)
         x = _normalise(pixels, self._scale, self._offset)
         if "row" in draws:
             covered = self._covered(draws["row"], draws["column"])
@@ -194,6 +226,18 @@ class Batches:
         x = (column[:, None] + offsets).clamp_(0, width - 1)
         y += torch.arange(len(row), device=row.device)[:, None] * height
         return (y[:, :, None] * width + x[:, None, :]).view(-1)
+
+
+def _distorted(pixels: torch.Tensor, draws: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What is drawn of rotation, colour and sharpness; without any, the bytes as they are."""
+    if "degrees" in draws:
+        pixels = rotated(pixels.float(), draws["degrees"])
+    if "brightness" in draws:
+        factors = (draws[name] for name in ("brightness", "contrast", "saturation"))
+        pixels = recoloured(pixels.float(), *factors)
+    if "sharpness" in draws:
+        pixels = sharpened(pixels.float(), draws["sharpness"])
+    return pixels
 
 
 def _reflect(at: torch.Tensor, side: int) -> torch.Tensor:

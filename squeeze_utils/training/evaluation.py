@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from squeeze_utils.base import machine
 from squeeze_utils.data import Batches, ImageSet, Split
+from squeeze_utils.data.types import checked_count
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,6 @@ def _try_size(model: nn.Module, data: ImageSet) -> None:
         ) from error
 
 
-@torch.no_grad()
 def evaluate(
     model: nn.Module, split: Split, data: ImageSet, *, precision: str = "float32"
 ) -> Evaluation:
@@ -125,6 +126,58 @@ def evaluate(
     >>> 0 <= found.accuracy <= 100, tuple(found.confusion.shape)
     (True, (10, 10))
     """
+    return _judged(model, model, split, data, precision)
+
+
+def evaluate_views(
+    model: nn.Module,
+    split: Split,
+    data: ImageSet,
+    *,
+    flip: bool = True,
+    shift: int = 1,
+    precision: str = "float32",
+) -> Evaluation:
+    """`evaluate` with the logits averaged over changed views of every image.
+
+    This is test-time augmentation. The views are the image moved by -`shift`, 0 and `shift`
+    pixels down and right (nine; one for `shift` 0; edges reflected as in `Augment`), and with
+    `flip` the same of its mirror image: `count_views` times the arithmetic of `evaluate`.
+    """
+    checked_count("shift", shift, 0, data.size - 1)
+
+    def averaged(x: Tensor) -> Tensor:
+        return sum(model(view).float() for view in _views(x, flip, shift)) / count_views(
+            flip, shift
+        )
+
+    return _judged(averaged, model, split, data, precision)
+
+
+def count_views(flip: bool = True, shift: int = 1) -> int:
+    """How many times the network runs on each image in `evaluate_views`."""
+    return (9 if shift else 1) * (2 if flip else 1)
+
+
+def _views(images: Tensor, flip: bool, shift: int) -> Iterator[Tensor]:
+    """Images (b, c, h, w), moved and mirrored in every way; the first view is as they are."""
+    height, width = images.shape[2:]
+    starts = (shift, 0, 2 * shift) if shift else (0,)
+    for view in (images, images.flip(3)) if flip else (images,):
+        padded = F.pad(view, (shift,) * 4, mode="reflect")
+        for top, left in itertools.product(starts, starts):
+            yield padded[:, :, top : top + height, left : left + width]
+
+
+@torch.no_grad()
+def _judged(
+    answers: Callable[[Tensor], Tensor],
+    model: nn.Module,
+    split: Split,
+    data: ImageSet,
+    precision: str,
+) -> Evaluation:
+    """The evaluation of `answers`, the logits (b, classes) of images, which `model` gives."""
     device = next(model.parameters()).device
     chosen = machine.precision(precision, device)
     loss, confusion = 0.0, torch.zeros(data.num_classes**2, dtype=torch.long)
@@ -132,7 +185,7 @@ def evaluate(
         for x, y in Batches(split, 500, mean=data.mean, std=data.std):
             x, y = x.to(device), y.to(device)
             with numerics(chosen, device):
-                logits = model(x).float()
+                logits = answers(x).float()
             loss += float(F.cross_entropy(logits, y, reduction="sum"))
             pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
             confusion += torch.bincount(pairs, minlength=data.num_classes**2)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine
-from squeeze_utils.base.checks import choose, whole_number
-from squeeze_utils.data import Augment, Batches, ImageSet
+from squeeze_utils.base.checks import choose, real_number, whole_number
+from squeeze_utils.data import Augment, ImageSet
 from squeeze_utils.training import optimizers
-from squeeze_utils.training.evaluation import check_fits, evaluate, numerics
+from squeeze_utils.training.epochs import Epochs
+from squeeze_utils.training.evaluation import check_fits
+from squeeze_utils.training.failures import DivergedError, TrainingInterrupted
+from squeeze_utils.training.mixing import Mixup
 from squeeze_utils.training.resuming import HalfwayFile, TrainingState
 from squeeze_utils.training.step import (
     AfterEpoch,
@@ -31,27 +30,15 @@ from squeeze_utils.training.step import (
     shared_weights,
 )
 
-TRACED = 8  # learning rates noted in each epoch, as read back from the optimizer
-
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C during training. The model holds its last finished epoch, `history` all of them."""
-
-    def __init__(self, history: list[dict[str, Any]]) -> None:
-        super().__init__(f"interrupted; the model is as after epoch {len(history)}")
-        self.history = history
-
-
-class DivergedError(RuntimeError):
-    """The loss became infinite or not a number. The model holds its last finished epoch."""
-
-    history: list[dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Train(Step):
-    """Train for `epochs`; `lr` is the peak of the schedule, shift and cutout are in pixels.
+    """Train for `epochs`; `lr` is the peak of the schedule.
 
+    Training images are changed by what `Augment` says of `shift` and `cutout` (pixels), `flip`,
+    `rotation` (degrees), `colour` and `sharpness`, then mixed by `mixup`, the alpha of `Mixup`,
+    where `mixup_growth` is its growth. With `ema` above 0, the network that is validated and left
+    at the end is a `MovingAverage` with this decay for each step.
     The schedule "restarts" needs `cycles`, the lengths of its cosine cycles in epochs. `during`
     lists what happens after every optimizer step, such as gradual pruning.
     With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
@@ -76,6 +63,12 @@ class Train(Step):
     may_diverge: bool = False
     cycles: tuple[int, ...] = ()
     during: tuple[Within, ...] = ()
+    ema: float = 0.0
+    mixup: float = 0.0
+    mixup_growth: float = 0.0
+    rotation: float = 0
+    colour: float = 0.0
+    sharpness: float = 0.0
 
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs, 1)
@@ -86,7 +79,8 @@ class Train(Step):
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
-        _ = self.augment  # refuses what is not a number of pixels
+        real_number("ema", self.ema, least=0, below=1)
+        _ = self.augment, self.mixing  # which refuse bad numbers
         choose("optimizer", self.optimizer, optimizers.OPTIMIZERS)
         object.__setattr__(self, "cycles", tuple(self.cycles))
         object.__setattr__(self, "during", tuple(self.during))
@@ -98,7 +92,13 @@ class Train(Step):
     @property
     def augment(self) -> Augment:
         """What is done to training images, and to no others."""
-        return Augment(shift=self.shift, flip=self.flip, cutout=self.cutout)
+        names = [field.name for field in fields(Augment)]
+        return Augment(**{name: getattr(self, name) for name in names})
+
+    @property
+    def mixing(self) -> Mixup:
+        """How images are mixed; not at all where its alpha is 0."""
+        return Mixup(self.mixup, self.mixup_growth)
 
     def apply(self, state: State) -> dict[str, Any]:
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
@@ -150,7 +150,8 @@ def fit(
     it raises ends the training. The test split is never touched.
 
     With `halfway` a training that was cut off goes on after the last epoch kept there, to the
-    same result; `masks`, which `after_step` may change, go with it.
+    same result; `masks`, which `after_step` may change, go with it. With `plan.ema` the moving
+    average is what is validated, and what `model` holds when training ends or is interrupted.
 
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8, train_limit=100)
@@ -168,17 +169,18 @@ def fit(
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        epochs = _Epochs(model, data, plan, generator, device, after_step)
         held = {} if masks is None else masks
-        going = TrainingState(epochs.name, model, epochs.optimizer, generator, held)
+        epochs = Epochs(model, data, plan, generator, device, after_step, held)
+        average = epochs.average and epochs.average.network
+        going = TrainingState(epochs.name, model, epochs.optimizer, generator, held, average)
         history = halfway.resume(going) if halfway else []
-        finished = _copy(model)
+        finished = _copy(epochs.judged() if history else model)
         left = range(len(history), plan.epochs)
         bar = tqdm(left, "epochs", plan.epochs, initial=len(history), disable=not progress)
         try:
             for epoch in bar:
                 history.append(epochs.run(epoch))
-                finished = _copy(model)
+                finished = _copy(epochs.average.network if epochs.average else model)
                 if halfway:
                     halfway.keep(going, history)
                 if after_epoch:
@@ -193,89 +195,10 @@ def fit(
             raise
         finally:
             bar.close()
+        if epochs.average:
+            model.load_state_dict(finished)
     return history
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-class _Epochs:
-    """What stays the same from epoch to epoch of one `fit`."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        data: ImageSet,
-        plan: Train,
-        generator: torch.Generator,
-        device: torch.device,
-        after_step: Sequence[AfterStep],
-    ) -> None:
-        self.model, self.data, self.plan, self.device = model, data, plan, device
-        self.batches = Batches(
-            data.train,
-            min(plan.batch_size, len(data.train)),
-            mean=data.mean,
-            std=data.std,
-            generator=generator,
-            augment=plan.augment,
-            drop_last=True,
-        )
-        self.steps = plan.epochs * len(self.batches)
-        self.optimizer = optimizers.make_optimizer(
-            plan.optimizer, model, plan.lr, plan.weight_decay
-        )
-        self.factor = optimizers.make_schedule(plan.schedule, plan.cycles, plan.epochs)
-        self.after_step = after_step
-        self.chosen = machine.precision(plan.precision, device)
-        self.name = json.dumps([plan.as_dict(), data.fingerprint, self.chosen, device.type])
-
-    def run(self, epoch: int) -> dict[str, Any]:
-        """One pass over the training images, then one over the validation images."""
-        start = time.perf_counter()
-        self.model.train()
-        loss_sum = torch.zeros((), device=self.device)
-        hits = torch.zeros((), device=self.device)
-        first = epoch * len(self.batches)
-        rates: list[float] = []
-        for step, (x, y) in enumerate(self.batches, start=first):
-            lr = self.plan.lr * self.factor((step + 0.5) / self.steps)
-            optimizers.set_lr(self.optimizer.param_groups, lr)
-            loss, logits = self._step(x, y)
-            rates.append(self.optimizer.param_groups[0]["lr"])
-            loss_sum += loss
-            hits += (logits.argmax(1) == y).float().mean()
-            if step % 32 == 0 or step == first + len(self.batches) - 1:
-                self._check(loss_sum, epoch, lr)
-            for call in self.after_step:
-                call(self.model, step + 1, self.steps)
-        seconds = time.perf_counter() - start
-        found = evaluate(self.model, self.data.validation, self.data, precision=self.chosen)
-        return {
-            "epoch": epoch + 1,
-            "train_loss": float(loss_sum) / len(self.batches),
-            "train_accuracy": 100 * float(hits) / len(self.batches),
-            "validation_loss": found.loss,
-            "validation_accuracy": found.accuracy,
-            "lr": rates[-1],
-            "lr_trace": rates[:: max(1, len(rates) // TRACED)],
-            "seconds": seconds,
-        }
-
-    def _step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        self.optimizer.zero_grad(set_to_none=True)
-        with numerics(self.chosen, self.device):
-            logits = self.model(x)
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=self.plan.label_smoothing)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach(), logits.detach()
-
-    def _check(self, loss_sum: Tensor, epoch: int, lr: float) -> None:
-        if not math.isfinite(float(loss_sum)):
-            raise DivergedError(
-                f"the loss is not finite in epoch {epoch + 1} at learning rate {lr:.3g}; try a "
-                f"learning rate of {self.plan.lr / 10:.3g}, a model with batch normalisation, "
-                'or precision="float32"'
-            )

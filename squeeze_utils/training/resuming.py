@@ -18,24 +18,40 @@ from squeeze_utils.base.files import set_aside
 from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
 
 SECONDS = 60.0
-KEPT = ("name", "model", "optimizer", "generator", "masks", "random", "cuda", "history", "spent")
+KEPT = (
+    "name",
+    "model",
+    "average",
+    "optimizer",
+    "generator",
+    "masks",
+    "random",
+    "cuda",
+    "history",
+    "spent",
+)
 
 
 @dataclass
 class TrainingState:
-    """All that the next epoch of a training depends on. `name` tells one training from another."""
+    """All that the next epoch of a training depends on. `name` tells one training from another.
+
+    `average` is the network whose weights are a moving average, where there is one.
+    """
 
     name: str
     model: nn.Module
     optimizer: Optimizer
     generator: torch.Generator
     masks: dict[str, Tensor]
+    average: nn.Module | None = None
 
     def content(self) -> dict[str, Any]:
         """It as tensors and plain values, with the random state of the process."""
         return {
             "name": self.name,
             "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "masks": self.masks,
@@ -61,6 +77,8 @@ class TrainingState:
 
     def _set(self, content: dict[str, Any]) -> None:
         self.model.load_state_dict(content["model"])
+        if self.average is not None:
+            self.average.load_state_dict(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.generator.set_state(content["generator"])
         torch.set_rng_state(content["random"])

@@ -113,12 +113,12 @@ def reapply_masks(state: State) -> AfterStep:
     def apply(model: nn.Module, step: int, steps: int) -> None:
         for name, mask in state.masks.items():
             if name not in state.codebooks:  # those hold their zeros themselves
-                _trained(model, name).mul_(mask)
+                trained_parameter(model, name).mul_(mask)
 
     return apply
 
 
-def _trained(model: nn.Module, name: str) -> Tensor:
+def trained_parameter(model: nn.Module, name: str) -> Tensor:
     """The parameter that training changes: where a weight is rounded, the one behind it."""
     layer, _, part = name.rpartition(".")
     module = model.get_submodule(layer)

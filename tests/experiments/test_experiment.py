@@ -73,8 +73,15 @@ def test_the_key_changes_with_every_field():
         "cutout": 2,
         "precision": "float32",
         "may_diverge": True,
+        "ema": 0.99,
+        "mixup": 0.2,
+        "rotation": 15,
+        "colour": 0.1,
+        "sharpness": 0.5,
     }
-    assert {*changed, "cycles", "during"} == {field.name for field in dataclasses.fields(Train)}
+    assert {*changed, "cycles", "during", "mixup_growth"} == {
+        field.name for field in dataclasses.fields(Train)
+    }
     base = Experiment(tiny_spec(), DataSpec(), (plan,))
     others = [
         replace(base, recipe=(replace(plan, **{name: value}),)) for name, value in changed.items()
@@ -83,6 +90,7 @@ def test_the_key_changes_with_every_field():
         replace(base, recipe=(replace(plan, schedule="restarts", cycles=cycles),))
         for cycles in ((2,), (1, 1))
     ]
+    others += [replace(base, recipe=(replace(plan, mixup=0.2, mixup_growth=0.5),))]
     others += [
         replace(base, seed=1),
         replace(base, data=DataSpec("mnist")),

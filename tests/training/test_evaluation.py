@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from tiny import tiny_set, tiny_spec
 from torch import nn
+from torch.nn import functional as F
 
+from squeeze_utils.data import normalise
 from squeeze_utils.models import build
-from squeeze_utils.training.evaluation import evaluating, in_mode, watching
+from squeeze_utils.training import evaluation
+from squeeze_utils.training.evaluation import (
+    count_views,
+    evaluate,
+    evaluate_views,
+    evaluating,
+    in_mode,
+    watching,
+)
 
 
 def mixed() -> nn.Module:
@@ -75,3 +87,44 @@ def test_no_hook_is_left_behind_a_failure():
     with pytest.raises(AttributeError), watching({"0": model[0], "1": None}, after=print):
         pass
     assert not model[0]._forward_hooks
+
+
+def shifted(image: np.ndarray, down: int, right: int, mirror: bool) -> np.ndarray:
+    """An image (c, h, w), mirrored and then moved, reflected at the edges."""
+    size = image.shape[1]
+    padded = np.pad(image[..., ::-1] if mirror else image, ((0, 0), (2, 2), (2, 2)), "reflect")
+    return padded[:, 2 - down : 2 - down + size, 2 - right : 2 - right + size]
+
+
+@pytest.mark.parametrize(("flip", "shift", "views"), [(True, 2, 18), (False, 1, 9), (True, 0, 2)])
+def test_views_are_averaged_before_the_answer(flip, shift, views):
+    data = tiny_set()
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 30), nn.Tanh(), nn.Linear(30, 3)).train()
+    images = normalise(data.test.images, data.mean, data.std).numpy()
+    moves = sorted({-shift, 0, shift})
+    answers = [
+        model(torch.from_numpy(np.stack([shifted(i, down, right, mirror) for i in images])))
+        for down in moves
+        for right in moves
+        for mirror in ((False, True) if flip else (False,))
+    ]
+    assert len(answers) == views == count_views(flip, shift)
+    logits = torch.stack(answers).mean(0)
+    found = evaluate_views(model, data.test, data, flip=flip, shift=shift)
+    expected = F.cross_entropy(logits, data.test.labels).item()
+    assert found.loss == pytest.approx(expected, rel=1e-5)
+    hits = (logits.argmax(1) == data.test.labels).float().mean().item()
+    assert found.accuracy == pytest.approx(100 * hits)
+    assert found.confusion.sum() == len(data.test) and model.training
+
+
+def test_one_view_is_the_ordinary_evaluation_which_makes_no_others(monkeypatch):
+    data, model = tiny_set(), tiny_spec().build()
+    plain = evaluate(model, data.test, data)
+    one = evaluate_views(model, data.test, data, flip=False, shift=0)
+    assert (one.loss, one.accuracy) == (plain.loss, plain.accuracy)
+    monkeypatch.setattr(evaluation, "_views", None)
+    assert evaluate(model, data.test, data).loss == plain.loss
+    with pytest.raises(ValueError, match="shift must be a whole number from 0 to 7, got 8"):
+        evaluate_views(model, data.test, data, shift=8)

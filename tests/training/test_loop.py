@@ -11,7 +11,7 @@ from torch import nn
 
 from squeeze_utils.data import Augment, DataError, Split
 from squeeze_utils.models import build
-from squeeze_utils.training import evaluation, loop, optimizers
+from squeeze_utils.training import epochs, evaluation, optimizers
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.loop import DivergedError, Train, TrainingInterrupted, fit
 from squeeze_utils.training.step import State
@@ -114,12 +114,12 @@ def test_only_training_images_are_augmented_and_the_test_split_is_never_read(dat
     data = dataclasses.replace(data, test=poisoned)
     seen = []
 
-    class Spy(loop.Batches):
+    class Spy(epochs.Batches):
         def __init__(self, split, *arguments, **options):
             super().__init__(split, *arguments, **options)
             seen.append((split.labels.data_ptr(), self.augment, self.generator is not None))
 
-    monkeypatch.setattr(loop, "Batches", Spy)
+    monkeypatch.setattr(epochs, "Batches", Spy)
     monkeypatch.setattr(evaluation, "Batches", Spy)
     fit(dense(), data, dataclasses.replace(PLAN, shift=1))
     validated = (data.validation.labels.data_ptr(), Augment(), False)
@@ -237,6 +237,14 @@ def test_after_step_is_called_after_every_optimizer_step(data):
         ({"precision": "float16"}, "unknown precision 'float16'; accepted: auto"),
         ({"shift": -1}, "shift must be a whole number"),
         ({"cutout": 0.5}, "cutout must be a whole number"),
+        ({"ema": 1}, r"ema must lie in \[0, 1\), got 1"),
+        ({"ema": float("nan")}, r"ema must lie in \[0, 1\), got nan"),
+        ({"mixup": -0.2}, r"mixup must lie in \[0, 100\], got -0.2"),
+        ({"mixup": 1, "mixup_growth": 2}, r"mixup_growth must lie in \[0, 1\], got 2"),
+        ({"mixup_growth": 0.5}, "mixup_growth needs mixup"),
+        ({"rotation": -1}, r"rotation must lie in \[0, 180\], got -1"),
+        ({"colour": 1.5}, r"colour must lie in \[0, 1\], got 1.5"),
+        ({"sharpness": "a"}, r"sharpness must lie in \[0, 10\], got 'a'"),
     ],
 )
 def test_a_bad_plan_is_refused_when_it_is_made(options, words):

@@ -14,7 +14,8 @@ from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training import optimizers
-from squeeze_utils.training.loop import Train, _Epochs
+from squeeze_utils.training.epochs import Epochs
+from squeeze_utils.training.loop import Train, fit
 from squeeze_utils.training.resuming import KEPT, HalfwayFile, TrainingState
 from squeeze_utils.training.step import Step
 from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
@@ -44,15 +45,15 @@ class CutOff(Exception):
 
 def cut_off_after(batches: int, monkeypatch) -> None:
     """Let the training die in the middle of an epoch, once."""
-    whole, left = _Epochs._step, iter(range(batches))
+    whole, left = Epochs._step, iter(range(batches))
 
-    def step(self, x, y):
+    def step(*args):
         if next(left, None) is None:
-            monkeypatch.setattr(_Epochs, "_step", whole)
+            monkeypatch.setattr(Epochs, "_step", whole)
             raise CutOff
-        return whole(self, x, y)
+        return whole(*args)
 
-    monkeypatch.setattr(_Epochs, "_step", step)
+    monkeypatch.setattr(Epochs, "_step", step)
 
 
 def tensors(state) -> dict[str, torch.Tensor]:
@@ -76,8 +77,8 @@ def goes_on(recipe: tuple[Step, ...], data, cache, monkeypatch, network=DENSE) -
         run_experiment(experiment, data=data, cache=cache)
     assert halfway_files(cache) == [f"{experiment.key}.halfway"]
 
-    done, whole = [], _Epochs._step
-    monkeypatch.setattr(_Epochs, "_step", lambda *args: done.append(1) or whole(*args))
+    done, whole = [], Epochs._step
+    monkeypatch.setattr(Epochs, "_step", lambda *args: done.append(1) or whole(*args))
     found, again = run_experiment(experiment, data=data, cache=cache)
     assert len(done) == 6, "two of four epochs were left"
     assert epochs(again) == epochs(through) and len(epochs(again)) == EPOCHS
@@ -97,15 +98,36 @@ def test_normalisation_and_dropout_go_on_too(data, tmp_path, monkeypatch):
     goes_on((plan,), data, PrefixCache(tmp_path), monkeypatch, SQUEEZENET)
 
 
+def test_moving_average_mixup_and_augmentation_go_on_too(data, tmp_path, monkeypatch):
+    mixes = {"mixup": 0.5, "mixup_growth": 0.5, "rotation": 15, "colour": 0.2, "sharpness": 0.5}
+    plan = Train(EPOCHS, ema=0.9, **mixes, **QUICK)
+    goes_on((plan,), data, PrefixCache(tmp_path), monkeypatch, SQUEEZENET)
+
+
+def test_a_training_cut_off_after_its_last_epoch_ends_with_the_average(data, tmp_path):
+    def ended(halfway: HalfwayFile) -> tuple[dict, list]:
+        torch.manual_seed(0)
+        model = SQUEEZENET.build()
+        history = fit(model, data, Train(2, ema=0.9, **QUICK), halfway=halfway)
+        return model.state_dict(), [{**epoch, "seconds": 0} for epoch in history]
+
+    first, history = ended(HalfwayFile(tmp_path / "a.halfway", seconds=0))
+    again, same = ended(HalfwayFile(tmp_path / "a.halfway", seconds=0))
+    assert same == history and len(history) == 2
+    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
         (Train(EPOCHS, during=(Gradual(0.8, every=2),), **QUICK),),
         (Prune(0.8), Train(EPOCHS, during=(Rewire(grow="random", every=2),), **QUICK)),
+        (Prune(0.8), Train(EPOCHS, ema=0.9, during=(Rewire(every=2),), **QUICK)),
+        (Share(3), TuneCentroids(EPOCHS, ema=0.9, batch_size=16, precision="float32")),
         (Share(3), TuneCentroids(EPOCHS, batch_size=16, precision="float32")),
         (QuantizedTrain(EPOCHS, bits=4, steps="learned", **{**QUICK, "lr": 0.01}),),
     ],
-    ids=["gradual", "rewired", "shared", "quantized"],
+    ids=["gradual", "rewired", "rewired_average", "shared_average", "shared", "quantized"],
 )
 def test_what_binds_the_weights_goes_on_too(recipe, data, tmp_path, monkeypatch):
     goes_on(recipe, data, PrefixCache(tmp_path), monkeypatch)
