@@ -10,7 +10,6 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record, record_path, write_record
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.plan import ORDER
 from squeeze_utils.training.loop import Train
 
 
@@ -47,9 +46,3 @@ def finish(name: str, runs: Path, best: float = 0.04) -> None:
     while missing := catalogue.find(name, Scale("reference")).missing():
         for arm in missing:
             pretend(arm, runs / name, best)
-
-
-def finish_all(runs: Path) -> None:
-    """Pretend that all studies of the plan have been run."""
-    for name in ORDER:
-        finish(name, runs)
