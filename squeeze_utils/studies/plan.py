@@ -59,24 +59,36 @@ class Line(NamedTuple):
 def make_plan() -> list[Line]:
     """A line for each study of which experiments are missing, its pilot's included.
 
-    An experiment of two studies is counted in the first, and so is what two recipes begin with.
-    Hours are epochs x images / speed, where trainings run side by side, one on each core. The
+    A pilot of two studies is counted in the first. So are the hours of an experiment that two
+    studies have, and of what two recipes begin with; what one study has recorded costs the other
+    none. Hours are epochs x images / speed, where trainings run side by side, one on each core. The
     speed is that of the half-width SqueezeNet: the median over the long records of this kind of
     processor, where there are some, else 1,150 images/s with bfloat16 instructions and 240
     without. Other networks take (their multiply-adds / those of that one) ** 0.5 as long,
     which holds within a third where both were timed, or what `RELATIVE` says.
     """
-    scale, trained = Scale("reference"), set()
-    recorded = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+    scale = Scale("reference")
     studies = {name: make(scale) for name, make in catalogue.catalogue().items()}
     pilots = {study.pilot for study in studies.values()}
     others = [name for name in studies if name not in (*ORDER, *pilots)]
+    done = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+    trained: set[str] = set()
+    listed: set[str] = set()
     lines = []
     for name in [*(name for name in ORDER if name in studies), *others]:
-        found = [_missing(study, recorded, trained) for study in _with_pilots(name, studies)]
-        known, waiting, images = (sum(part) for part in zip(*found, strict=True))
-        if known or waiting:
-            lines.append(Line(name, known + waiting, waiting, images))
+        line = Line(name, 0, 0, 0.0)
+        for study in _with_pilots(name, studies):
+            if study.name not in listed:
+                listed.add(study.name)
+                missing = {arm.experiment.key: arm.experiment for arm in study.missing()}
+                waiting = {arm.experiment.key: arm.experiment for arm in study.expected}
+                todo = {key: e for key, e in (missing | waiting).items() if key not in done}
+                done |= todo.keys()
+                images = sum(_images(experiment, trained) for experiment in todo.values())
+                both, late = len(missing) + len(waiting), len(waiting)
+                line = Line(name, line.missing + both, line.waiting + late, line.hours + images)
+        if line.missing:
+            lines.append(line)
     hour = 3600 * _speed(list(studies.values())) if lines else 1
     return [line._replace(hours=line.hours / hour) for line in lines]
 
@@ -100,21 +112,6 @@ def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
     if study.pilot:
         yield from _with_pilots(study.pilot, studies)
     yield study
-
-
-def _missing(study: Study, counted: set[str], trained: set[str]) -> tuple[int, int, float]:
-    """Missing experiments that are known, those only expected, and the images of `_images`.
-
-    Without those `counted`, to which they are added.
-    """
-    counts, images = [0, 0], 0.0
-    for kind, arms in enumerate((study.missing(), study.expected)):
-        for experiment in (arm.experiment for arm in arms):
-            if experiment.key not in counted:
-                counts[kind] += 1
-                images += _images(experiment, trained)
-                counted.add(experiment.key)
-    return (*counts, images)
 
 
 def _images(experiment: Experiment, trained: set[str]) -> float:

@@ -47,15 +47,24 @@ def known(monkeypatch, tmp_path):
     return made
 
 
-def test_the_plan_counts_each_experiment_once_with_its_pilot_and_by_importance(known, tmp_path):
+def test_the_plan_counts_pilots_and_hours_once_and_goes_by_importance(known, tmp_path):
     (first, later) = plan.make_plan()
-    assert (first.study, first.missing, first.waiting) == ("first_long", 3, 1)  # 0.1 in the pilot
+    assert (first.study, first.missing, first.waiting) == ("first_long", 4, 2)  # 0.1 twice
     assert (later.study, later.missing, later.waiting) == ("later", 1, 0)
     assert first.hours == pytest.approx(3 * later.hours)
     for arm in rates(0.7).arms:
         pretend(arm, tmp_path / "runs" / "later")
     assert [line.study for line in plan.make_plan()] == ["first_long"]
-    assert "first_long" in plan.show_plan() and "1 wait for a pilot" in plan.show_plan()
+    assert "4" in plan.show_plan() and "2 wait for a pilot" in plan.show_plan()
+
+
+def test_what_another_study_has_recorded_is_missing_but_costs_nothing(known, tmp_path):
+    for arm in rates(0.7).arms:
+        pretend(arm, tmp_path / "runs" / "other")
+    (_, later) = plan.make_plan()
+    assert (later.study, later.missing, later.hours) == ("later", 1, 0)
+    commands.run_study_named("later", REFERENCE)
+    assert [line.study for line in plan.make_plan()] == ["first_long"]
 
 
 def test_all_is_run_in_order_pilots_first_as_long_as_they_grow(known, fits):
