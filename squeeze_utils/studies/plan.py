@@ -104,7 +104,10 @@ def show_plan() -> str:
         rows.append(f"{line.study:28}{line.missing:8}{line.hours:8.1f}{waits}")
     total = sum(line.hours for line in lines)
     rows.append(f"{'all':28}{sum(line.missing for line in lines):8}{total:8.1f}")
-    return "\n".join([*rows, "", "make reference STUDY=name runs one, make reference ALL=1 all."])
+    how = (
+        f"Hours with JOBS={os.cpu_count()}: make reference STUDY=name runs one, ALL=1 all of them."
+    )
+    return "\n".join([*rows, "", how])
 
 
 def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
