@@ -20,6 +20,7 @@ help:
 	@echo "make test-fast               the unit tests that take seconds, for while you work"
 	@echo "make lab                     open the notebooks in JupyterLab"
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
+	@echo "make reference               what is missing and how long it takes; ALL=1 runs all of it"
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
 	@echo "make costs STUDY=name BY=label  time a training step of a study's networks, when all is quiet"
 	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
@@ -70,9 +71,8 @@ lab: $(STAMP)
 	"$(BIN)/python" -m jupyterlab notebooks
 
 reference: $(STAMP)
-	@test -n "$(STUDY)" || { echo "Say which study: make reference STUDY=name. There are:"; \
-		"$(BIN)/python" -m squeeze_utils study list; exit 1; }
-	"$(BIN)/python" -m squeeze_utils study run "$(STUDY)" --scale reference $(if $(JOBS),--jobs $(JOBS))
+	@"$(BIN)/python" -m squeeze_utils study $(if $(STUDY)$(ALL),run,plan) \
+		$(if $(STUDY),"$(STUDY)" --scale reference,$(if $(ALL),--all)) $(if $(JOBS),--jobs $(JOBS))
 
 search: $(STAMP)
 	@test -n "$(NAME)" || { echo "Say which search: make search NAME=name. There are:"; \

@@ -51,7 +51,7 @@ def _parser() -> ArgumentParser:
 def _study_commands(command: Callable[..., ArgumentParser]) -> None:
     study = command(
         "study",
-        "list the studies, run what has no record yet, or export a study's checkpoints",
+        "list the studies, plan or run what has no record yet, or export a study's checkpoints",
         _study,
         "run dsd --scale reference --jobs 2",
         "what has a record is kept, start again to go on",
@@ -64,11 +64,12 @@ def _study_commands(command: Callable[..., ArgumentParser]) -> None:
         "finished trials are kept, start again to go on",
     )
     for parser in (study, search):
-        actions = ("list", "run", "export") if parser is study else ("list", "run")
+        actions = ("list", "run", "plan", "export") if parser is study else ("list", "run")
         parser.add_argument("action", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME")
         parser.add_argument("--scale", choices=SCALES, help="default: SQUEEZE_SCALE, else quick")
         parser.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
+    study.add_argument("--all", action="store_true", help="run every study at reference scale")
     study.add_argument("--only", default="", metavar="TEXT", help="arms with TEXT in their name")
 
 
@@ -131,10 +132,17 @@ def _scale(asked: Namespace) -> Scale:
 
 
 def _study(asked: Namespace) -> None:
-    from squeeze_utils.studies import commands
+    from squeeze_utils.studies import commands, plan
 
     if asked.action == "list":
         print(commands.list_studies())
+        return
+    if asked.action == "plan":
+        print(plan.show_plan())
+        return
+    if asked.action == "run" and asked.all:
+        done = commands.run_everything(jobs=asked.jobs)
+        print(f"{len(done)} studies are complete now" if done else "nothing to do")
         return
     for name in _named(asked, "study"):
         if asked.action == "export":

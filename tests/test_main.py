@@ -19,7 +19,7 @@ from squeeze_utils.deploy.optional_parts import PartMissing
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import save_model
-from squeeze_utils.studies import commands
+from squeeze_utils.studies import commands, plan
 
 COMMANDS = ("study", "search", "released", "compress", "evaluate", "classify", "deploy")
 
@@ -78,6 +78,15 @@ def test_studies_and_searches_are_listed(monkeypatch, capsys):
     monkeypatch.setattr(commands, "list_searches", lambda: "one search")
     assert run("study", "list") == run("search", "list") == 0
     assert capsys.readouterr().out == "one study\none search\n"
+
+
+def test_the_plan_is_shown_and_all_of_it_run(monkeypatch, capsys):
+    monkeypatch.setattr(plan, "show_plan", lambda: "a plan")
+    done = [["one", "two"], []]
+    monkeypatch.setattr(commands, "run_everything", lambda jobs: done.pop(0))
+    assert run("study", "plan") == run("study", "run", "--all") == 0
+    assert run("study", "run", "--all", "--jobs", 2) == 0
+    assert capsys.readouterr().out == "a plan\n2 studies are complete now\nnothing to do\n"
 
 
 def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):

@@ -46,6 +46,8 @@ class Study:
     `pilot` names a study that comes first: it chooses settings of this one's arms, and an arm
     joins once its part of the pilot is done. Two arms are never the same experiment, since two
     rows with the same numbers are a mistake; `may_share` allows it where it is a result.
+    `expected` are arms with settings that the pilot still has to choose, with a guess in their
+    place: they are never run, but a plan can count them.
     `pools_deviation` declares, before anything is trained, that all arms deviate alike between
     seeds, so that their differences get one common deviation instead of two of their own.
     """
@@ -56,12 +58,18 @@ class Study:
     pilot: str | None = None
     may_share: bool = False
     pools_deviation: bool = False
+    expected: Sequence[Arm] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))
+        object.__setattr__(self, "expected", tuple(self.expected))
         keys = [arm.experiment.key for arm in self.arms]
         if len(set(keys)) != len(keys) and not self.may_share:
             raise ValueError(f"study {self.name} contains the same experiment twice")
+
+    def once(self, settled: bool) -> Study:
+        """This study where its settings are `settled`, else one whose arms are only expected."""
+        return self if settled else replace(self, arms=(), expected=(*self.arms, *self.expected))
 
     def only(self, text: str) -> Study:
         """The same study with those arms alone whose slug contains `text`."""

@@ -7,7 +7,8 @@ accuracy is used for the runs that count, with several seeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -45,7 +46,7 @@ class Variant:
 
     A value of `train` may be a function of the number of epochs.
     `quick_lr` is used at quick scale, where there is no pilot. `pilot_epochs` are the epochs of
-    this variant's pilot runs, those of the chapter unless given.
+    this variant's pilot runs, and `seeds` its seeds, those of the chapter unless given.
     """
 
     labels: tuple[tuple[str, Any], ...]
@@ -54,6 +55,7 @@ class Variant:
     rates: Sequence[float] = MUON_RATES
     quick_lr: float = QUICK_RATE
     pilot_epochs: int | None = None
+    seeds: Sequence[int] | None = None
 
     @classmethod
     def of(
@@ -63,10 +65,12 @@ class Variant:
         rates: Sequence[float] = MUON_RATES,
         quick_lr: float = QUICK_RATE,
         pilot_epochs: int | None = None,
+        seeds: Sequence[int] | None = None,
         **labels: Any,
     ) -> Variant:
         """A variant with its labels as keywords."""
-        return cls(tuple(labels.items()), model or {}, train or {}, rates, quick_lr, pilot_epochs)
+        named = tuple(labels.items())
+        return cls(named, model or {}, train or {}, rates, quick_lr, pilot_epochs, seeds)
 
 
 @dataclass(frozen=True)
@@ -118,17 +122,17 @@ class Chapter:
         """Every variant at its rate, with all seeds.
 
         At reference scale the pilot's records choose the rates: a variant joins once all its
-        runs in the pilot have one.
+        runs in the pilot have one, and is expected until then.
         """
         records = self.pilot_records(scale)
-        rates = [self.rate(variant, scale, records) for variant in self.variants]
-        arms = [
-            Arm.of(self.experiment(scale, variant, lr, seed), **dict(variant.labels), lr=lr)
-            for variant, lr in zip(self.variants, rates, strict=True)
-            if lr is not None
-            for seed in scale.pick(self.quick_seeds, self.seeds)
-        ]
-        return Study(self.name, self.title, arms, self.pilot_name)
+        arms: dict[bool, list[Arm]] = {True: [], False: []}
+        for variant in self.variants:
+            found = self.rate(variant, scale, records)
+            lr = variant.rates[len(variant.rates) // 2] if found is None else found
+            for seed in scale.pick(self.quick_seeds, variant.seeds or self.seeds):
+                experiment = self.experiment(scale, variant, lr, seed)
+                arms[found is not None].append(Arm.of(experiment, **dict(variant.labels), lr=lr))
+        return Study(self.name, self.title, arms[True], self.pilot_name, expected=arms[False])
 
     def pilot_records(self, scale: Scale) -> dict[str, Record]:
         """The committed records of the pilot by key; none at quick scale, which has no pilot."""
@@ -146,17 +150,13 @@ class Chapter:
         self, variant: Variant, scale: Scale, records: Mapping[str, Record]
     ) -> dict[float, list[Experiment]]:
         """The pilot's runs of a variant by rate: those of its grid, and of rates added to it."""
-        runs = {lr: self._pilot_runs(scale, variant, lr) for lr in variant.rates}
-        while self.extends_rates and len(runs) < MOST_RATES:
-            best, low, high = best_rate(records, runs), min(runs), max(runs)
-            if best not in (low, high):
-                break
-            added = low / 2 if best == low else high * 2
-            runs[added] = self._pilot_runs(scale, variant, added)
-        return dict(sorted(runs.items())) if self.extends_rates else runs
+        runs = partial(self._pilot_runs, scale, variant)
+        if self.extends_rates:
+            return extended(variant.rates, records, runs)
+        return {lr: runs(lr) for lr in variant.rates}
 
     def _pilot_runs(self, scale: Scale, variant: Variant, lr: float) -> list[Experiment]:
-        seeds = scale.pick((0,), self.pilot_seeds)
+        seeds = scale.pick((0,), variant.seeds or self.pilot_seeds)[: len(self.pilot_seeds)]
         return [self.experiment(scale, variant, lr, seed, pilot=True) for seed in seeds]
 
     def experiment(
@@ -200,6 +200,51 @@ def studies_of(*chapters: Chapter) -> dict[str, Callable[[Scale], Study]]:
         found[chapter.pilot_name] = chapter.pilot
         found[chapter.name] = chapter.study
     return found
+
+
+def extended(
+    rates: Sequence[float],
+    records: Mapping[str, Record],
+    runs_at: Callable[[float], list[Experiment]],
+) -> dict[float, list[Experiment]]:
+    """The runs at each rate; beyond an edge where the best lies there is another rate."""
+    runs = {lr: runs_at(lr) for lr in rates}
+    while len(runs) < MOST_RATES:
+        best, low, high = best_rate(records, runs), min(runs), max(runs)
+        if best not in (low, high):
+            break
+        added = low / 2 if best == low else high * 2
+        runs[added] = runs_at(added)
+    return dict(sorted(runs.items()))
+
+
+def longer(study: Study, name: str, scale: Scale, times: int = 3) -> Study:
+    """The two leading networks of a study trained `times` as long, with two seeds.
+
+    They lead on validation images, in the mean over seeds; a network is what the first label
+    says, at its best rate. At quick scale the first two are taken.
+    """
+    reference = scale.name == "reference"
+    settled = not reference or not (study.expected or study.missing())
+    records = study.records() if reference and settled else {}
+    groups: dict[tuple, list[Arm]] = {}
+    for arm in (*study.arms, *study.expected):
+        groups.setdefault(arm.labels, []).append(arm)
+
+    def mean(labels: tuple) -> float:
+        found = [records[arm.experiment.key] for arm in groups[labels]] if records else ()
+        return fmean(r.final["validation_accuracy"] for r in found) if found else 0.0
+
+    best: dict[Any, list[Arm]] = {}
+    for labels in sorted(groups, key=mean, reverse=True):
+        best.setdefault(labels[0], groups[labels])
+    arms = []
+    for arm in (arm for group in list(best.values())[:2] for arm in group[:2]):
+        (step,) = arm.experiment.recipe
+        step = replace(step, epochs=times * step.epochs)
+        arms.append(replace(arm, experiment=replace(arm.experiment, recipe=(step,))))
+    title = f"does the order last? {times} times as long: {study.title}"
+    return Study(name, title, arms, study.name).once(settled)
 
 
 def best_rate(

@@ -38,6 +38,7 @@ _BASELINES = {  # what a name fixes is no option of it
     "vgg11": partial(baselines.vgg, depth=11),
     "vgg16": partial(baselines.vgg, depth=16),
     "vgg16_fire": partial(baselines.vgg, depth=16, fire=True),
+    "resnet20": partial(baselines.resnet20),
     "lenet_300_100": partial(baselines.lenet_300_100),
     "lenet5": partial(baselines.lenet5),
     "lenet5_fire": partial(baselines.lenet5, fire=True),

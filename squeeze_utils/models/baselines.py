@@ -1,8 +1,9 @@
-"""The networks SqueezeNet is held against: AlexNet, VGG, LeNet-300-100 and LeNet-5."""
+"""The networks that SqueezeNet is compared with: AlexNet, VGG, ResNet-20 and two LeNets."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.models.fire import Fire
@@ -130,6 +131,36 @@ def vgg(
     else:
         head = nn.Linear(512, num_classes)
     return Classifier(nn.Sequential(*layers), head)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, and the input added before the last ReLU (He et al. 2016).
+
+    Where the map is halved the input is too, by leaving out every other pixel, and the new
+    channels get zeros: a shortcut without parameters.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.stride, self.added = (1, 0) if inputs == outputs else (2, outputs - inputs)
+        first = nn.Conv2d(inputs, outputs, 3, self.stride, padding=1, bias=False)
+        second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.path = nn.Sequential(*_normalised(first, "batch"), second, norm("batch", outputs))
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        if self.added:
+            shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.added))
+        return self.activation(self.path(x) + shortcut)
+
+
+def resnet20(num_classes: int = 10, *, image_size: int = 32, in_channels: int = 3) -> nn.Module:
+    """ResNet-20 for CIFAR-10: 19 convolutions and a dense layer, 269,722 parameters."""
+    layers = _conv(in_channels, 16, 3, "batch", padding=1)
+    for inputs, outputs in ((16, 16), (16, 32), (32, 64)):
+        layers += [ResidualBlock(before, outputs) for before in (inputs, outputs, outputs)]
+    return Classifier(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), nn.Linear(64, num_classes))
 
 
 def lenet_300_100(

@@ -25,6 +25,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 NORMS: tuple[str, ...] = ("none", "batch")
 POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
+# With the window of "max", where "blur" and "stride" differ from it in more than one way.
+EQUAL_POOLINGS: tuple[str, ...] = ("blur of 3x3", "strided block")
 
 
 def activation(name: str) -> nn.Module:
@@ -74,6 +76,15 @@ class BlurPool(nn.Module):
         return F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=2)
 
 
+class WideBlurPool(nn.Module):
+    """Max over a dense 3x3 window, the one of max pooling, then `BlurPool`'s filter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = F.max_pool2d(x, 3, stride=1, padding=1)
+        padded = F.pad(dense, (1, 1, 1, 1), mode="replicate")
+        return F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=2)
+
+
 class MixedPool(nn.Module):
     """A learned blend of max and average pooling, one weight for the layer (Lee et al. 2016)."""
 
@@ -89,11 +100,16 @@ class MixedPool(nn.Module):
 
 def pooling(name: str, channels: int) -> nn.Module:
     """A layer that halves height and width of a map with `channels` channels."""
-    choose("pooling", name, POOLINGS)
+    choose("pooling", name, (*POOLINGS, *EQUAL_POOLINGS))
     if name == "max":
         return nn.MaxPool2d(3, stride=2, ceil_mode=True)
     if name == "average":
         return nn.AvgPool2d(3, stride=2, ceil_mode=True)
     if name == "stride":
         return nn.Conv2d(channels, channels, 3, stride=2, padding=1, groups=channels)
+    if name == "blur of 3x3":
+        return WideBlurPool()
+    if name == "strided block":
+        conv = nn.Conv2d(channels, channels, 3, 2, padding=1, groups=channels, bias=False)
+        return nn.Sequential(conv, norm("batch", channels), nn.ReLU(inplace=True))
     return BlurPool() if name == "blur" else MixedPool()

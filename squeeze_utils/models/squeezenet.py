@@ -13,6 +13,7 @@ from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
 from squeeze_utils.models.fused import Features, PointwiseConv2d
 from squeeze_utils.models.layers import (
     ACTIVATIONS,
+    EQUAL_POOLINGS,
     NORMS,
     POOLINGS,
     activation,
@@ -28,7 +29,7 @@ FIRES = range(2, 10)  # the numbers of the Fire modules in the paper
 
 _CHOICES = {
     "activation": ACTIVATIONS,
-    "pooling": POOLINGS,
+    "pooling": (*POOLINGS, *EQUAL_POOLINGS),
     "bypass": BYPASSES,
     "expand": EXPANDS,
     "head": HEADS,

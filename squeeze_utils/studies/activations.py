@@ -7,8 +7,17 @@ from dataclasses import replace
 from squeeze_utils.anatomy.signals import ObserveSignals
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import (
+    LONG,
+    MUON_RATES,
+    QUICK_RATE,
+    Chapter,
+    Variant,
+    longer,
+    studies_of,
+)
 from squeeze_utils.models import ACTIVATIONS
+from squeeze_utils.studies.dense_network import LONG_PILOT, long_rate
 
 CHAPTER = Chapter(
     "activations",
@@ -42,6 +51,29 @@ LINEAR_CHAPTER = Chapter(
     ),
 )
 
+LONG_LINEAR = replace(LINEAR_CHAPTER, name="linear_squeeze_long", **LONG)
+
+
+def linear_squeeze_long(scale: Scale) -> Study:
+    """The three of `linear_squeeze` after 24 epochs, at two rates that they have in common.
+
+    These are the best one of the plain network, whose runs are those of `residual_long`, and
+    half of it, since the other two liked lower rates in the short pilot.
+    """
+    lr, settled = long_rate(scale)
+    arms = [
+        Arm.of(LONG_LINEAR.experiment(scale, variant, rate, seed), **dict(variant.labels), lr=rate)
+        for variant in LONG_LINEAR.variants
+        for rate in scale.pick((QUICK_RATE,), (lr / 2, lr))
+        for seed in scale.pick((0,), LONG_LINEAR.seeds)
+    ]
+    return Study(LONG_LINEAR.name, LONG_LINEAR.title, arms, LONG_PILOT).once(settled)
+
+
+def longest(scale: Scale) -> Study:
+    """The two leading networks of `linear_squeeze_long`, trained for 72 epochs."""
+    return longer(linear_squeeze_long(scale), "linear_squeeze_72_long", scale)
+
 
 def signals(scale: Scale) -> Study:
     """The networks with seed 0, fresh and trained; the training is in the cache of states."""
@@ -54,4 +86,9 @@ def signals(scale: Scale) -> Study:
     return Study("activation_signals", title, arms, CHAPTER.name)
 
 
-STUDIES = {**studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER), "activation_signals": signals}
+STUDIES = {
+    **studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER),
+    "linear_squeeze_long": linear_squeeze_long,
+    "linear_squeeze_72_long": longest,
+    "activation_signals": signals,
+}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from squeeze_utils.anatomy.signals import ObserveOutputs
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.variants import LONG, MUON, Chapter, Variant, studies_of
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 
@@ -45,6 +47,7 @@ def model(name: str, scale: Scale, **options: Any) -> ModelSpec:
         "SqueezeNet": ("squeezenet_small", grey),
         "AlexNet": ("alexnet", {"image_size": 32, "normalisation": "batch", **grey}),
         "VGG-11": ("vgg11", {"image_size": 32, **grey}),
+        "ResNet-20": ("resnet20", grey),
         "LeNet-5": ("lenet5", {"image_size": 32, "in_channels": scale.pick(1, 3)}),
     }
     built, fixed = known[name]
@@ -125,7 +128,40 @@ def normalisation(scale: Scale) -> Study:
     return Study("baseline_norm", "what does batch normalisation do for SqueezeNet?", arms)
 
 
+class Networks(Chapter):
+    """A chapter whose variants are networks of different kinds, named by their first label."""
+
+    def experiment(
+        self, scale: Scale, variant: Variant, lr: float, seed: int, pilot: bool = False
+    ) -> Experiment:
+        """One run of a network, at full width."""
+        made = super().experiment(scale, variant, lr, seed, pilot)
+        return replace(made, model=model(variant.labels[0][1], scale))
+
+
+NESTEROV = {"optimizer": "nesterov", "weight_decay": 5e-4}
+TRAININGS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("SqueezeNet", NESTEROV, {"rates": (0.1, 0.2, 0.4), "quick_lr": 0.1}),
+    ("SqueezeNet", MUON, {"rates": (0.01, 0.02, 0.04), "quick_lr": 0.02}),
+    ("AlexNet", NESTEROV, {"rates": (0.025, 0.05, 0.1), "quick_lr": 0.05}),
+    ("AlexNet", MUON, {"rates": (0.01, 0.02, 0.04), "quick_lr": 0.02}),
+    ("LeNet-5", NESTEROV, {"rates": (0.01, 0.02, 0.04), "quick_lr": 0.01}),
+    ("ResNet-20", NESTEROV, {"rates": (0.1, 0.2, 0.4), "quick_lr": 0.1}),
+    ("VGG-11", NESTEROV, {"rates": (0.025, 0.05, 0.1), "quick_lr": 0.02, "seeds": (0,)}),
+)
+LONG_CHAPTER = Networks(
+    "baseline_long",
+    "how good are the plain networks, trained alike and each at its own rate?",
+    tuple(
+        Variant((("model", name), ("optimizer", train["optimizer"])), train=train, **how)
+        for name, train, how in TRAININGS
+    ),
+    quick_images=DataSpec(train_limit=480),
+    **{**LONG, "seeds": SEEDS},
+)
+
 STUDIES: dict[str, Callable[[Scale], Study]] = {
+    **studies_of(LONG_CHAPTER),
     "baseline": networks,
     "baseline_lr": learning_rates,
     "baseline_norm": normalisation,

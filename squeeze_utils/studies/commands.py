@@ -13,6 +13,7 @@ from squeeze_utils.experiments.search import journal
 from squeeze_utils.experiments.search.running import run_search
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.studies import catalogue
+from squeeze_utils.studies.plan import make_plan
 
 REFERENCE = Scale("reference")
 
@@ -35,12 +36,29 @@ def list_studies() -> str:
 def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -> None:
     """Run what has no record yet of the study `name`, its pilot first; `only` as in `Study.only`.
 
-    The states of networks are kept, so that what was interrupted goes on where it stopped.
+    Records may add arms, as where the best rate of a pilot lies at the edge of its grid: then it
+    goes on with those. The states of networks are kept, so that what was interrupted goes on
+    where it stopped.
     """
     pilot = catalogue.find(name, scale).pilot
-    for each in filter(None, (pilot, name)):
-        study = catalogue.find(each, scale).only(only)  # its arms may depend on the pilot's records
+    if pilot:
+        run_study_named(pilot, scale, jobs=jobs, only=only)
+    tried: set[str] = set()
+    while True:
+        study = catalogue.find(name, scale).only(only)  # its arms may depend on the pilot's records
+        keys = {arm.experiment.key for arm in study.arms}
+        if keys <= tried:
+            return
         run_study(study, folder=runs_folder(scale), cache=_states(), jobs=jobs)
+        tried |= keys
+
+
+def run_everything(*, jobs: int = 1) -> list[str]:
+    """Run or resume all that is missing at reference scale, by importance; the studies' names."""
+    names = [line.study for line in make_plan()]
+    for name in names:
+        run_study_named(name, REFERENCE, jobs=jobs)
+    return names
 
 
 def export_study_named(name: str) -> dict[str, int]:

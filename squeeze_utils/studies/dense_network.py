@@ -5,7 +5,8 @@ They begin with the same experiment, so the dense network of a seed is trained o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from squeeze_utils.base.scale import Scale
@@ -13,6 +14,7 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.experiments.variants import MUON, SEEDS
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.residual import LONG_CHAPTER
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
@@ -69,3 +71,38 @@ def each_seed(
     for seed in scale.pick((0,), SEEDS):
         experiment = Experiment(spec or network(scale), images(scale), recipe, seed)
         yield Arm.of(experiment, **labels)
+
+
+# The long regime: the plain network of `residual_long`, at the rate that its pilot found.
+PLAIN = LONG_CHAPTER.variants[0]
+LONG_PILOT = LONG_CHAPTER.pilot_name
+LONG_DENSE = (4, LONG_CHAPTER.epochs)
+
+
+def long_rate(scale: Scale) -> tuple[float, bool]:
+    """The best rate of the plain network, and whether it is known; until then a likely one."""
+    found = LONG_CHAPTER.rate(PLAIN, scale, LONG_CHAPTER.pilot_records(scale))
+    return (learning_rate(scale), False) if found is None else (found, True)
+
+
+def long_training(scale: Scale, epochs: tuple[int, int] = LONG_DENSE, **changes: Any) -> Train:
+    """The training of `residual_long`, for (quick, reference) epochs."""
+    if scale.name == "quick":
+        return training(scale, epochs, **changes)
+    (step,) = LONG_CHAPTER.experiment(scale, PLAIN, long_rate(scale)[0], 0).recipe
+    return replace(step, epochs=epochs[1], **changes)
+
+
+def long_retrain(scale: Scale, epochs: tuple[int, int], **changes: Any) -> Train:
+    """Training after a change in the long regime: from half the rate, straight down."""
+    lower = {"lr": long_training(scale).lr / 2, "schedule": "linear"}
+    return long_training(scale, epochs, **{**lower, **changes})
+
+
+def each_long_seed(
+    scale: Scale, recipe: tuple[Step, ...], seeds: Sequence[int] = LONG_CHAPTER.seeds, **labels: Any
+) -> Iterator[Arm]:
+    """One arm for each seed, on all images."""
+    for seed in scale.pick((0,), seeds):
+        experiment = LONG_CHAPTER.experiment(scale, PLAIN, 1.0, seed)
+        yield Arm.of(replace(experiment, recipe=recipe), **labels)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec
-from squeeze_utils.experiments.variants import Chapter, Variant, studies_of
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.variants import LONG, LONG_RATES, Chapter, Variant, studies_of
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -44,4 +48,39 @@ EXPAND_CHAPTER = Chapter(
     quick_images=QUICK_IMAGES,
 )
 
-STUDIES = studies_of(RATIO_CHAPTER, SHARE_CHAPTER, FIRST_CHAPTER, EXPAND_CHAPTER)
+# The paper's plateau: three seeds, since a sweep shows a shape. All have equal pilots, so that the
+# plain one is the network of `residual_long` where both pilots choose the same rate.
+LONG_RATIO_CHAPTER = Chapter(
+    "squeeze_ratio_long",
+    "how much may the squeeze layers squeeze, in networks that are trained long enough?",
+    tuple(
+        Variant.of({"squeeze_ratio": ratio}, rates=LONG_RATES, squeeze_ratio=ratio)
+        for ratio in (0.125, 0.25, 0.5, 1.0)
+    ),
+    quick_images=QUICK_IMAGES,
+    **{**LONG, "seeds": (0, 1, 2)},
+)
+# Most arms of three studies here, and those of `tuned`, were trained in float32, their controls in
+# bfloat16. These are the controls in float32, at the rates that they had: one for `pct3x3`, and
+# one for the other three, whose control is the plain network.
+CONTROLS = {
+    "half of the filters 3x3": ({"squeeze_ratio": 0.5}, 0.02),
+    "plain": ({}, 0.08),
+}
+
+
+def float32_controls(scale: Scale) -> Study:
+    """Short training, like the arms that these are compared with."""
+    chapter = replace(EXPAND_CHAPTER, train={"precision": "float32"})
+    arms = [
+        Arm.of(chapter.experiment(scale, Variant.of(options), lr, seed), network=name, lr=lr)
+        for name, (options, lr) in CONTROLS.items()
+        for seed in scale.pick(chapter.quick_seeds, chapter.seeds)
+    ]
+    return Study("float32_controls", "how well do the controls do in their arms' precision?", arms)
+
+
+STUDIES = {
+    **studies_of(RATIO_CHAPTER, SHARE_CHAPTER, FIRST_CHAPTER, EXPAND_CHAPTER, LONG_RATIO_CHAPTER),
+    "float32_controls": float32_controls,
+}

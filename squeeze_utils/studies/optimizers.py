@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squeeze_utils.experiments.variants import Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import LONG, MUON_RATES, Chapter, Variant, studies_of
 
 COUPLED = {"weight_decay": 5e-4}  # decay as a part of the gradient
 DECOUPLED = {"weight_decay": 0.05}  # decay beside the step, times the learning rate
@@ -49,4 +49,19 @@ CHAPTER = Chapter(
     ),
 )
 
-STUDIES = studies_of(CHAPTER)
+# After 24 epochs: the two kinds of descent, with and without restarts, against the two best others.
+# Each has a grid of four rates, each twice the one before.
+LONG_MOMENTUM = (0.05, 0.1, 0.2, 0.4)
+LONG_CHAPTER = Chapter(
+    "optimizers_long",
+    "which update rule trains SqueezeNet best, if it is trained long enough?",
+    (
+        _sgd("nesterov", LONG_MOMENTUM, 0.2),
+        _sgd("nesterov", LONG_MOMENTUM, 0.2, **SGDR),
+        _adaptive("adamw", (0.0025, 0.005, 0.01, 0.02), 0.02, DECOUPLED),
+        _adaptive("muon", MUON_RATES, 0.04, DECOUPLED),
+    ),
+    **LONG,
+)
+
+STUDIES = studies_of(CHAPTER, LONG_CHAPTER)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.experiments.variants import QUICK_RATE, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import (
+    LONG,
+    LONG_RATES,
+    QUICK_RATE,
+    Chapter,
+    Variant,
+    studies_of,
+)
 from squeeze_utils.models import POOLINGS
+from squeeze_utils.models.layers import EQUAL_POOLINGS
 
 # Three halvings each; the later they come, the larger the maps that most layers see.
 PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}
@@ -30,6 +38,33 @@ HEAD_CHAPTER = Chapter(
     ),
 )
 
+# The same arithmetic, spent early or late: widths that bring all three to 6.3 million
+# multiply-adds. Late, as in version 1.0, is then a narrower network with fewer parameters.
+LONG_PLACES = {
+    "early": (0.595, (1, 2, 3)),
+    "as in 1.1": (0.5, (1, 3, 5)),
+    "as in 1.0": (0.34, (1, 4, 8)),
+}
+LONG_PLACE_CHAPTER = Chapter(
+    "downsampling_long",
+    "early or late: where should the maps be halved, for the same multiply-adds?",
+    tuple(
+        Variant.of({"width": width, "pool_after": at}, rates=LONG_RATES, downsampling=name)
+        for name, (width, at) in LONG_PLACES.items()
+    ),
+    **LONG,
+)
+# Every kind sees 3x3 pixels before it halves or filters the map.
+LONG_KIND_CHAPTER = Chapter(
+    "pooling_long",
+    "how should a map be halved, with equal windows?",
+    tuple(
+        Variant.of({"pooling": kind}, rates=LONG_RATES, pooling=kind)
+        for kind in ("max", "average", *EQUAL_POOLINGS)
+    ),
+    **{**LONG, "seeds": (0, 1, 2)},
+)
+
 
 def shifts(scale: Scale) -> Study:
     """The networks of `pooling`, watched while their images shift."""
@@ -38,4 +73,5 @@ def shifts(scale: Scale) -> Study:
     return KIND_CHAPTER.study(scale).observed("pooling_shifts", title, watch)
 
 
-STUDIES = {**studies_of(KIND_CHAPTER, PLACE_CHAPTER, HEAD_CHAPTER), "pooling_shifts": shifts}
+CHAPTERS = (KIND_CHAPTER, PLACE_CHAPTER, HEAD_CHAPTER, LONG_PLACE_CHAPTER, LONG_KIND_CHAPTER)
+STUDIES = {**studies_of(*CHAPTERS), "pooling_shifts": shifts}

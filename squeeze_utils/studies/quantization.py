@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.quantizing.after_training import Calibrate, QuantizeWeights
 from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
@@ -12,8 +13,20 @@ from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.records import read_records
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.studies.dense_network import dense, each_seed, retrain
+from squeeze_utils.experiments.variants import best_rate, extended
+from squeeze_utils.studies.dense_network import (
+    LONG_PILOT,
+    dense,
+    each_long_seed,
+    each_seed,
+    long_rate,
+    long_retrain,
+    long_training,
+    retrain,
+)
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
@@ -112,6 +125,88 @@ def mixed(scale: Scale) -> Study:
     return Study("quantization_mixed", "should every layer have the same bits?", by_seed(arms))
 
 
+# --- the long regime: from the networks of `residual_long` ---
+
+ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01}
+QAT_RATES = (5e-4, 1e-3, 2e-3)
+METHODS = {"float, trained on": "", "straight-through": "fixed", "learned steps": "learned"}
+
+
+def long_begin(scale: Scale) -> tuple[Step, ...]:
+    """Trained, folded, activations at 8 bits."""
+    return (long_training(scale), FoldBatchNorm(), Calibrate(bits=8))
+
+
+def _trained_on(scale: Scale, method: str, lr: float, bits: int, epochs: int) -> tuple[Step, ...]:
+    plain = long_retrain(scale, (1, epochs), lr=lr, **ADAMW)
+    steps = METHODS[method]
+    return (*long_begin(scale), _rounding(vars(plain), bits, steps) if steps else plain)
+
+
+def _tried(scale: Scale, method: str) -> dict[float, list[Experiment]]:
+    """The pilot's runs of a method by rate, at 3 bits, for 3 epochs instead of 10."""
+    reference = scale.name == "reference"
+    folder = paths.shipped("runs") / "quantization_training_lr_long"
+    records = read_records(folder) if reference else {}
+
+    def runs(lr: float) -> list[Experiment]:
+        recipe = _trained_on(scale, method, lr, bits=3, epochs=3)
+        return [arm.experiment for arm in each_long_seed(scale, recipe, (0, 1))]
+
+    return extended(QAT_RATES, records, runs)
+
+
+def long_pilot(scale: Scale) -> Study:
+    """A learning rate for each way of training on."""
+    arms = [
+        Arm.of(experiment, method=method, lr=lr)
+        for method in METHODS
+        for lr, experiments in _tried(scale, method).items()
+        for experiment in experiments
+    ]
+    title = "the learning rates of: what does training with rounding add?"
+    study = Study("quantization_training_lr_long", title, arms, LONG_PILOT)
+    return study.once(long_rate(scale)[1])
+
+
+def long(scale: Scale) -> Study:
+    """`quantization_training` with ten epochs, each method at its own rate."""
+    pilot = long_pilot(scale)
+    records = pilot.records() if scale.name == "reference" else {}
+    found = {method: best_rate(records, _tried(scale, method)) for method in METHODS}
+    arms: list[Arm] = []
+    for method, lr in found.items():
+        for weights in (FLOAT,) if not METHODS[method] else scale.pick((2,), FEW):
+            recipe = _trained_on(scale, method, lr or QAT_RATES[1], weights, epochs=10)
+            after = () if weights == FLOAT else (Encode(),)
+            arms += each_long_seed(
+                scale, (*recipe, *after), (0, 1, 2), method=method, weights=weights
+            )
+    for weights in scale.pick((2,), FEW):
+        rounded = (QuantizeWeights(weights, per_layer=ends(8)), CorrectBias(IMAGES), Encode())
+        recipe = (*long_begin(scale), *rounded)
+        arms += each_long_seed(scale, recipe, (0, 1, 2), method="after training", weights=weights)
+    title = "what does training with rounding add to a network that is trained long enough?"
+    study = Study("quantization_training_long", title, by_seed(arms), pilot.name)
+    return study.once(scale.name == "quick" or None not in found.values())
+
+
+def mixed_long(scale: Scale) -> Study:
+    """For each layer its own bits, in the bytes of equal bits with 8 at both ends."""
+    arms: list[Arm] = []
+    for bits in scale.pick((3,), (4, 3)):
+        kinds: dict[str, Step] = {
+            "alike, ends at 8": QuantizeWeights(bits, per_layer=ends(8)),
+            "each its own": MixedBits(bits, images=scale.pick(64, 256), ends=ends(8)),
+        }
+        for kind, step in kinds.items():
+            recipe = (*long_begin(scale), step, CorrectBias(IMAGES), Encode())
+            arms += each_long_seed(scale, recipe, bits=bits, kind=kind)
+    title = "should every layer have the same bits, if the ends have 8?"
+    study = Study("quantization_mixed_long", title, by_seed(arms), LONG_PILOT)
+    return study.once(long_rate(scale)[1])
+
+
 def by_seed(arms: list[Arm]) -> list[Arm]:
     """All arms of the first seed, then those of the next: an early stop leaves whole seeds."""
     return sorted(arms, key=lambda arm: arm.experiment.seed)
@@ -122,4 +217,7 @@ STUDIES: dict[str, Callable[[Scale], Study]] = {
     "quantization_training": training,
     "quantization_ways": ways,
     "quantization_mixed": mixed,
+    "quantization_training_long": long,
+    "quantization_training_lr_long": long_pilot,
+    "quantization_mixed_long": mixed_long,
 }

@@ -18,6 +18,7 @@ from squeeze_utils.experiments.variants import (
     MUON_RATES,
     Chapter,
     Variant,
+    longer,
     studies_of,
 )
 from squeeze_utils.models import BYPASSES
@@ -81,6 +82,11 @@ FULL_WIDTH = Chapter(
 )
 
 
+def longest(scale: Scale) -> Study:
+    """The two leading networks of `residual_long`, trained for 72 epochs."""
+    return longer(LONG_CHAPTER.study(scale), "residual_72_long", scale)
+
+
 def full_width(scale: Scale) -> Study:
     """Both networks; one with simple bypass is kept."""
     study = FULL_WIDTH.study(scale)
@@ -108,6 +114,7 @@ def views(scale: Scale) -> Study:
 
 STUDIES = {
     **studies_of(CHAPTER, LONG_CHAPTER, FULL_WIDTH),
+    "residual_72_long": longest,
     "residual_best": full_width,
     "residual_views": views,
 }

@@ -106,7 +106,7 @@ def test_fire_modules_keep_the_papers_numbers_behind_two_first_layers():
 
 
 VARIANTS = [
-    *({"pooling": kind} for kind in models.POOLINGS),
+    *({"pooling": kind} for kind in (*models.POOLINGS, "blur of 3x3", "strided block")),
     *({"activation": kind} for kind in ("prelu", "gelu")),
     *({"expand": kind} for kind in models.EXPANDS),
     {"bypass": "complex", "norm": "none"},

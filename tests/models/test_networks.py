@@ -18,7 +18,8 @@ from squeeze_utils.models import (
     SqueezeNetConfig,
     build,
 )
-from squeeze_utils.models.layers import BlurPool, MixedPool, pooling
+from squeeze_utils.models.baselines import ResidualBlock
+from squeeze_utils.models.layers import EQUAL_POOLINGS, BlurPool, MixedPool, pooling
 from squeeze_utils.models.squeezenet import initialise
 
 THIN = {"width": 0.125, "in_channels": 1}
@@ -121,6 +122,7 @@ def test_torchvision_alexnet_has_the_same_tensors():
         ("alexnet", {}, 61_100_840),
         ("vgg11", {}, 132_863_336),
         ("vgg16", {}, 138_357_544),
+        ("resnet20", {}, 269_722),
         ("lenet_300_100", {}, 266_610),
         ("lenet5", {}, 431_080),
     ],
@@ -226,7 +228,7 @@ def test_activations_compute_different_things():
         assert all(not torch.equal(one, other) for other in outputs[:i])
 
 
-@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("name", [*POOLINGS, *EQUAL_POOLINGS])
 def test_every_pooling_halves(name):
     x = torch.randn(2, 6, 32, 32)
     layer = pooling(name, 6)
@@ -245,6 +247,15 @@ def test_poolings_compute_what_their_names_say():
     assert torch.allclose(MixedPool()(x), both, atol=1e-6)
     blend = MixedPool().blend
     assert blend.requires_grad and blend.ndim == 0
+
+
+def test_a_residual_block_adds_its_input_or_every_other_pixel_of_it():
+    x = torch.randn(2, 4, 6, 6)
+    for outputs, kept in ((4, x), (8, x[:, :, ::2, ::2])):
+        block = ResidualBlock(4, outputs).eval()
+        nn.init.zeros_(block.path[-2].weight)  # the last convolution: the path adds nothing
+        found = block(x)
+        assert torch.equal(found[:, :4], kept.relu()) and not found[:, 4:].any()
 
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg11", "vgg16", "vgg16_fire"])

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from squeeze_utils.anatomy.tables import summary
 from squeeze_utils.models import POOLINGS, build
-from squeeze_utils.models.layers import BlurPool, MixedPool, pooling
+from squeeze_utils.models.layers import BlurPool, MixedPool, WideBlurPool, pooling
 from squeeze_utils.models.squeezenet import HEADS
 from squeeze_utils.studies.pooling import PLACES
 
@@ -52,6 +52,17 @@ def test_a_32_pixel_image_at_each_pool_of_the_network(name, pool_after, sides):
     assert [out[2] for _, out in seen] == [out[3] for _, out in seen] == sides
     assert [before[2] for before, _ in seen] == [32, 16, 8]
     assert all(before[1] == out[1] for before, out in seen)
+
+
+def test_equal_windows_see_three_pixels_and_the_strided_one_is_normalised():
+    x = torch.zeros(1, 1, 9, 9)
+    x[0, 0, 4, 4] = 1.0
+    wide, narrow = WideBlurPool()(x), pooling("blur", 1)(x)
+    assert wide.sum() > narrow.sum()
+    assert torch.equal(wide, wide.flip(2)) and torch.equal(wide, wide.flip(3))
+    conv, norm, relu = pooling("strided block", 3)
+    assert conv.bias is None and conv.stride == (2, 2) and conv.groups == 3
+    assert isinstance(norm, nn.BatchNorm2d) and isinstance(relu, nn.ReLU)
 
 
 def test_blur_is_a_dense_maximum_and_the_binomial_filter():

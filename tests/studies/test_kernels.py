@@ -12,7 +12,7 @@ def test_the_studies_hold_the_papers_values_and_share_the_plain_network():
         f"{name}{end}"
         for name in ("squeeze_ratio", "pct3x3", "first_layer", "expand")
         for end in ("", "_lr")
-    }
+    } | {"squeeze_ratio_long", "squeeze_ratio_lr_long", "float32_controls"}
     plain = {}
     for name in ("squeeze_ratio", "first_layer", "expand"):
         pilot = find(f"{name}_lr", Scale("reference"))

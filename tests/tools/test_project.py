@@ -200,11 +200,11 @@ def test_make_test_fast_leaves_out_what_is_slow(stub_project):
     assert calls[-1] == "-m pytest -q -n 2 -m not slow"
 
 
-def test_a_reference_run_needs_a_study(stub_project):
-    status, calls, output = stub_project("reference")
-    assert status != 0
-    assert "make reference STUDY=name" in output
-    assert calls[-1] == "-m squeeze_utils study list"
+def test_a_reference_run_needs_a_study_or_all_and_is_a_plan_otherwise(stub_project):
+    status, calls, _ = stub_project("reference")
+    assert (status, calls[-1]) == (0, "-m squeeze_utils study plan")
+    status, calls, _ = stub_project("reference", "ALL=1", "JOBS=2")
+    assert (status, calls[-1]) == (0, "-m squeeze_utils study run --all --jobs 2")
     status, calls, _ = stub_project("reference", "STUDY=baseline", "JOBS=2")
     assert (status, calls[-1]) == (
         0,

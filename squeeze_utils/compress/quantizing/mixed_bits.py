@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeeze_utils.base.checks import choose, whole_number
-from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.scores import each_layer, prunable
 from squeeze_utils.compress.pruning.sensitivity import lower_hull
 from squeeze_utils.compress.quantizing.after_training import QuantizeWeights, training_images
 from squeeze_utils.compress.quantizing.grids import check_rounding, quantized_weight, weight_scale
@@ -100,24 +100,31 @@ def assign(found: Mapping[str, Mapping[int, Option]], budget: float) -> dict[str
 
 @dataclass(frozen=True)
 class MixedBits(Step):
-    """Round each layer to bits of its own, in the bytes that `like` bits for all would take."""
+    """Round each layer to bits of its own, in the bytes that `like` bits for all would take.
+
+    `ends` gives pairs (parameter name, bits) that go before `like` where those bytes are counted.
+    """
 
     like: int = 4
     choices: tuple[int, ...] = CHOICES
     images: int = 256
     granularity: str = "channel"
     range: str = "mse"
+    ends: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
+        object.__setattr__(self, "ends", tuple(map(tuple, self.ends)))
         check_rounding(self.choices, self.granularity, self.range)
-        choose("number of bits", self.like, self.choices)
+        for bits in (self.like, *(bits for _, bits in self.ends)):
+            choose("number of bits", bits, self.choices)
         whole_number("images", self.images, 1)
 
     def apply(self, state: State) -> dict[str, Any]:
         """Measure, assign, round; say which layer got how many bits."""
         found = options(state, self.choices, self.images, self.granularity, self.range)
-        bits = assign(found, sum(each[self.like].bytes for each in found.values()))
+        like = each_layer(found, self.like, self.ends)
+        bits = assign(found, sum(each[like[name]].bytes for name, each in found.items()))
         per_layer = tuple(bits.items())
         rounding = QuantizeWeights(max(self.choices), self.granularity, self.range, per_layer)
         damage = {name: {str(b): o.damage for b, o in each.items()} for name, each in found.items()}

@@ -116,6 +116,18 @@ def test_the_step_rounds_each_layer_to_its_bits_in_the_bytes_of_all_alike():
     assert Step.from_dict(MixedBits(3).as_dict()) == MixedBits(3)
 
 
+def test_ends_with_more_bits_widen_the_budget_by_their_bytes():
+    ends = (("classifier.1.weight", 8),)
+    every = options(state_of(), (2, 3, 8), images=32)
+    state, step = state_of(), MixedBits(3, choices=(2, 3, 8), images=32, ends=ends)
+    bits = step.apply(state)["bits"]
+    spent = sum(every[name][b].bytes for name, b in bits.items())
+    budget = sum(each[8 if name == ends[0][0] else 3].bytes for name, each in every.items())
+    assert sum(each[3].bytes for each in every.values()) < spent <= budget
+    with pytest.raises(ValueError, match="no layer is called nowhere"):
+        MixedBits(3, images=8, ends=(("nowhere", 8),)).apply(state_of())
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

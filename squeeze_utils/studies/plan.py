@@ -1,0 +1,157 @@
+"""What is missing of the reference runs, in the order of importance, and how long it will take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from squeeze_utils.anatomy.costs import count
+from squeeze_utils.base import machine, paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.study import Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies import catalogue
+from squeeze_utils.training.loop import Train
+
+# By importance. Pilots come with their studies, and what is not listed comes last.
+ORDER = (
+    "residual_long",
+    "linear_squeeze_long",
+    "dsd_long",
+    "dsd_overfit_long",
+    "pruning_long",
+    "quantization_training_long",
+    "quantization_mixed_long",
+    "optimizers_long",
+    "squeeze_ratio_long",
+    "downsampling_long",
+    "pooling_long",
+    "baseline_long",
+    "float32_controls",
+    "residual_72_long",
+    "linear_squeeze_72_long",
+)
+HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
+IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
+ON_GPU = 9_000  # of HALF; small networks wait for the processor
+# Seconds of an image, those of HALF being one, where arithmetic does not tell.
+RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "resnet20": 2.2, "vgg11": 5.8}
+FLOAT32 = 2.0  # likewise, where a recipe names that precision
+TRAINING_IMAGES = 45_000
+
+
+class Line(NamedTuple):
+    """A study with its missing experiments, and hours of this machine that they take."""
+
+    study: str
+    missing: int
+    waiting: int  # of these, so many have settings that a pilot still has to choose
+    hours: float
+
+
+def make_plan() -> list[Line]:
+    """A line for each study of which experiments are missing, its pilot's included.
+
+    A pilot of two studies is counted in the first. So are the hours of an experiment that two
+    studies have, and of what two recipes begin with; what one study has recorded costs the other
+    none. Hours are epochs x images / speed, where trainings run side by side, one on each core. The
+    speed is that of the half-width SqueezeNet: the median over the long records of this kind of
+    processor, where there are some, else 1,150 images/s with bfloat16 instructions and 240
+    without. Other networks take (their multiply-adds / those of that one) ** 0.5 as long,
+    which holds within a third where both were timed, or what `RELATIVE` says.
+    """
+    scale = Scale("reference")
+    studies = {name: make(scale) for name, make in catalogue.catalogue().items()}
+    pilots = {study.pilot for study in studies.values()}
+    others = [name for name in studies if name not in (*ORDER, *pilots)]
+    done = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+    trained: set[str] = set()
+    listed: set[str] = set()
+    lines = []
+    for name in [*(name for name in ORDER if name in studies), *others]:
+        line = Line(name, 0, 0, 0.0)
+        for study in _with_pilots(name, studies):
+            if study.name not in listed:
+                listed.add(study.name)
+                missing = {arm.experiment.key: arm.experiment for arm in study.missing()}
+                waiting = {arm.experiment.key: arm.experiment for arm in study.expected}
+                todo = {key: e for key, e in (missing | waiting).items() if key not in done}
+                done |= todo.keys()
+                images = sum(_images(experiment, trained) for experiment in todo.values())
+                both, late = len(missing) + len(waiting), len(waiting)
+                line = Line(name, line.missing + both, line.waiting + late, line.hours + images)
+        if line.missing:
+            lines.append(line)
+    hour = 3600 * _speed(list(studies.values())) if lines else 1
+    return [line._replace(hours=line.hours / hour) for line in lines]
+
+
+def show_plan() -> str:
+    """The plan as a table."""
+    lines = make_plan()
+    if not lines:
+        return "nothing to do: every study has its records"
+    rows = [f"{'study':28}{'missing':>8}{'hours':>8}"]
+    for line in lines:
+        waits = f"   {line.waiting} wait for a pilot" if line.waiting else ""
+        rows.append(f"{line.study:28}{line.missing:8}{line.hours:8.1f}{waits}")
+    total = sum(line.hours for line in lines)
+    rows.append(f"{'all':28}{sum(line.missing for line in lines):8}{total:8.1f}")
+    how = (
+        f"Hours with JOBS={os.cpu_count()}: make reference STUDY=name runs one, ALL=1 all of them."
+    )
+    return "\n".join([*rows, "", how])
+
+
+def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
+    study = studies[name]
+    if study.pilot:
+        yield from _with_pilots(study.pilot, studies)
+    yield study
+
+
+def _images(experiment: Experiment, trained: set[str]) -> float:
+    """Images to train on, as HALF's in bfloat16, that no recipe before trains or state holds."""
+    states, images = PrefixCache(paths.cache() / "states"), 0.0
+    for position, step in enumerate(experiment.recipe, start=1):
+        key = experiment.prefix(position).key
+        if key not in trained and not states.path(key).is_file() and isinstance(step, Train):
+            seen = step.epochs * (experiment.data.train_limit or TRAINING_IMAGES)
+            slower = FLOAT32 if step.precision == "float32" else 1
+            images += seen * slower * relative(experiment.model)
+        trained.add(key)
+    return images
+
+
+@cache
+def relative(model: ModelSpec) -> float:
+    """How long an image takes, where the half-width SqueezeNet takes one unit."""
+    if model.name in RELATIVE:
+        return RELATIVE[model.name]
+    with torch.device("meta"):
+        counts = [count(spec.build())["multiply_adds"] for spec in (model, HALF)]
+    return (counts[0] / counts[1]) ** 0.5
+
+
+def _speed(studies: list[Study]) -> float:
+    """Images of HALF in a second, by all trainings that run at once."""
+    device = machine.default_device()
+    gpu, cores = device.type == "cuda", os.cpu_count() or 1
+    name = machine.device_name(device).partition(",")[0]
+    found = []
+    for study in (study for study in studies if study.name.endswith("_long")):
+        for record in study.records().values():
+            if record.device in (name, f"{name}, 1 thread"):
+                experiment = Experiment.from_dict(record.experiment)
+                images = experiment.data.train_limit or TRAINING_IMAGES
+                seconds = median(epoch["seconds"] for epoch in record.history)
+                found.append(images * relative(experiment.model) / seconds)
+    likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]
+    return (median(found) if found else likely) * (1 if gpu else cores)

@@ -1,0 +1,103 @@
+"""What is missing of the reference runs, and running all of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from finished import pretend
+from tiny_study import rates
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.experiment import DataSpec
+from squeeze_utils.experiments.study import Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies import catalogue, commands, plan
+
+REFERENCE = Scale("reference")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """What is written lies below `tmp_path`."""
+    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+
+
+@pytest.fixture
+def known(monkeypatch, tmp_path):
+    """Two studies, the second more important; its pilot adds a rate while the last is best."""
+
+    def pilot(scale: Scale) -> Study:
+        found = Study("first_lr_long", "?", rates(0.1, 0.2).arms)
+        return found if found.missing() else Study("first_lr_long", "?", rates(0.1, 0.2, 0.4).arms)
+
+    def first(scale: Scale) -> Study:
+        done = len(pilot(scale).arms) == 3 and not pilot(scale).missing()
+        return Study("first_long", "?", rates(0.8, 0.1).arms, "first_lr_long").once(done)
+
+    made = {
+        "later": lambda scale: replace(rates(0.7), name="later"),
+        "first_lr_long": pilot,
+        "first_long": first,
+    }
+    monkeypatch.setattr(catalogue, "catalogue", lambda: made)
+    monkeypatch.setattr(plan, "ORDER", ("first_long", "not yet written"))
+    return made
+
+
+def test_the_plan_counts_pilots_and_hours_once_and_goes_by_importance(known, tmp_path):
+    (first, later) = plan.make_plan()
+    assert (first.study, first.missing, first.waiting) == ("first_long", 4, 2)  # 0.1 twice
+    assert (later.study, later.missing, later.waiting) == ("later", 1, 0)
+    assert first.hours == pytest.approx(3 * later.hours)
+    for arm in rates(0.7).arms:
+        pretend(arm, tmp_path / "runs" / "later")
+    assert [line.study for line in plan.make_plan()] == ["first_long"]
+    assert "4" in plan.show_plan() and "2 wait for a pilot" in plan.show_plan()
+
+
+def test_what_another_study_has_recorded_is_missing_but_costs_nothing(known, tmp_path):
+    for arm in rates(0.7).arms:
+        pretend(arm, tmp_path / "runs" / "other")
+    (_, later) = plan.make_plan()
+    assert (later.study, later.missing, later.hours) == ("later", 1, 0)
+    commands.run_study_named("later", REFERENCE)
+    assert [line.study for line in plan.make_plan()] == ["first_long"]
+
+
+def test_all_is_run_in_order_pilots_first_as_long_as_they_grow(known, fits):
+    assert commands.run_everything() == ["first_long", "later"]
+    assert fits == [0.1, 0.2, 0.4, 0.8, 0.7]
+    assert plan.show_plan().startswith("nothing to do")
+    assert commands.run_everything() == [] and len(fits) == 5
+
+
+def test_hours_are_epochs_times_images_by_the_speed_of_this_machine(monkeypatch):
+    half = commands.catalogue.find("residual_lr_long", REFERENCE).arms[0].experiment
+    assert half.model == plan.HALF and plan.relative(half.model) == 1
+    assert plan._images(half, set()) == 24 * 45_000
+    other = replace(half, model=ModelSpec.of("vgg11"), data=DataSpec("cifar10", train_limit=1000))
+    assert plan._images(other, set()) == 24 * 1000 * plan.RELATIVE["vgg11"]
+    trained: set[str] = set()
+    assert plan._images(half, trained) > 0 == plan._images(half, trained)  # trained once
+    step = replace(half.recipe[0], epochs=8)
+    assert plan._images(half.followed_by(step), trained) == 8 * 45_000
+    monkeypatch.setattr(plan.machine, "device_name", lambda device: "cpu")
+    monkeypatch.setattr(plan.os, "cpu_count", lambda: 2)
+    study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
+    for arm in study.arms:
+        pretend(arm, paths.shipped("runs") / study.name)  # 45 seconds an epoch
+    assert plan._speed([study]) == pytest.approx(2 * 45_000 / 45)
+
+
+def test_the_whole_plan_has_the_issues_order(monkeypatch):
+    makers = catalogue.catalogue()
+    assert set(plan.ORDER) <= set(makers)
+    listed = {n: make for n, make in makers.items() if n in plan.ORDER or n.endswith("_long")}
+    old = {"dsd": makers["dsd"]}
+    monkeypatch.setattr(catalogue, "catalogue", lambda: old | listed)
+    lines = plan.make_plan()
+    assert [line.study for line in lines] == [*plan.ORDER, "dsd"]
+    assert all(line.hours > 0 for line in lines if line.study != "quantization_mixed_long")
