@@ -40,7 +40,7 @@ from squeeze_utils.experiments.search.journal import open_study, same_trial, spe
 from squeeze_utils.experiments.search.methods import Sampler, pruner
 from squeeze_utils.experiments.search.running import Report, run_search, run_trial
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.training import evaluation, loop
+from squeeze_utils.training import epochs, evaluation
 from squeeze_utils.training.loop import DivergedError, TrainingInterrupted
 
 
@@ -274,8 +274,8 @@ def test_a_trial_is_the_experiment_that_it_names(monkeypatch):
     expected, steps = run_experiment(experiment)
     last = finish(expected, steps)[-1]
 
-    real, validated = loop.evaluate, []
-    monkeypatch.setattr(loop, "evaluate", lambda *a, **k: validated.append(a[1]) or real(*a, **k))
+    real, validated = epochs.evaluate, []
+    monkeypatch.setattr(epochs, "evaluate", lambda *a, **k: validated.append(a[1]) or real(*a, **k))
     monkeypatch.setattr(
         running, "finish", lambda state, steps: states.append(state) or finish(state, steps)
     )
@@ -303,7 +303,7 @@ def test_a_search_runs_the_experiments_of_its_trials(tmp_path):
 
 def test_a_pruned_trial_stops_at_once_and_leaves_the_random_state_alone(monkeypatch):
     seen, real = [], evaluation.evaluate
-    for module in (loop, "squeeze_utils.experiments.run_experiment"):
+    for module in (epochs, "squeeze_utils.experiments.run_experiment"):
         name = module if isinstance(module, str) else module.__name__
         monkeypatch.setattr(f"{name}.evaluate", lambda *a, **k: seen.append(a[1]) or real(*a, **k))
 
