@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools import title_cells
-from tools.execute import METADATA, WIDGET, read_notebook
+from tools import limits, title_cells
+from tools.execute import KEPT_CELL_METADATA, METADATA, WIDGET, read_notebook
 
 __all__ = ["check_notebook"]
 
 LONGEST_CELL = 40
 LONGEST_MEDIAN = 12
 LARGEST_FILE = 1_000_000
+UNREWRITTEN = ("03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "17")
 OPENING = ("**The question.**", "You will be able to", "You need", "Time")
 ENDING = ("Summary", "Exercises", "References")
 
@@ -54,13 +55,15 @@ def check_notebook(path: Path, order: list[Path], root: Path) -> list[str]:
     ]
     if path.parent.name != "solutions":
         problems += check_anatomy(notebook)
+        if path.name[:2] not in UNREWRITTEN:
+            problems += limits.exceeded(notebook)
     if path.stat().st_size > LARGEST_FILE:
         problems.append(f"{path.stat().st_size:,} bytes, over {LARGEST_FILE:,}")
     return problems
 
 
 def check_frame(notebook: Any, path: Path, order: list[Path]) -> Iterator[str]:
-    """Title cell, set-up cell and addresses: what `make badges` writes."""
+    """Title cell, set-up cells and addresses: what `make badges` writes."""
     cells = notebook.cells
     if not cells or cells[0].cell_type != "markdown":
         yield "the first cell is not Markdown with the title"
@@ -70,9 +73,7 @@ def check_frame(notebook: Any, path: Path, order: list[Path]) -> Iterator[str]:
             yield "badge or previous | index | next links are not up to date: run make badges"
     except ValueError as error:
         yield str(error)
-    code = [cell.source for cell in cells if cell.cell_type == "code"]
-    if not code or code[0] != title_cells.setup_cell():
-        yield "the first code cell is not the set-up cell: run make badges"
+    yield from title_cells.setup_problems(cells)
     for cell in cells:
         for address in title_cells.wrong_addresses(cell.source):
             yield f"wrong address {address}: run make badges"
@@ -193,7 +194,7 @@ def check_metadata(notebook: Any) -> Iterator[str]:
     if None in ids or len(set(ids)) != len(ids):
         yield "cell ids are missing or repeated: run make render"
     for place, cell in enumerate(notebook.cells):
-        if set(cell.metadata) - {"tags"}:
+        if set(cell.metadata) - set(KEPT_CELL_METADATA):
             yield f"cell {place} has the metadata {sorted(cell.metadata)}: run make render"
 
 

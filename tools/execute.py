@@ -17,7 +17,8 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
 }
-_KEPT_CELL_METADATA = ("tags",)
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # in Colab, in JupyterLab
+KEPT_CELL_METADATA = ("tags", *FOLDED)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -103,7 +104,7 @@ def clean(notebook: Any) -> None:
         if not cell.get("id") or cell["id"] in seen:
             cell["id"] = f"cell-{place}"
         seen.add(cell["id"])
-        kept = {key: cell.metadata[key] for key in _KEPT_CELL_METADATA if cell.metadata.get(key)}
+        kept = {key: cell.metadata[key] for key in KEPT_CELL_METADATA if cell.metadata.get(key)}
         cell.metadata = type(cell.metadata)(kept)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_widget(output)]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from squeeze_utils import REPOSITORY
-from tools import readme, title_cells
+from tools import limits, readme, title_cells
 from tools.check_notebooks import check_notebook
 from tools.execute import (
     SECONDS,
@@ -122,6 +122,7 @@ def _badges(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    print(limits.table(notebooks(ROOT)))
     problems = [*check_series(ROOT), *readme.check_readme(ROOT)]
     print("\n".join(problems) or "no problems")
     return 1 if problems else 0

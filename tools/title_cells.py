@@ -1,18 +1,28 @@
-"""What every notebook has alike: title cell with badge and links, set-up cell, the address."""
+"""What every notebook has alike: title cell with badge and links, set-up cells, the address."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from squeeze_utils import REPOSITORY, __version__
+from tools.execute import FOLDED
 
-__all__ = ["masthead", "rewrite", "set_address", "setup_cell", "wrong_addresses"]
+__all__ = [
+    "install_cell",
+    "masthead",
+    "rewrite",
+    "set_address",
+    "setup_problems",
+    "wrong_addresses",
+]
 
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
-SETUP_MARK = "from squeeze_utils.notebook import start"
+INSTALL = "install"  # the id of the installation cell
+SETUP = re.compile(r"import squeeze_utils as sq\n\nscale = sq\.start\((jobs=2)?\)")
 
 _TITLE = re.compile(r"# (?P<number>\d\d) · (?P<title>\S.*)")
 _OWNED = re.compile(r"\[!\[Open in Colab\]|(\[?(previous|exercises)\]?(\([^)]*\))? \| )")
@@ -29,29 +39,37 @@ def tag(version: str = __version__) -> str:
     return f"v{version}"
 
 
-def setup_cell(repository: str = REPOSITORY, version: str = __version__) -> str:
-    """The source of the set-up cell, the same in every notebook.
+def install_cell(repository: str = REPOSITORY, version: str = __version__) -> str:
+    """The source of the folded cell that every notebook begins with.
 
     Where the package is missing (Colab) it is installed from the repository at the notebook's own
     version, without its dependencies, so that torch and numpy stay as they are. ``SQUEEZE_REPO``
     may name another source, anything pip takes: a folder, or ``git+file:///clone@branch``.
     """
     return f"""\
+# @title On Colab this cell fetches the helpers; elsewhere it does nothing
 import importlib.util
 import os
 import subprocess
 import sys
 
-if importlib.util.find_spec("squeeze_utils") is None:  # on Colab: fetch the helpers, nothing else
+if importlib.util.find_spec("squeeze_utils") is None:
     source = "git+https://github.com/{repository}@{tag(version)}"
     source = os.environ.get("SQUEEZE_REPO", source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source]
     subprocess.run(pip, check=True)
-    importlib.invalidate_caches()
+    importlib.invalidate_caches()"""
 
-{SETUP_MARK}
 
-scale = start()"""
+def setup_problems(cells: list[Any]) -> Iterator[str]:
+    """What is wrong with the first two code cells: the folded installation and the set-up."""
+    code = [cell for cell in cells if cell.cell_type == "code"][:2]
+    if not code or code[0].source != install_cell():
+        yield "the first code cell is not the installation cell: run make badges"
+    elif {key: code[0].metadata.get(key) for key in FOLDED} != FOLDED:
+        yield "the installation cell is not folded: run make badges"
+    if len(code) < 2 or not SETUP.fullmatch(code[1].source):
+        yield "the second code cell is not the set-up: import squeeze_utils as sq, sq.start()"
 
 
 def badge(path: str, repository: str = REPOSITORY, version: str = __version__) -> str:
@@ -94,14 +112,15 @@ def masthead(path: Path, order: list[Path], text: str, repository: str = REPOSIT
 
 
 def rewrite(notebook: Any, path: Path, order: list[Path], repository: str = REPOSITORY) -> None:
-    """Bring title cell, set-up cell and every address in a notebook up to date, in place."""
+    """Bring title cell, installation cell and every address in a notebook up to date, in place."""
     if not notebook.cells or notebook.cells[0].cell_type != "markdown":
         raise ValueError(f"{path.name}: the first cell must be Markdown with the title")
     first = notebook.cells[0]
     first.source = masthead(path, order, first.source, repository)
     for cell in notebook.cells:
-        if cell.cell_type == "code" and SETUP_MARK in cell.source:
-            cell.source = setup_cell(repository)
+        if cell.cell_type == "code" and cell.id == INSTALL:
+            cell.source = install_cell(repository)
+            cell.metadata.update(FOLDED)
         elif cell.cell_type == "markdown":
             cell.source = _up_to_date(cell.source, repository)
 

@@ -28,7 +28,8 @@ def write_sample(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1")
     cells = [
         title,
         new_markdown_cell(OPENING),
-        new_code_cell(f"{title_cells.SETUP_MARK}\n\nscale = start()"),
+        new_code_cell("", id=title_cells.INSTALL),
+        new_code_cell("import squeeze_utils as sq\n\nscale = sq.start()"),
         new_markdown_cell("## The idea\n\n> **Prediction.** Two."),
         new_code_cell(code),
         new_markdown_cell("## Summary"),
@@ -38,7 +39,8 @@ def write_sample(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1")
     ]
     notebook = new_notebook(cells=cells)
     for place, cell in enumerate(notebook.cells):
-        cell["id"] = f"part-{place}"
+        if cell["id"] != title_cells.INSTALL:
+            cell["id"] = f"part-{place}"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path
@@ -53,9 +55,9 @@ def faultless(root: Path, name: str = "01_sample.ipynb") -> tuple[Any, Path]:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for count, cell in enumerate(code, 1):
         cell.execution_count = count
-    code[1].outputs = [
-        new_output("execute_result", data={"text/plain": "2"}, execution_count=2),
+    code[2].outputs = [
+        new_output("execute_result", data={"text/plain": "2"}, execution_count=3),
     ]
-    code[2].outputs = [new_output("display_data", data={"text/markdown": BULLETS})]
+    code[3].outputs = [new_output("display_data", data={"text/markdown": BULLETS})]
     execute.write_notebook(notebook, path)
     return notebook, path

@@ -98,13 +98,15 @@ def test_a_notebook_alone_in_an_empty_folder_fetches_the_package(tmp_path):
         "print(paths.shipped('runs').joinpath('study', 'one.json').is_file())\n"
         "print(len(wordnet.IDS))"
     )
-    cells = [new_code_cell(title_cells.setup_cell()), new_code_cell(look)]
+    setup = "import squeeze_utils as sq\n\nscale = sq.start()"
+    sources = [title_cells.install_cell(), setup, look]
+    cells = [new_code_cell(source) for source in sources]
     execute.write_notebook(new_notebook(cells=cells), empty / "alone.ipynb")
     execute = (
         "import nbformat\nfrom nbclient import NotebookClient\n"
         "notebook = nbformat.read('alone.ipynb', 4)\n"
         "NotebookClient(notebook, kernel_name='python3', timeout=300).execute()\n"
-        "print(''.join(output.text for output in notebook.cells[1].outputs))"
+        "print(''.join(output.text for output in notebook.cells[2].outputs))"
     )
     environment["JUPYTER_PATH"] = environment["JUPYTER_DATA_DIR"] = str(tmp_path / "none")
     done = subprocess.run(

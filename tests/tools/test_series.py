@@ -33,9 +33,8 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def light(monkeypatch):
-    """A set-up cell that imports nothing: the real one is run by test_colab and the notebooks."""
-    monkeypatch.setattr(title_cells, "SETUP_MARK", "scale = 'quick'")
-    monkeypatch.setattr(title_cells, "setup_cell", lambda *about: "scale = 'quick'")
+    """Set-up cells that import nothing: the real ones are run by test_colab and the notebooks."""
+    monkeypatch.setattr(title_cells, "install_cell", lambda *about: "scale = 'quick'")
 
 
 def bare(root: Path, name: str, *sources: str) -> Path:
@@ -161,9 +160,9 @@ def test_writing_says_whether_the_file_changed(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["b.ipynb"]
 
 
-def test_the_setup_cell_is_short_valid_and_touches_no_dependency():
-    source = title_cells.setup_cell("some/where", "1.2.3")
-    compile(source, "setup", "exec")
+def test_the_installation_cell_is_short_valid_and_touches_no_dependency():
+    source = title_cells.install_cell("some/where", "1.2.3")
+    compile(source, "install", "exec")
     assert "git+https://github.com/some/where@v1.2.3" in source
     assert "--no-deps" in source
     assert max(len(line) for line in source.splitlines()) <= 100
@@ -202,7 +201,7 @@ def test_badges_write_a_new_address_everywhere(tmp_path):
         assert REPOSITORY not in text, name
         assert "some-one/some.where" in text, name
     cells = execute.read_notebook(path).cells
-    assert cells[2].source == title_cells.setup_cell("some-one/some.where")
+    assert cells[2].source == title_cells.install_cell("some-one/some.where")
     assert f"github/some-one/some.where/blob/v{__version__}/notebooks/01_s" in cells[0].source
     assert f"/blob/v{__version__}/" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
@@ -210,8 +209,9 @@ def test_badges_write_a_new_address_everywhere(tmp_path):
 def test_other_addresses_are_found_and_foreign_links_left_alone():
     right = title_cells.badge("notebooks/01_a.ipynb")
     assert title_cells.wrong_addresses(f"{right} https://github.com/pytorch/vision") == []
-    assert title_cells.wrong_addresses(title_cells.setup_cell()) == []
-    wrong = title_cells.badge("notebooks/01_a.ipynb", "other/place") + title_cells.setup_cell("x/y")
+    assert title_cells.wrong_addresses(title_cells.install_cell()) == []
+    badge = title_cells.badge("notebooks/01_a.ipynb", "other/place")
+    wrong = badge + title_cells.install_cell("x/y")
     assert title_cells.wrong_addresses(wrong) == [
         f"other/place at v{__version__}",
         f"x/y at v{__version__}",

@@ -1,0 +1,54 @@
+"""What well-kept libraries make of our networks: the tables of the sections "At work"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from squeeze_utils.base.measurements import read_measurement
+
+__all__ = ["TOPICS", "library_table"]
+
+TOPICS = ("coding", "kept_up", "pruning", "quantization", "released")
+
+#: A column's heading and how its values are written.
+COLUMNS = {
+    "tool": ("", "{}"),
+    "version": ("version", "{}"),
+    "last_release": ("last release", "{}"),
+    "accuracy": ("test accuracy, %", "{:.2f}"),
+    "divergence": ("divergence, nats", "{:.3f}"),
+    "agreement": ("same answer, %", "{:.2f}"),
+    "bytes": ("bytes on disk", "{:,.0f}"),
+    "milliseconds": ("ms a picture", "{:.2f}"),
+    "seconds": ("seconds to make", "{:.1f}"),
+    "note": ("note", "{}"),
+}
+
+
+def library_table(topic: str) -> Any:
+    """The kept table of a topic, with its source below; one sentence where nobody has made it.
+
+    Args:
+        topic: one of `TOPICS`. "kept_up" says which of the libraries still see releases.
+    """
+    if topic not in TOPICS:
+        raise ValueError(f"no table {topic!r}; there are: {', '.join(TOPICS)}")
+    found = read_measurement(f"libraries/{topic}")
+    if found is None:
+        print("Not measured yet: `make libraries` fetches the packages and measures.")
+        return None
+    frame = found.frame
+    table = pd.DataFrame(
+        {
+            heading: [_written(value, form) for value in frame[name]]
+            for name, (heading, form) in COLUMNS.items()
+            if name in frame
+        }
+    )
+    return table.style.hide().set_caption(found.source)
+
+
+def _written(value: Any, form: str) -> str:
+    return "" if value is None or value != value else form.format(value)
