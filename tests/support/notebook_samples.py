@@ -20,7 +20,11 @@ BULLETS = "- one\n- two\n- three"
 
 
 def write_sample(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1") -> Path:
-    """Write an unexecuted, otherwise faultless notebook below ``root``; return its path."""
+    """Write an unexecuted, otherwise faultless notebook below ``root``; return its path.
+
+    Its cells: title, opening, installation, set-up, idea, code, three of summary and exercises,
+    references.
+    """
     path = root / "notebooks" / name
     title = new_markdown_cell(f"# {path.name[:2]} · A sample")
     exercises = "\n\n".join(EXERCISE.format(number=number) for number in range(1, 5))
@@ -46,18 +50,18 @@ def write_sample(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1")
     return path
 
 
-def faultless(root: Path, name: str = "01_sample.ipynb") -> tuple[Any, Path]:
+def faultless(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1") -> tuple[Any, Path]:
     """A notebook as `make render` leaves it, without having run it, and its path."""
-    path = write_sample(root, name)
+    path = write_sample(root, name, code)
     notebook = execute.read_notebook(path)
     title_cells.rewrite(notebook, path, execute.notebooks(root))
     execute.clean(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for count, cell in enumerate(code, 1):
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(ran, 1):
         cell.execution_count = count
-    code[2].outputs = [
+    ran[2].outputs = [
         new_output("execute_result", data={"text/plain": "2"}, execution_count=3),
     ]
-    code[3].outputs = [new_output("display_data", data={"text/markdown": BULLETS})]
+    ran[3].outputs = [new_output("display_data", data={"text/markdown": BULLETS})]
     execute.write_notebook(notebook, path)
     return notebook, path

@@ -56,23 +56,23 @@ def edit(place, old, new):
 
 
 def put_output(*outputs):
-    return lambda notebook: code(notebook, 1).outputs.extend(outputs)
+    return lambda notebook: code(notebook, 2).outputs.extend(outputs)
 
 
 def put_code(source):
-    return lambda notebook: code(notebook, 1).update(source=source)
+    return lambda notebook: code(notebook, 2).update(source=source)
 
 
 def put_markdown(text):
-    return lambda notebook: notebook.cells.insert(3, new_markdown_cell(text))
+    return lambda notebook: notebook.cells.insert(4, new_markdown_cell(text))
 
 
 def make_large(notebook):
-    notebook.cells[3].source += "x" * check_notebooks.LARGEST_FILE
+    notebook.cells[4].source += "x" * check_notebooks.LARGEST_FILE
 
 
 def add_long_cells(notebook):
-    for count in range(4, 8):
+    for count in range(5, 10):
         cell = new_code_cell("x = 1\n" * 20, execution_count=count)
         notebook.cells.append(cell)
 
@@ -82,7 +82,7 @@ def put_metadata(**values):
 
 
 def put_cell_metadata(**values):
-    return lambda notebook: code(notebook, 1).metadata.update(values)
+    return lambda notebook: code(notebook, 2).metadata.update(values)
 
 
 SPOILED = {
@@ -94,32 +94,38 @@ SPOILED = {
     "first cell is code": (drop_cell(0, 1), "first cell is not Markdown"),
     "no opening": (drop_cell(1), "second cell lacks"),
     "opening out of order": (edit(1, "**Time.**", "When?"), "second cell lacks"),
-    "set-up changed": (edit(2, "--no-deps", "--no-cache"), "not the set-up cell"),
-    "set-up not first": (lambda nb: nb.cells.insert(2, new_code_cell("1")), "not the set-up cell"),
-    "no set-up": (drop_cell(2), "not the set-up cell"),
+    "installation changed": (edit(2, "--no-deps", "--no-cache"), "not the installation cell"),
+    "installation later": (
+        lambda nb: nb.cells.insert(2, new_code_cell("1")),
+        "not the installation cell",
+    ),
+    "no installation": (drop_cell(2), "not the installation cell"),
+    "installation unfolded": (lambda nb: code(nb).update(metadata={}), "is not folded"),
+    "set-up changed": (edit(3, "start()", "start(seed=1)"), "second code cell is not the set-up"),
+    "no set-up": (drop_cell(3), "second code cell is not the set-up"),
     "clone of another": (
         put_markdown("`git clone https://github.com/other/place`"),
         "wrong address other/place",
     ),
     "sections swapped": (swap_last_sections, "last sections are"),
-    "no references": (drop_cell(8), "last sections are"),
+    "no references": (drop_cell(9), "last sections are"),
     "a section after them": (
         lambda nb: nb.cells.append(new_markdown_cell("## More")),
         "last sections are",
     ),
-    "no prediction": (edit(3, "> **Prediction.**", "Well,"), "no prediction"),
-    "typed summary": (drop_cell(6), "no code cell that produces its numbers"),
-    "thin summary": (lambda nb: code(nb, 2).update(outputs=[]), "0 bullets"),
-    "three exercises": (edit(7, "**4. ", "**Four. "), "exercises numbered [1, 2, 3]"),
-    "exercises misnumbered": (edit(7, "**2. ", "**3. "), "exercises numbered [1, 3, 3, 4]"),
-    "no difficulty": (edit(7, "(easy, 10 min)", "(easy)"), "exercises numbered []"),
-    "no hints": (edit(7, "<summary>Hint", "<summary>Answer"), "0 hints for 4 exercises"),
+    "no prediction": (edit(4, "> **Prediction.**", "Well,"), "no prediction"),
+    "typed summary": (drop_cell(7), "no code cell that produces its numbers"),
+    "thin summary": (lambda nb: code(nb, 3).update(outputs=[]), "0 bullets"),
+    "three exercises": (edit(8, "**4. ", "**Four. "), "exercises numbered [1, 2, 3]"),
+    "exercises misnumbered": (edit(8, "**2. ", "**3. "), "exercises numbered [1, 3, 3, 4]"),
+    "no difficulty": (edit(8, "(easy, 10 min)", "(easy)"), "exercises numbered []"),
+    "no hints": (edit(8, "<summary>Hint", "<summary>Answer"), "0 hints for 4 exercises"),
     "long code": (put_code("x = 1\n" * 41), "41 lines, over 40"),
     "long prose": (put_markdown("x\n" * 41), "41 lines, over 40"),
     "long median": (add_long_cells, "median code cell has 20 lines"),
     "empty cell": (put_code(" "), "is empty"),
-    "not run": (lambda nb: code(nb, 1).update(execution_count=None), "execution counts are"),
-    "run out of order": (lambda nb: code(nb, 1).update(execution_count=7), "execution counts are"),
+    "not run": (lambda nb: code(nb, 2).update(execution_count=None), "execution counts are"),
+    "run out of order": (lambda nb: code(nb, 2).update(execution_count=7), "execution counts are"),
     "path in code": (put_code('open("/home/me/x.csv")'), "holds an absolute path"),
     "path in prose": (put_markdown(r"See C:\Users\me."), "holds an absolute path"),
     "path in output": (put_output(output("'/tmp/x/y.png'")), "the output of cell"),
@@ -141,7 +147,7 @@ SPOILED = {
     ),
     "timings": (put_cell_metadata(execution={"iopub.execute_input": "now"}), "['execution']"),
     "repeated ids": (
-        lambda nb: nb.cells[3].update(id=nb.cells[4].id),
+        lambda nb: nb.cells[4].update(id=nb.cells[5].id),
         "ids are missing or repeated",
     ),
     "dead link": (put_markdown("[there](02_nothing.ipynb#x)"), "links to 02_nothing.ipynb, which"),
@@ -205,7 +211,7 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
 def test_a_solution_needs_its_notebook_but_no_sections(tmp_path):
     faultless(tmp_path)
     notebook, path = faultless(tmp_path, "solutions/01_sample.ipynb")
-    del notebook.cells[5:], notebook.cells[1]
+    del notebook.cells[6:], notebook.cells[1]
     execute.write_notebook(notebook, path)
     assert series.check_series(tmp_path) == []
     path.rename(path.with_name("02_other.ipynb"))
@@ -224,7 +230,7 @@ def put_map(root, names):
     path = root / "notebooks" / names[0]
     notebook = execute.read_notebook(path)
     rows = [f"| {name[:2]} | [A sample]({name}) | Why? | here |" for name in names]
-    notebook.cells[3].source += "\n\n" + "\n".join(rows)
+    notebook.cells[4].source += "\n\n" + "\n".join(rows)
     execute.write_notebook(notebook, path)
 
 

@@ -30,7 +30,7 @@ def test_the_numbers_of_a_small_notebook():
     ]
     assert limits.measure(new_notebook(cells=cells)) == {
         "cells": 6,
-        "words": 16,
+        "words": 15,
         "code lines": 6,
         "longest cell": 4,
         "tables": 2,

@@ -42,8 +42,8 @@ def home(tmp_path):
 def edit_map(root: Path, old: str, new: str) -> None:
     path = root / "notebooks" / "00_a.ipynb"
     notebook = execute.read_notebook(path)
-    source = notebook.cells[3].source
-    notebook.cells[3].source = source.replace(old, new) if old else source + new
+    source = notebook.cells[4].source
+    notebook.cells[4].source = source.replace(old, new) if old else source + new
     execute.write_notebook(notebook, path)
 
 
