@@ -48,6 +48,7 @@ def load_images(
     download: bool = False,
     train_limit: int | None = None,
     channels: int | None = None,
+    train_on_validation: bool = False,
 ) -> ImageSet:
     """Load an image set.
 
@@ -60,7 +61,9 @@ def load_images(
     Square images are resized; others are cropped to their central square and resized, so that
     the shorter side fills it. ``channels`` is 1 or 3; grey images may be asked for with 3,
     coloured ones not with 1. ``train_limit`` keeps that many training images, the classes as
-    even as possible; a smaller limit is always a part of a larger one.
+    even as possible; a smaller limit is always a part of a larger one. With
+    ``train_on_validation`` the validation images are trained on too, for a last run whose settings
+    are chosen: they stay the validation split, whose accuracy then says nothing.
 
     Nothing is downloaded unless ``download`` is true.
 
@@ -75,9 +78,10 @@ def load_images(
     channels = _check_channels(channels, known)
     if known:
         packed = _packed_known(known, where, size, channels, download)
-        return _image_set(known.name, packed, train_limit)
+        return _image_set(known.name, packed, train_limit, train_on_validation)
     folder = _find_folder(name, where)
-    return _image_set(folder.name, _packed_folder(folder, None, size, channels), train_limit)
+    packed = _packed_folder(folder, None, size, channels)
+    return _image_set(folder.name, packed, train_limit, train_on_validation)
 
 
 def _check_size(size: int | None, known: NamedSet | None) -> int:
@@ -151,11 +155,15 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _image_set(name: str, packed: Packed, train_limit: int | None) -> ImageSet:
+def _image_set(
+    name: str, packed: Packed, train_limit: int | None, train_on_validation: bool
+) -> ImageSet:
     train, validation, _ = packed.counts
-    keep = train if train_limit is None else train_limit
-    keep = checked_count(f"train_limit of {name}", keep, 1, train)
     cut = train + validation
+    most = cut if train_on_validation else train
+    keep = checked_count(
+        f"train_limit of {name}", most if train_limit is None else train_limit, 1, most
+    )
     return ImageSet(
         name=name,
         classes=packed.classes,

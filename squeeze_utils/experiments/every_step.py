@@ -6,6 +6,7 @@ from squeeze_utils.anatomy.ablation import ObserveBlocks
 from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
+from squeeze_utils.anatomy.views import ObserveViews
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.filters import Shrink
@@ -42,5 +43,6 @@ MEASURING: tuple[type[Step], ...] = (
     ObserveShifts,
     ObserveSignals,
     ObserveSurface,
+    ObserveViews,
 )
 STEPS = (*TRAINING, *PRUNING, *ROUNDING, *MEASURING)

@@ -29,10 +29,18 @@ class DataSpec:
     name: str = "digits"
     size: int | None = None
     train_limit: int | None = None
+    train_on_validation: bool = False
 
     def load(self) -> ImageSet:
         """The image set, read from the data folder."""
-        return load_images(self.name, size=self.size, train_limit=self.train_limit)
+        return load_images(**asdict(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as plain values; `train_on_validation` where it is set, which is rare."""
+        values = asdict(self)
+        if not self.train_on_validation:  # keys made before there was such a field
+            del values["train_on_validation"]
+        return values
 
     def device(self) -> torch.device:
         """Where to train on these images: on the GPU, if there is one, but digits never.
@@ -68,7 +76,7 @@ class Experiment:
         """The experiment as plain values, with or without the steps' default fields."""
         return {
             "model": self.model.as_dict(),
-            "data": asdict(self.data),
+            "data": self.data.as_dict(),
             "recipe": [step.as_dict(defaults) for step in self.recipe],
             "seed": self.seed,
         }

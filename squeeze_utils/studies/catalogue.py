@@ -13,6 +13,7 @@ from squeeze_utils.studies import (
     baseline,
     deep_compression,
     dense_sparse_dense,
+    headline,
     hyperparameters,
     kernels,
     optimizers,
@@ -25,6 +26,7 @@ from squeeze_utils.studies import (
 
 CHAPTERS = (
     baseline,
+    headline,
     optimizers,
     kernels,
     activations,

@@ -29,6 +29,8 @@ ORDER = (
     "pruning_long",
     "quantization_training_long",
     "quantization_mixed_long",
+    "ladder",
+    "headline",
     "optimizers_long",
     "squeeze_ratio_long",
     "downsampling_long",

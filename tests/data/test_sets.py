@@ -115,6 +115,16 @@ def test_bad_arguments(options, message):
         load_images(**options)
 
 
+def test_validation_images_can_be_trained_on_for_a_last_run():
+    usual = load_images("digits", size=8)
+    joined = load_images("digits", size=8, train_on_validation=True)
+    count = len(usual.train) + len(usual.validation)
+    assert len(joined.train) == count
+    assert torch.equal(joined.train.images[len(usual.train) :], usual.validation.images)
+    assert torch.equal(joined.test.images, usual.test.images) and joined.mean == usual.mean
+    assert len(load_images("digits", train_limit=count, train_on_validation=True).train) == count
+
+
 # --- CIFAR-10 and MNIST themselves, where they are present (see data/README.md) ----------------
 
 

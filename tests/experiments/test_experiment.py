@@ -39,6 +39,14 @@ def test_the_key_is_the_hash_of_canonical_json_without_defaults():
     assert experiment.key == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def test_training_on_validation_images_is_another_experiment_and_survives_json():
+    usual = tiny_experiment()
+    joined = replace(usual, data=replace(usual.data, train_on_validation=True))
+    assert joined.key != usual.key
+    assert Experiment.from_dict(joined.as_dict()) == joined
+    assert Experiment.from_dict(usual.as_dict()) == usual
+
+
 def test_the_key_is_stable_when_a_step_gains_a_field_with_a_default(kinds):
     @dataclass(frozen=True)
     class Widen(Step):

@@ -127,7 +127,7 @@ class Search:
             **{name: getattr(self, name) for name in names},
             "space": [{"kind": type(axis).__name__, **asdict(axis)} for axis in self.space],
             "model": self.model.as_dict(),
-            "data": asdict(self.data),
+            "data": self.data.as_dict(),
             "train": dict(self.train),
         }
 
