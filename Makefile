@@ -12,7 +12,7 @@ SCALE := quick
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
-	distclean converter deploy-files deploy-measure pi-emulated demo test-demo
+	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
@@ -26,6 +26,7 @@ help:
 	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
 	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
 	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
+	@echo "make libraries               what other libraries make of our network (TOPICS=coding)"
 	@echo "make pi-emulated             the Raspberry Pi script on emulated ARM (PICTURES=folder)"
 	@echo "make demo                    a page in your browser that runs the int8 file (PORT=8000)"
 	@echo "make test-demo               that page in a headless Chromium, against Python"
@@ -95,6 +96,16 @@ deploy-measure: $(STAMP)
 converter:
 	@test -x .venv-convert/bin/python || "$(PYTHON)" -m venv .venv-convert
 	@.venv-convert/bin/python -m pip install --disable-pip-version-check -r requirements-convert.txt
+
+# They see the series' packages through a .pth file: another torch would take 5 GB more.
+libraries: $(STAMP)
+	@test -x .venv-libraries/bin/python || "$(PYTHON)" -m venv .venv-libraries
+	@"$(BIN)/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
+		"$$(.venv-libraries/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/series.pth"
+	@.venv-libraries/bin/python -m pip install --disable-pip-version-check -r requirements-libraries.txt
+	@.venv-libraries/bin/python -m pip install --disable-pip-version-check --no-deps \
+		--no-build-isolation nncodec==2.1.3
+	@PYTHONPATH="$(CURDIR)" .venv-libraries/bin/python -m tools.libraries $(TOPICS)
 
 # Needs apt and qemu-user-static; everything goes into $(BUILD)/pi.
 pi-emulated: $(STAMP)

@@ -1,0 +1,91 @@
+"""The tables of the sections "At work": what does not need the libraries themselves."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import date, timedelta
+
+import pytest
+import torch
+from tiny import tiny_set, tiny_spec
+
+from squeeze_utils.base import measurements, paths
+from squeeze_utils.results.library_tables import TOPICS, library_table
+from tools.libraries import __main__ as command
+from tools.libraries import kept_up, trials
+from tools.libraries.bench import Bench, zipped
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    model = tiny_spec(num_classes=3).build().eval()
+    monkeypatch.setattr(Bench, "network", lambda self: model)
+    return Bench(tiny_set(), tmp_path)
+
+
+def test_a_row_compares_with_the_float_network(bench):
+    row = bench.row("as it is", "torch", bench.network(), 12)
+    assert (row["agreement"], row["bytes"], row["version"]) == (
+        100.0,
+        12,
+        torch.__version__.split("+")[0],
+    )
+    assert row["milliseconds"] > 0
+    right = bench.logits.argmax(1) == bench.images.test.labels
+    assert row["accuracy"] == round(100 * right.double().mean().item(), 2)
+    assert bench.row("zeros", "torch", lambda x: torch.zeros(len(x), 3), 1)["agreement"] < 100
+
+
+def test_zip_holds_the_same_bytes():
+    archive = zipfile.ZipFile(io.BytesIO(zipped(b"abc" * 1000)))
+    assert archive.read("state") == b"abc" * 1000
+    assert len(zipped(b"abc" * 1000)) < 300
+
+
+def test_old_releases_are_named(monkeypatch):
+    today = date.today()
+    days = {"old": 800, "new": 3}
+
+    def answer(request, timeout):
+        name = request.full_url.rstrip("/").rpartition("/")[2]
+        found = today - timedelta(days=days[name])
+        files = [{"upload-time": f"{when}T00:00"} for when in ("2001-01-01", found.isoformat())]
+        return io.BytesIO(json.dumps({"files": files}).encode())
+
+    monkeypatch.setattr(kept_up, "LIBRARIES", {"old": "this", "new": "that"})
+    monkeypatch.setattr(kept_up.urllib.request, "urlopen", answer)
+    old, new = kept_up.kept_up(None)
+    assert old["note"] == "this; no release for 800 days" and new["note"] == "that; kept up"
+    assert new["last_release"] == (today - timedelta(days=3)).isoformat()
+
+
+def test_a_topic_is_kept_where_the_notebooks_look(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    assert set(command.TOPICS) <= set(TOPICS)
+    rows = [{"tool": "a", "accuracy": 1.0}]
+    monkeypatch.setitem(command.TOPICS, "coding", lambda bench: iter(rows))
+    command.keep("coding", bench)
+    assert measurements.read_measurement("libraries/coding").rows == rows
+    assert library_table("coding") is not None
+
+
+def test_an_unknown_topic_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["codding"])
+    assert "unknown topic codding; accepted:" in capsys.readouterr().err
+
+
+def test_retraining_keeps_the_masks(bench, monkeypatch):
+    from squeeze_utils.training.loop import Train
+
+    monkeypatch.setattr(trials, "RETRAIN", Train(1, batch_size=16))
+    model = bench.network()
+    name, weight = next(item for item in model.named_parameters() if item[1].dim() == 2)
+    mask = (torch.rand_like(weight) < 0.5).float()
+    before = weight.detach().clone()
+    trials._retrain(model, bench, {name: mask})
+    after = dict(model.named_parameters())[name].detach()
+    assert not after[mask == 0].any() and not torch.equal(before[mask == 1], after[mask == 1])

@@ -1,0 +1,1 @@
+"""What well-kept libraries make of our network: the tables of the sections "At work"."""

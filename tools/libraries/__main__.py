@@ -1,0 +1,58 @@
+"""`make libraries`: measure, and keep the tables below data/measurements/libraries/.
+
+Each has the same columns: accuracy on CIFAR-10's test images, how many answers stay the same,
+bytes on disk, milliseconds a picture. It wants a quiet machine and the packages of
+requirements-libraries.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from squeeze_utils.base import measurements
+from squeeze_utils.base.commandline import exit_code
+from squeeze_utils.data.sets import load_images
+from tools.libraries import trials
+from tools.libraries.bench import BATCH, NETWORK, Bench
+from tools.libraries.kept_up import kept_up
+
+TOPICS = {
+    "quantization": trials.quantization,
+    "pruning": trials.pruning,
+    "coding": trials.coding,
+    "kept_up": kept_up,
+}
+
+
+def keep(topic: str, bench: Bench) -> Path:
+    """Measure a topic and keep its table."""
+    rows = list(TOPICS[topic](bench))
+    about = {"network": NETWORK, "batch": BATCH, "threads": torch.get_num_threads()}
+    return measurements.keep_measurement(f"libraries/{topic}", rows, **about)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: which topics."""
+    parser = argparse.ArgumentParser(prog="python -m tools.libraries", description=__doc__)
+    parser.add_argument("topics", nargs="*", default=[*TOPICS], help="all of them unless given")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.topics) - set(TOPICS):
+        parser.error(f"unknown topic {', '.join(unknown)}; accepted: {', '.join(TOPICS)}")
+
+    def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(load_images("cifar10", 32), Path(folder))
+            for topic in asked.topics:
+                print(keep(topic, bench))
+
+    return exit_code(work, "the tables named so far are kept")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""The network that every library gets, and how its answer is judged."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.base.timing import median_time
+from squeeze_utils.data import ImageSet, normalise
+from squeeze_utils.models.checkpoint_files import load_model, save_model
+
+NETWORK = "squeezenet-cifar10"
+BATCH = 160  # pictures at a time: exported networks take batches of one size only
+
+
+@dataclass
+class Bench:
+    """The network, the images, and what the float network says about them."""
+
+    images: ImageSet
+    folder: Path
+    logits: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.logits = self.answers(self.network())
+
+    def network(self) -> nn.Module:
+        """A fresh copy of the committed checkpoint."""
+        return load_model(NETWORK)[0].eval()
+
+    def batch(self, split: str, start: int, count: int) -> Tensor:
+        """Normalised images of a split."""
+        pixels = getattr(self.images, split).images[start : start + count]
+        return normalise(pixels, self.images.mean, self.images.std)
+
+    @torch.no_grad()
+    def answers(self, model: Callable[[Tensor], Tensor]) -> Tensor:
+        """Logits of all test images, in batches that are equal, as exported networks want."""
+        starts = range(0, len(self.images.test), BATCH)
+        return torch.cat([_padded(model, self.batch("test", i, BATCH)) for i in starts])
+
+    def row(self, tool: str, package: str, model: Any, size: int, note: str = "") -> dict[str, Any]:
+        """What a network answers, how large its file is and how fast it runs."""
+        logits = self.answers(model)
+        right = logits.argmax(1) == self.images.test.labels
+        same = logits.argmax(1) == self.logits.argmax(1)
+        batch = self.batch("test", 0, BATCH)
+        with torch.no_grad():
+            timed = median_time({tool: lambda: model(batch)}, repetitions=7)
+        return {
+            "tool": tool,
+            "version": version(package),
+            "accuracy": round(100 * right.double().mean().item(), 2),
+            "agreement": round(100 * same.double().mean().item(), 2),
+            "bytes": size,
+            "milliseconds": round(timed["median_ms"].item() / len(batch), 3),
+            "note": note,
+        }
+
+
+def _padded(model: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """The answers to a batch that may be shorter than the others."""
+    missing = BATCH - len(batch)
+    whole = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)]) if missing else batch
+    return model(whole)[: len(batch)]
+
+
+def checkpoint(model: nn.Module, bench: Bench) -> bytes:
+    """The file of our own that holds the network: names and float16 or float32 values."""
+    path = bench.folder / "saved.safetensors"
+    save_model(model, path)
+    return path.read_bytes()
+
+
+def state_bytes(model: nn.Module) -> bytes:
+    """What `torch.save` makes of the network's state."""
+    buffer = io.BytesIO()
+    torch.save(model.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def zipped(data: bytes) -> bytes:
+    """The bytes of a zip archive of `data`, packed as tightly as zip can."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("state", data)
+    return buffer.getvalue()
