@@ -105,7 +105,8 @@ libraries: $(STAMP)
 	@.venv-libraries/bin/python -m pip install --disable-pip-version-check -r requirements-libraries.txt
 	@.venv-libraries/bin/python -m pip install --disable-pip-version-check --no-deps \
 		--no-build-isolation nncodec==2.1.3
-	@PYTHONPATH="$(CURDIR)" .venv-libraries/bin/python -m tools.libraries $(TOPICS)
+	@PYTHONPATH="$(CURDIR)" .venv-libraries/bin/python -m tools.libraries $(TOPICS) \
+		$(if $(PICTURES),--pictures "$(PICTURES)")
 
 # Needs apt and qemu-user-static; everything goes into $(BUILD)/pi.
 pi-emulated: $(STAMP)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,11 +22,13 @@ from squeeze_utils.data.sets import load_images
 from tools.libraries import trials
 from tools.libraries.bench import BATCH, NETWORK, Bench
 from tools.libraries.kept_up import kept_up
+from tools.libraries.released import released
 
 TOPICS = {
     "quantization": trials.quantization,
     "pruning": trials.pruning,
     "coding": trials.coding,
+    "released": lambda bench: released(bench.pictures),
     "kept_up": kept_up,
 }
 
@@ -33,22 +36,28 @@ TOPICS = {
 def keep(topic: str, bench: Bench) -> Path:
     """Measure a topic and keep its table."""
     rows = list(TOPICS[topic](bench))
-    about = {"network": NETWORK, "batch": BATCH, "threads": torch.get_num_threads()}
+    about: dict[str, Any] = {"threads": torch.get_num_threads()}
+    if topic not in ("kept_up", "released"):
+        about |= {"network": NETWORK, "batch": BATCH}
     return measurements.keep_measurement(f"libraries/{topic}", rows, **about)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: which topics."""
     parser = argparse.ArgumentParser(prog="python -m tools.libraries", description=__doc__)
-    parser.add_argument("topics", nargs="*", default=[*TOPICS], help="all of them unless given")
+    parser.add_argument("topics", nargs="*", help=f"of {', '.join(TOPICS)}; all unless given")
+    parser.add_argument("--pictures", type=Path, help="ImageNet pictures by class, for released")
     asked = parser.parse_args(arguments)
+    if "released" in asked.topics and asked.pictures is None:
+        parser.error("released needs --pictures FOLDER, ImageNet pictures by class")
+    chosen = asked.topics or [name for name in TOPICS if name != "released" or asked.pictures]
     if unknown := set(asked.topics) - set(TOPICS):
         parser.error(f"unknown topic {', '.join(unknown)}; accepted: {', '.join(TOPICS)}")
 
     def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(load_images("cifar10", 32), Path(folder))
-            for topic in asked.topics:
+            bench = Bench(load_images("cifar10", 32), Path(folder), asked.pictures)
+            for topic in chosen:
                 print(keep(topic, bench))
 
     return exit_code(work, "the tables named so far are kept")

@@ -23,10 +23,14 @@ BATCH = 160  # pictures at a time: exported networks take batches of one size on
 
 @dataclass
 class Bench:
-    """The network, the images, and what the float network says about them."""
+    """The network, the images, and what the float network says about them.
+
+    Files are written to `folder`; `pictures` are those that chapter 14's networks are judged on.
+    """
 
     images: ImageSet
     folder: Path
+    pictures: Path | None = None
     logits: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
