@@ -10,9 +10,10 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.checkpoints import export_checkpoints
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.search import journal
+from squeeze_utils.experiments.search.grid import read_rows, run_grid
 from squeeze_utils.experiments.search.running import run_search
 from squeeze_utils.experiments.state_cache import PrefixCache
-from squeeze_utils.studies import catalogue
+from squeeze_utils.studies import catalogue, hyperparameters
 from squeeze_utils.studies.plan import make_plan
 
 REFERENCE = Scale("reference")
@@ -74,15 +75,21 @@ def list_searches() -> str:
         trials = study.get_trials(deepcopy=False) if study else []
         used = f"{journal.spent(search, trials)}/{search.budget} epochs"
         lines.append(f"{name:24} {used:16} {len(trials)} trials")
-    return "\n".join(lines)
+    grid = hyperparameters.GRID
+    done, all_of_it = len(read_rows(grid.path)), len(grid.experiments())
+    return "\n".join([*lines, f"{grid.name:24} {done}/{all_of_it} trainings"])
 
 
 def run_searches(name: str, scale: Scale, *, jobs: int = 1) -> None:
     """Go on with the search `name`, or with all of the group of that name.
 
     Several searches run side by side, each in one process, so that each can be repeated exactly;
-    a single one is shared by the processes.
+    a single one is shared by the processes. So is the grid, which is not a search but what
+    searches are replayed on; it is trained at reference scale only.
     """
+    if name == hyperparameters.GRID.name:
+        run_grid(hyperparameters.GRID, jobs)
+        return
     searches, folder = catalogue.find_searches(name, scale), runs_folder(scale)
     if jobs == 1 or len(searches) == 1:
         for search in searches:

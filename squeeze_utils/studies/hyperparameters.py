@@ -8,6 +8,7 @@ from typing import Any
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.search import Choice, Range, Search, best, is_done, read_search
+from squeeze_utils.experiments.search.grid import Grid
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import MUON, QUICK_RATE, QUICK_TRAIN, SEEDS
 from squeeze_utils.models import ModelSpec
@@ -35,6 +36,22 @@ _FEW_SMALL_IMAGES = {
     "shift": Range("shift", 0, 2, whole=True),
 }
 QUICK_SPACE = tuple(_FEW_SMALL_IMAGES.get(axis.name, axis) for axis in SPACE)
+# 512 points, each trained with two seeds: what searches are replayed on.
+GRID_RATES = tuple(2.0**power for power in range(-12, 4))
+GRID = Grid(
+    "grid",
+    {
+        "lr": GRID_RATES,
+        "optimizer": ("nesterov", "muon"),
+        "weight_decay": (5e-4, 5e-2),
+        "schedule": ("constant", "one_cycle"),
+        "batch_size": (64, 128),
+        "label_smoothing": (0.0, 0.1),
+    },
+    ModelSpec.of("squeezenet_small", num_classes=10, width=0.25),
+    DataSpec("cifar10", train_limit=5_000),
+    train={"shift": 3, "flip": True, "precision": "bfloat16"},
+)
 # Settings by method and repetition.
 Winners = Mapping[str, Mapping[int, Mapping[str, Any]]]
 RATE = 0.08  # what the pilots of the other chapters chose for the plain network

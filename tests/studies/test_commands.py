@@ -92,6 +92,7 @@ def test_a_search_or_a_group_is_gone_on_with(tiny_searches, tmp_path):
     assert shown == [
         ["one", "40/40", "epochs", "10", "trials"],
         ["two", "0/40", "epochs", "0", "trials"],
+        ["grid", "0/1024", "trainings"],
     ]
     commands.run_searches("tuning", REFERENCE)
     folder = tmp_path / "shipped" / "runs" / "tuning"
