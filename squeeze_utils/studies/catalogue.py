@@ -72,6 +72,7 @@ def find_searches(name: str, scale: Scale) -> list[Search]:
         return [known[name]]
     group = [search for search in known.values() if search.group == name]
     if not group:
-        accepted = [*dict.fromkeys(search.group for search in known.values()), *known]
+        groups = dict.fromkeys(search.group for search in known.values())
+        accepted = [*groups, *known, hyperparameters.GRID.name]
         raise ValueError(f"unknown search {name!r}; accepted: {', '.join(accepted)}")
     return group
