@@ -80,7 +80,8 @@ class Chapter:
     `width` is the network's at reference scale; `epochs`, `pilot_epochs` and `train`, what all
     variants' training has in common, are the reference's too. `quick` holds options of the
     network at quick scale. With `extends_rates` a variant whose best rate lies at the edge of its
-    grid gets another rate beyond that edge, until the best one lies inside.
+    grid gets another rate beyond that edge, until the best one lies inside. `pools_deviation` is
+    the study's.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Chapter:
     quick_seeds: Sequence[int] = (0,)
     pilot_seeds: Sequence[int] = (0,)
     extends_rates: bool = False
+    pools_deviation: bool = False
 
     @property
     def pilot_name(self) -> str:
@@ -132,7 +134,14 @@ class Chapter:
             for seed in scale.pick(self.quick_seeds, variant.seeds or self.seeds):
                 experiment = self.experiment(scale, variant, lr, seed)
                 arms[found is not None].append(Arm.of(experiment, **dict(variant.labels), lr=lr))
-        return Study(self.name, self.title, arms[True], self.pilot_name, expected=arms[False])
+        return Study(
+            self.name,
+            self.title,
+            arms[True],
+            self.pilot_name,
+            pools_deviation=self.pools_deviation,
+            expected=arms[False],
+        )
 
     def pilot_records(self, scale: Scale) -> dict[str, Record]:
         """The committed records of the pilot by key; none at quick scale, which has no pilot."""

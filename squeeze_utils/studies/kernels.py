@@ -58,6 +58,7 @@ LONG_RATIO_CHAPTER = Chapter(
         for ratio in (0.125, 0.25, 0.5, 1.0)
     ),
     quick_images=QUICK_IMAGES,
+    pools_deviation=True,
     **{**LONG, "seeds": (0, 1, 2)},
 )
 # Most arms of three studies here, and those of `tuned`, were trained in float32, their controls in

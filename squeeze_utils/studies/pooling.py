@@ -62,6 +62,7 @@ LONG_KIND_CHAPTER = Chapter(
         Variant.of({"pooling": kind}, rates=LONG_RATES, pooling=kind)
         for kind in ("max", "average", *EQUAL_POOLINGS)
     ),
+    pools_deviation=True,
     **{**LONG, "seeds": (0, 1, 2)},
 )
 

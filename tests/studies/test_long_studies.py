@@ -109,6 +109,11 @@ def test_five_seeds_for_claims_three_for_sweeps(name, arms, seeds, shipped):
     assert not find(name, QUICK).expected and 0 < len(find(name, QUICK).arms) <= 8
 
 
+def test_sweeps_of_three_seeds_declare_one_deviation_for_all_their_arms(shipped):
+    pooled = {name for name in LONG if shipped[name].pools_deviation}
+    assert pooled == {"squeeze_ratio_long", "pooling_long"}
+
+
 def test_equal_experiments_are_the_same(shipped):
     plain = keys(shipped["residual_long"], network="plain")
     assert len(plain) == 5
