@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import normalise
-from squeeze_utils.models.layers import BlurPool, MixedPool
+from squeeze_utils.models.layers import BlurPool, MixedPool, WideBlurPool
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
 
@@ -95,7 +95,7 @@ def pooling_error(layer: nn.Module, maps: Tensor, shift: int) -> float:
 
 def pooling_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The layers that halve a map within each channel, by their path in the model."""
-    kinds = (nn.MaxPool2d, nn.AvgPool2d, BlurPool, MixedPool)
+    kinds = (nn.MaxPool2d, nn.AvgPool2d, BlurPool, WideBlurPool, MixedPool)
 
     def halves(layer: nn.Module) -> bool:
         depthwise = isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels

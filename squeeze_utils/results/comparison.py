@@ -7,7 +7,7 @@ the study declares that. The intervals of one table hold all at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,6 +146,26 @@ def _gap(name: Any, row: pd.Series) -> str:
     """The name in quotes if it has a comma, which would take it apart in a list."""
     shown = f"“{name}”" if "," in str(name) else str(name)
     return f"**{shown}** {row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+
+
+def prediction_sentence(gaps: pd.DataFrame, predicted: Mapping[Any, str]) -> str:
+    """The predicted and the found verdict of each arm, and whether the prediction held.
+
+    "not higher" and "not lower" are predictions too: any other verdict fulfils them. Where
+    "higher", "lower" or "equal" was predicted, "undecided" leaves it open.
+    """
+    found = {name: str(gaps["verdict"].get(name, "no run yet")) for name in predicted}
+    parts = [
+        f"**{name}**: predicted {word}, found {found[name]}" for name, word in predicted.items()
+    ]
+    missed = {
+        found[name]
+        for name, word in predicted.items()
+        if found[name].startswith(word.removeprefix("not ")) == word.startswith("not ")
+    }
+    missed |= {word for word in found.values() if word == "no run yet"}
+    end = "fails" if missed - {"undecided", "no run yet"} else "is not decided"
+    return f"{'; '.join(parts)}. The prediction {end if missed else 'holds'}."
 
 
 def comparison_figure(

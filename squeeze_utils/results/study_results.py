@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,37 @@ class Results:
         keys = {arm.experiment.key for arm in study.arms}
         return replace(self, study=study, found={k: r for k, r in self.found.items() if k in keys})
 
+    def with_control(self, by: str, control: Any, other: Results) -> Results:
+        """The same arms, but the networks of `other` stand in the place of the arm `control`.
+
+        For arms whose control was trained in another way, and once more in theirs.
+        """
+        known = {name for arm in self.study.arms for name, _ in arm.labels} - {by}
+        arms = [arm for arm in self.study.arms if dict(arm.labels)[by] != control]
+        place = [dict(arm.labels)[by] for arm in self.study.arms].index(control)
+        for arm in reversed(other.study.arms):
+            kept = (pair for pair in arm.labels if pair[0] in known)
+            arms.insert(place, replace(arm, labels=((by, control), *kept)))
+        study = replace(self.study, arms=arms)
+        keys = {arm.experiment.key for arm in arms}
+        found = {k: r for k, r in {**self.found, **other.found}.items() if k in keys}
+        return replace(self, study=study, found=found)
+
+    def at_best_rate(self, by: str) -> Results:
+        """Of each arm the learning rate that ends best on validation images, in the mean.
+
+        For a study whose arms have several rates in common; `by` tells its arms apart.
+        """
+        if not self.found:
+            return self
+        means = self.frame.groupby([by, "lr"])["validation_accuracy"].mean()
+        best = {part.idxmax() for _, part in means.groupby(level=by)}
+        named = ((arm, dict(arm.labels)) for arm in self.study.arms)
+        arms = [arm for arm, labels in named if (labels[by], labels["lr"]) in best]
+        keys = {arm.experiment.key for arm in arms}
+        found = {k: r for k, r in self.found.items() if k in keys}
+        return replace(self, study=replace(self.study, arms=arms), found=found)
+
     def table(self, by: str | None = None) -> pd.DataFrame:
         """A row for each arm: accuracy (mean ± sd), n, parameters, and what else tells them apart.
 
@@ -80,6 +111,14 @@ class Results:
     def epochs(self) -> pd.DataFrame:
         """One row for each epoch of each record: labels, seed, losses, accuracies, rate."""
         return tables.epochs(self.study, self.found)
+
+    def steps(self) -> pd.DataFrame:
+        """One row for each step of each record: labels, seed, step, accuracy on validation."""
+        return tables.steps(self.study, self.found)
+
+    def signals(self) -> pd.DataFrame:
+        """One row for each layer of each record that `ObserveSignals` looked at."""
+        return tables.signals(self.study, self.found)
 
     def confusion(self, **labels: Any) -> np.ndarray | None:
         """Counts (true class down, predicted across) over the seeds of the arms so labelled."""
@@ -114,8 +153,23 @@ class Results:
         gaps = self.compare(by, control, value, margin)
         return Sentence(comparison.comparison_sentence(gaps, control))
 
-    def figure(self, by: str, control: Any, title: str = "") -> Figure:
-        """Left every seed of each arm, right the differences from the control with intervals."""
+    def prediction(
+        self, by: str, control: Any, predicted: Mapping[Any, str], value: str = ACCURACY
+    ) -> Sentence:
+        """Whether `compare` gives each arm its predicted verdict: `{"early": "lower"}`."""
+        if not self.found:
+            return Sentence(f"The prediction is still open: {tables.NO_RECORDS}.")
+        gaps = self.compare(by, control, value)
+        return Sentence(comparison.prediction_sentence(gaps, predicted))
+
+    def figure(self, by: str, control: Any, title: str = "") -> Figure | None:
+        """Left every seed of each arm, right the differences from the control with intervals.
+
+        While there are no records a sentence is printed instead.
+        """
+        if not self.found:
+            print(tables.NO_RECORDS)
+            return None
         return comparison.comparison_figure(
             self.frame, self.compare(by, control), by, control, title or self.study.title
         )
@@ -130,11 +184,15 @@ class Results:
         return run_experiment(wanted, cache=self.cache)[0]
 
     def experiment(self, **labels: Any) -> Experiment:
-        """The experiment of the first arm so labelled."""
-        return self._first(labels).experiment
+        """The experiment of the first arm so labelled.
 
-    def _first(self, labels: Mapping[str, Any]) -> Arm:
-        arms = self.study.where(**labels).arms
+        Where a pilot still has to choose its learning rate, a guess stands in its place.
+        """
+        return self._first(labels, self.study.expected).experiment
+
+    def _first(self, labels: Mapping[str, Any], expected: Sequence[Arm] = ()) -> Arm:
+        study = replace(self.study, arms=(*self.study.arms, *expected))
+        arms = study.where(**labels).arms
         if not arms:
-            raise ValueError(f"no arm of {self.study.name} has the labels {dict(labels)}")
+            raise ValueError(f"no arm of {study.name} has the labels {dict(labels)}")
         return arms[0]

@@ -22,8 +22,9 @@ __all__ = [
     "epochs",
     "mean_sd_table",
     "results_table",
+    "signals",
     "source_line",
-    "spread",
+    "steps",
     "summary_table",
 ]
 
@@ -144,10 +145,32 @@ def epochs(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def spread(frame: pd.DataFrame, name: str, by: Sequence[str] | str) -> pd.DataFrame:
-    """Mean and deviation (0 for one run) of a column for each group: what error bars show."""
-    grouped = frame.groupby(by, sort=False)[name]
-    return pd.DataFrame({"mean": grouped.mean(), "sd": grouped.std(ddof=1).fillna(0.0)})
+def steps(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+    """One row for each step of each record: labels, seed, its place, its name, and accuracy.
+
+    `validation_accuracy` is that after the step; `place` counts from 0.
+    """
+    rows: list[dict[str, Any]] = []
+    for arm in study.arms:
+        record = records.get(arm.experiment.key)
+        if record is not None:
+            fixed = {**dict(arm.labels), "seed": record.seed}
+            for place, measured in enumerate(record.steps):
+                row = {"place": place, "step": measured["step"]["step"]}
+                accuracy = measured["validation_accuracy"]
+                rows.append({**fixed, **row, "validation_accuracy": accuracy})
+    return pd.DataFrame(rows)
+
+
+def signals(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+    """One row for each layer of each record: labels, seed, and what `ObserveSignals` noted."""
+    rows: list[dict[str, Any]] = []
+    for arm in study.arms:
+        record = records.get(arm.experiment.key)
+        if record is not None:
+            fixed = {**dict(arm.labels), "seed": record.seed}
+            rows += [{**fixed, **layer} for layer in record.final["signals"]]
+    return pd.DataFrame(rows)
 
 
 def confusion(study: Study, records: Mapping[str, Record], **labels: Any) -> np.ndarray | None:

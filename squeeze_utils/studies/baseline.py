@@ -33,6 +33,7 @@ CHOSEN: dict[str, dict[str, Any]] = {
     "VGG-11": {"lr": 0.05},
 }
 EPOCHS = {"SqueezeNet": (3, 15), "AlexNet": (3, 15), "LeNet-5": (6, 15), "VGG-11": (1, 5)}
+QUICK_IMAGES = 640  # digits to train on
 # Where digits want another choice. VGG-11 is slow: it sees each once, in smaller batches.
 QUICK: dict[str, dict[str, Any]] = {
     "LeNet-5": {"lr": 0.01},
@@ -54,9 +55,9 @@ def model(name: str, scale: Scale, **options: Any) -> ModelSpec:
     return ModelSpec.of(built, num_classes=10, **fixed, **options)
 
 
-def data(scale: Scale, train_limit: int | None = None) -> DataSpec:
-    """Digits or CIFAR-10; the limit on training images binds at reference scale only."""
-    return DataSpec("cifar10", train_limit=train_limit) if scale.name == "reference" else DataSpec()
+def data(scale: Scale, train_limit: int | None = None, quick: int | None = None) -> DataSpec:
+    """Digits or CIFAR-10, with a limit on the training images of each."""
+    return scale.pick(DataSpec(train_limit=quick), DataSpec("cifar10", train_limit=train_limit))
 
 
 def augmentation(scale: Scale) -> dict[str, Any]:
@@ -93,7 +94,8 @@ def networks(scale: Scale) -> Study:
         chosen = {"batch_size": batch} | CHOSEN[name] | scale.pick(QUICK.get(name, {}), {})
         step = Train(epochs, **chosen, **augmentation(scale))
         for seed in scale.pick((0,), seeds):
-            experiment = Experiment(model(name, scale), data(scale), (step,), seed)
+            images = data(scale, quick=QUICK_IMAGES)
+            experiment = Experiment(model(name, scale), images, (step,), seed)
             kept = scale.name == "reference" and seed == 0 and name in ("SqueezeNet", "LeNet-5")
             checkpoint = f"{name.lower()}-cifar10" if kept else None
             arms.append(Arm.of(experiment, checkpoint, model=name))
@@ -106,8 +108,9 @@ def normalisation(scale: Scale) -> Study:
         "batch norm, last ReLU": {"norm": "batch", "final_relu": True},
         "no norm, last ReLU": {"norm": "none", "final_relu": True},
         "no norm, no last ReLU": {"norm": "none", "final_relu": False},
+        "batch norm, no last ReLU": {"norm": "batch", "final_relu": False},
     }
-    width = scale.pick({"width": 0.5}, {})
+    width = scale.pick({"width": 0.25}, {})
     images = scale.pick(DataSpec(size=16), data(scale, 5_000))
     how = {"batch_size": scale.pick(32, 128), "may_diverge": True, **augmentation(scale)}
     arms = [
@@ -115,7 +118,7 @@ def normalisation(scale: Scale) -> Study:
             Experiment(
                 model("SqueezeNet", scale, **options, **width),
                 images,
-                (Train(scale.pick(9, 5), lr=lr, **how), ObserveOutputs()),
+                (Train(scale.pick(6, 5), lr=lr, **how), ObserveOutputs()),
                 seed,
             ),
             variant=variant,

@@ -43,6 +43,7 @@ PAPER_BITS = {"LeNet-300-100": (6, 6, 6), "LeNet-5": (8, 8, 5, 5)}
 # 1.95 % on validation images with seed 0; these keep twice as many weights.
 SPARSITY = {"LeNet-300-100": (0.97, 0.88, 0.5), "LeNet-5": (0.3, 0.88, 0.975, 0.8)}
 OUR_BITS = {"LeNet-300-100": (3, 3, 3), "LeNet-5": (5, 3, 3, 3)}
+AS_LONG = "dense, as many epochs"
 EPOCHS = {  # dense, pruning, tuning
     "LeNet-300-100": (12, 12, 1),
     "LeNet-5": (3, 6, 1),
@@ -194,6 +195,19 @@ def deep_compression(scale: Scale) -> Study:
     return Study("deep_compression", "how small a file does each network fit into?", arms)
 
 
+def dense_as_long(scale: Scale) -> Study:
+    """The LeNets trained like "ours", in as many epochs, without any compression."""
+    arms = []
+    for name in LAYERS:
+        dense, prune, tune = scale.pick((8, 8, 3), EPOCHS[name])
+        how = {**scale.pick(QUICK, MNIST), "precision": "float32"}
+        first = Train(dense, lr=3e-3, **how)
+        again = Train(prune + tune, lr=2e-3, schedule="cosine", **how)
+        recipes = {AS_LONG: (first, again)}
+        arms += _arms(name, scale, digits(scale), recipes, scale.pick((0,), SEEDS))
+    return Study("deep_compression_dense", "how good is the dense network after as long?", arms)
+
+
 def large(scale: Scale) -> Study:
     """VGG-11 and VGG-11 of Fire modules; the digits of the quick scale have 32 pixels here."""
     images = scale.pick(DataSpec(), CIFAR10)
@@ -204,5 +218,6 @@ def large(scale: Scale) -> Study:
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {
     "deep_compression": deep_compression,
+    "deep_compression_dense": dense_as_long,
     "deep_compression_vgg": large,
 }

@@ -137,7 +137,7 @@ def test_bad_layers_and_options_are_refused(images):
         ObserveShifts(largest=0)
 
 
-@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("name", (*POOLINGS, "blur of 3x3"))
 def test_the_pooling_layers_of_a_network_are_found_in_order(name, images):
     torch.manual_seed(0)
     model = build("squeezenet_small", pooling=name, width=0.25, in_channels=2).train()

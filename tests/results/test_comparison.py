@@ -135,6 +135,12 @@ def test_an_empty_study_gives_empty_tables_and_says_so():
     assert not empty and empty.table("kind").empty and empty.epochs().empty
     assert empty.compare("kind", "plain").empty
     assert empty.verdict("kind", "plain") == empty.source == NO_RECORDS
+    assert NO_RECORDS in empty.prediction("kind", "plain", {"up": "higher"})
+
+
+def test_an_empty_study_has_no_figure_but_a_sentence(capsys):
+    assert Results(Study("kinds", "which kind?", []), {}).figure("kind", "plain") is None
+    assert capsys.readouterr().out == f"{NO_RECORDS}\n"
 
 
 def test_the_verdict_is_one_sentence_that_notebooks_show_as_markdown():
@@ -193,9 +199,71 @@ def test_a_study_that_still_grows_is_shown_as_far_as_it_went():
     assert list(alone.table("kind").index) == ["plain"]
 
 
+def test_a_control_can_come_from_another_study():
+    whole = results_of(3)
+    again = [
+        Arm.of(dataclasses.replace(arm.experiment, seed=seed), network="the same", lr=0.5)
+        for seed, arm in enumerate(whole.study.where(kind="plain").arms, 10)
+    ]
+    other = Results(Study("controls", "again", again), {})
+    found = whole.with_control("kind", "up", other)
+    assert [dict(arm.labels)["kind"] for arm in found.study.arms[2:7]] == [
+        "plain", "up", "up", "up", "noisy",
+    ]  # fmt: skip
+    assert dict(found.study.arms[3].labels) == {"kind": "up", "lr": 0.5}
+    assert len(found) == 6 and "up has no run yet" in found.verdict("kind", "up")
+    same = whole.with_control("kind", "up", whole.where(kind="up"))
+    assert same.compare("kind", "up").equals(whole.compare("kind", "up"))
+
+
+def test_each_arm_is_taken_at_the_rate_that_validates_best():
+    whole = results_of(3)  # ends at 10 times its rate on validation images
+    places = {"plain": "one", "up": "one", "noisy": "other"}
+    renamed = [
+        dataclasses.replace(arm, labels=(("place", places[labels["kind"]]), ("lr", labels["lr"])))
+        for arm in whole.study.arms
+        if (labels := dict(arm.labels))
+    ]
+    found = Results(dataclasses.replace(whole.study, arms=renamed), whole.found)
+    best = found.at_best_rate("place")
+    assert [dict(arm.labels)["lr"] for arm in best.study.arms] == [0.2] * 3 + [0.3] * 3
+    assert len(best) == 6 and set(best.frame["lr"]) == {0.2, 0.3}
+    empty = Results(whole.study, {})
+    assert empty.at_best_rate("kind") == empty
+
+
+def test_an_arm_whose_rate_is_still_to_be_chosen_has_a_recipe_and_no_state():
+    whole = results_of(1)
+    study = dataclasses.replace(whole.study, arms=(), expected=whole.study.arms)  # a guess stands
+    waiting = Results(study, {})
+    assert waiting.experiment(kind="up").recipe == (Train(1, lr=0.2),)
+    with pytest.raises(ValueError, match="no arm of kinds has the labels"):
+        waiting.state(kind="up")
+
+
 def test_parts_and_experiments_are_found_by_their_labels():
     whole = results_of(3)
     assert len(whole.where(kind=("plain", "up"))) == 6
     assert whole.experiment(kind="up").recipe == (Train(1, lr=0.2),)
     with pytest.raises(ValueError, match="no arm of kinds has the labels"):
         whole.experiment(kind="never")
+
+
+@pytest.mark.parametrize(
+    "predicted, end",
+    [
+        ({"up": "higher"}, "holds"),
+        ({"up": "higher", "noisy": "undecided"}, "holds"),
+        ({"up": "higher", "noisy": "not higher"}, "holds"),
+        ({"up": "lower"}, "fails"),
+        ({"up": "undecided"}, "fails"),
+        ({"up": "not higher"}, "fails"),
+        ({"up": "higher", "noisy": "lower"}, "is not decided"),
+        ({"up": "lower", "noisy": "lower"}, "fails"),
+        ({"up": "higher", "other": "not lower"}, "is not decided"),
+    ],
+)
+def test_a_prediction_holds_fails_or_is_not_decided(predicted, end):
+    said = results_of(3).prediction("kind", "plain", predicted)
+    assert said.endswith(f". The prediction {end}.")
+    assert said.startswith(f"**up**: predicted {predicted['up']}, found higher")

@@ -62,6 +62,8 @@ DRAWN = {
     "file": (lambda: diagrams.file_anatomy(file_parts()), "codes checksums header"),
     "paper's": (lambda: diagrams.file_anatomy(file_parts("gaps")), "gaps tables codebooks biases"),
     "sums": (lambda: diagrams.file_anatomy(itemise(file_parts())), "codes config coded together"),
+    "training": (diagrams.training_step, "1, 2, 5 8 −6 1.39 network loss step"),
+    "rules": (diagrams.update_rules, "momentum Nesterov RMSprop Lion Muon velocity sign"),
     "paths": (diagrams.deployment_paths, ".sqz .onnx .tflite int8 torch LiteRT browser"),
 }
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,10 +104,29 @@ def test_a_label_stands_before_what_an_epoch_noted(records, study):
     assert set(tables.epochs(named, records)["train_loss"]) == {7}
 
 
-def test_spread_is_zero_for_a_single_run(study, records):
-    found = tables.spread(results_table(study, records), "test_accuracy", "model")
-    assert found.loc["wide"].tolist() == [92.0, 2.0]
-    assert found.loc["narrow"].tolist() == [50.0, 0.0]
+def test_steps_as_rows(study):
+    arm = study.arms[0]
+    both = [
+        {"step": {"step": name}, "validation_accuracy": accuracy}
+        for name, accuracy in (("Train", 90.0), ("Prune", 10.0))
+    ]
+    record = replace(_record(arm), steps=both)
+    frame = tables.steps(study, {arm.experiment.key: record})
+    assert frame["place"].tolist() == [0, 1]
+    assert frame["step"].tolist() == ["Train", "Prune"]
+    assert frame["validation_accuracy"].tolist() == [90.0, 10.0]
+    assert set(frame["model"]) == {"wide"}
+    assert tables.steps(study, {}).empty
+
+
+def test_signals_as_rows(study):
+    arm = study.arms[0]
+    noted = [{"layer": "conv1", "mean": 0.5}, {"layer": "fire2.squeeze", "mean": 0.25}]
+    record = replace(_record(arm), steps=[{"step": {"step": "ObserveSignals"}, "signals": noted}])
+    frame = tables.signals(study, {arm.experiment.key: record})
+    assert frame["layer"].tolist() == ["conv1", "fire2.squeeze"]
+    assert frame["mean"].tolist() == [0.5, 0.25] and set(frame["model"]) == {"wide"}
+    assert tables.signals(study, {}).empty
 
 
 def test_confusion_adds_up_the_seeds(study, records):

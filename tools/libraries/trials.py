@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import lzma
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -150,8 +151,9 @@ def through_nncodec(model: nn.Module, quality: int) -> tuple[nn.Module, int, flo
     counters = {name: value for name, value in state.items() if not value.is_floating_point()}
     floats = {name: value.numpy() for name, value in state.items() if name not in counters}
     start = time.perf_counter()
-    with redirect_stdout(io.StringIO()):
-        data = encode(floats, args={"qp": quality, "use_dq": True, "verbose": False})
+    with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        how = {"qp": quality, "use_dq": True, "verbose": False, "results": folder}
+        data = encode(floats, args=how)
         found = decode(data)
     seconds = time.perf_counter() - start
     decoded = copy.deepcopy(model)

@@ -94,16 +94,16 @@ def integer_fire(fire: Fire, source: FakeQuant, bits: int = 8) -> tuple[IntegerF
     """
     _check(fire, source)
     simulated = copy.deepcopy(fire).double().eval()
-    middle, last = (_point(a) for a in (fire.squeeze_activation, fire.expand_activation))
+    middle, last = (point_behind(a) for a in (fire.squeeze_activation, fire.expand_activation))
     layers = {
-        name: _integer(getattr(simulated, name), before, after, bits)
+        name: integer_conv(getattr(simulated, name), before, after.scale, 2**after.bits - 1, bits)
         for name, before, after in (
             ("squeeze", source, middle),
             ("expand1x1", middle, last),
             ("expand3x3", middle, last),
         )
     }
-    return IntegerFire(**layers, step=_step(last)), simulated
+    return IntegerFire(**layers, step=float(last.scale.double())), simulated
 
 
 def _check(fire: Fire, source: FakeQuant) -> None:
@@ -113,35 +113,38 @@ def _check(fire: Fire, source: FakeQuant) -> None:
         raise ValueError("only plain Fire modules are written with whole numbers")
     if fire.adds_input or fire.bypass is not None:
         raise ValueError("only Fire modules without a bypass are written with whole numbers")
-    for point in (source, _point(fire.squeeze_activation), _point(fire.expand_activation)):
+    behind = (point_behind(a) for a in (fire.squeeze_activation, fire.expand_activation))
+    for point in (source, *behind):
         if not float(point.scale) > 0:
             raise ValueError("the ranges of the maps are unknown: calibrate first")
 
 
-def _point(activation: nn.Module) -> FakeQuant:
+def point_behind(activation: nn.Module) -> FakeQuant:
+    """The FakeQuant behind a ReLU; its zero must be 0, so that its clamp is the ReLU."""
     relu, point = list(activation) if isinstance(activation, nn.Sequential) else (activation, None)
     if not isinstance(relu, nn.ReLU) or not isinstance(point, FakeQuant) or float(point.zero):
         raise ValueError("whole numbers need a ReLU and a FakeQuant behind it whose zero is 0")
     return point
 
 
-def _step(point: FakeQuant) -> float:
-    return float(point.scale.detach().double())
+@torch.no_grad()
+def integer_conv(
+    conv: nn.Conv2d, before: FakeQuant, step: Tensor, highest: int, bits: int
+) -> IntegerConv:
+    """`conv` in whole numbers, from the grid `before` to one of this step from 0 to `highest`.
 
-
-def _integer(conv: nn.Conv2d, before: FakeQuant, after: FakeQuant, bits: int) -> IntegerConv:
-    """`conv` in whole numbers; its own weights and biases become what these stand for."""
+    Its own weights and biases become what the whole numbers stand for.
+    """
     low, high = levels(bits, signed=True)
     scale = weight_scale(conv.weight, bits).double()
     numbers = (conv.weight / scale).round().clamp(low, high)
-    factor = scale.flatten() * _step(before) / _step(after)
-    multiplier, shift = fixed_point(factor)
-    exact = multiplier.double() / 2.0**shift * _step(after)  # s_x s_w
+    own, target = before.scale.detach().double(), step.detach().double()
+    multiplier, shift = fixed_point(scale.flatten() * own / target)
+    exact = multiplier.double() / 2.0**shift * target  # s_x s_w
     bias = (conv.bias / exact).round()
     most = numbers.abs().flatten(1).sum(1) * (2**before.bits - 1) + bias.abs()
     if float(most.max()) >= 2**31:
         raise ValueError("the sums of this layer may not fit into 32 bits")
-    conv.weight.copy_(numbers * (exact / _step(before))[:, None, None, None])
+    conv.weight.copy_(numbers * (exact / own)[:, None, None, None])
     conv.bias.copy_(bias * exact)
-    highest = 2**after.bits - 1
     return IntegerConv(numbers.int(), bias.int(), multiplier, shift, int(before.zero), highest)

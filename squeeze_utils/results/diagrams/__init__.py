@@ -13,7 +13,9 @@ from squeeze_utils.results.diagrams.networks import (
     network_map,
     one_by_one,
 )
+from squeeze_utils.results.diagrams.optimizers import update_rules
 from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
+from squeeze_utils.results.diagrams.training import training_step
 
 __all__ = [
     "bypasses",
@@ -26,4 +28,6 @@ __all__ = [
     "network_map",
     "one_by_one",
     "quantizer",
+    "training_step",
+    "update_rules",
 ]
