@@ -9,10 +9,14 @@ of every second class, one calibrates, the other judges, and then the other way 
 from __future__ import annotations
 
 import argparse
+import lzma
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -72,6 +76,7 @@ def _record_file() -> Path:
         "released/file",
         [_layer_row(layer, parts) for layer in layers],
         bytes=len(data),
+        general=_general(data),
         parts=released_file.sizes(layers),
         written_again_is_equal=released_file.write_released(layers) == data,
         lossless_bytes=len(lossless),
@@ -81,6 +86,15 @@ def _record_file() -> Path:
         decode_seconds=_median_seconds(lambda: container.decode_sqz(lossless)),
         bins=BINS.tolist(),
     )
+
+
+def _general(data: bytes) -> dict[str, int]:
+    """Bytes that general compressors make of the file; brotli's only where it is installed."""
+    found = {"zlib -9": len(zlib.compress(data, 9))}
+    found["xz -9e"] = len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+    if find_spec("brotli"):
+        found["brotli -11"] = len(import_module("brotli").compress(data, quality=11))
+    return found
 
 
 def _layer_row(layer: released_file.Layer, parts: dict[str, int]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ DRAWN = {
     "3 bits": (diagrams.quantizer, "7 0.333 0.167 −3 −2 −1 0 1 2 3"),
     "2 bits": (lambda: diagrams.quantizer(2), "3 1 0.5 −1 0 1"),
     "8 bits": (lambda: diagrams.quantizer(8), "255 0.00787 0.00394"),
+    "gaps": (diagrams.gaps_and_fillers, "40 2 3 19 35 39 0 15 15 3 4 8"),
     "Huffman": (diagrams.codebook_and_huffman, "16 × 32 = 512, 16 × 2 = 32, 110 111 10"),
     "8 codes": (lambda: diagrams.codebook_and_huffman(NORMAL, 3), "16 × 3 = 48, 1100 0 1 7"),
     "file": (lambda: diagrams.file_anatomy(file_parts()), "codes checksums header"),

@@ -43,6 +43,11 @@ class Grid:
         """The table: a line of JSON for each training."""
         return paths.shipped("runs") / "tuning" / f"{self.name}.jsonl"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many values each axis has."""
+        return tuple(len(values) for values in self.axes.values())
+
     def points(self) -> list[dict[str, Any]]:
         """Every combination of the axes' values, the last axis fastest."""
         return [
@@ -132,7 +137,10 @@ def _filled(curve: list[float], epochs: int) -> np.ndarray:
 
 
 def curves(grid: Grid) -> np.ndarray | None:
-    """Validation accuracy (points, seeds, epochs) of the whole grid; None while some is missing."""
+    """Validation accuracy (points, seeds, epochs) of the whole grid; None while some is missing.
+
+    Reshaped to (*grid.shape, seeds, epochs) it has an axis for each setting.
+    """
     table = read_grid(grid)
     shape = (len(grid.seeds), len(grid.points()), grid.epochs)
     if len(table) < shape[0] * shape[1]:

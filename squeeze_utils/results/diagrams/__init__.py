@@ -5,7 +5,12 @@ Most numbers in them are counted on the networks and files of the package.
 
 from __future__ import annotations
 
-from squeeze_utils.results.diagrams.coding import codebook_and_huffman, file_anatomy, quantizer
+from squeeze_utils.results.diagrams.coding import (
+    codebook_and_huffman,
+    file_anatomy,
+    gaps_and_fillers,
+    quantizer,
+)
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
     bypasses,
@@ -24,6 +29,7 @@ __all__ = [
     "dsd_phases",
     "file_anatomy",
     "fire_module",
+    "gaps_and_fillers",
     "masks_through_training",
     "network_map",
     "one_by_one",

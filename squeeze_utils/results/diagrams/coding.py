@@ -130,6 +130,33 @@ def _tree(drawing: Diagram, x: float, top: float, words: list[str]) -> None:
         drawing.box(*places[word], 0.26, 0.24, f"{code}", tint(ORDER[code], 0.45))
 
 
+def gaps_and_fillers() -> Figure:
+    """Forty weights of which three are not zero, as gaps of four bits and codes."""
+    zero, filler = tint("grey", 0.12), tint("grey", 0.6)
+    fills = {2: tint("orange", 0.5), 3: tint("blue", 0.5), 19: filler, 35: filler}
+    fills[39] = fills[2]
+    width, entries, drawing = 0.21, list(fills), Diagram()
+    x = {i: 0.3 + (i + 0.5) * width for i in range(40)}
+    for i in x:
+        drawing.box(x[i], 2.6, width, 0.28, fill=fills.get(i, zero), corner=0)
+    for i in entries:
+        drawing.text(x[i], 2.88, f"{i}")
+    drawing.title(4.5, 3.25, "40 weights; the numbers are places, light cells are zeros")
+    rows = [[2, 0, 15, 15, 3], [2, 1, 0, 0, 2], ["0.5", "−1", "filler", "filler", "0.5"]]
+    table = drawing.cells(4.5, 1.15, rows, lambda i, j: fills[entries[j]], 0.8)
+    for k, i in enumerate(entries):
+        to = table.left[0] + (k + 0.5) * 0.8
+        drawing.arrow((x[i], 2.46), (x[i], 2.27), (to, 1.9), (to, 1.64))
+    before = ("gap: zeros skipped", "code: which value", "its value")
+    after = ("4 bits each", "8 bits each", "from the codebook")
+    for i, (left, right) in enumerate(zip(before, after, strict=True)):
+        drawing.text(table.left[0] - 0.12, 1.47 - 0.32 * i, left, ha="right")
+        drawing.text(table.right[0] + 0.12, 1.47 - 0.32 * i, right, ha="left")
+    bits = f"5 entries × 12 bits = {5 * 12} bits; as floats, 40 × 32 = {40 * 32:,} bits"
+    drawing.text(4.5, 0.35, bits)
+    return drawing.figure
+
+
 LABELS = {"codebooks": "codebooks and steps", "biases": "biases and norms"}
 # The regions of a file in their order, what is in them, and where each is enlarged.
 REGIONS = {

@@ -1,0 +1,124 @@
+"""What the networks for ImageNet lose in fewer and fewer bytes: the kept tables of chapter 14.
+
+Each file was judged on pictures that its making never saw, one half after the other. The counts
+of both halves are added, and those of several seeds averaged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from squeeze_utils.base.measurements import Measurement, read_measurement
+from squeeze_utils.imagenet.judging import Verdict
+
+__all__ = ["TITLES", "against_nncodec", "change", "points", "table", "with_nncodec"]
+
+TITLES = {"squeezenet1_0": "SqueezeNet 1.0", "squeezenet1_1": "SqueezeNet 1.1"}
+NOT_YET = "nncodec has not been measured on these pictures yet."
+
+
+def points(name: str) -> pd.DataFrame:
+    """A row for each size of a network of TITLES, the smallest first.
+
+    Accuracies and `agreement` in percent; `change` of top-1 against the original and its 95 %
+    `interval` in points; `divergence` in nats a picture, `low` and `high` those of the seeds.
+    """
+    frame, rows = _kept(name).frame, []
+    for target, part in frame.groupby("target"):
+        seeds = [_added(group) for _, group in part.groupby("seed")]
+        each, mean = [seed.divergence / seed.n for seed in seeds], Verdict.mean(seeds)
+        row = {"target": target, "bytes": int(part["bytes"].max()), **_numbers(mean)}
+        row |= {"low": min(each), "high": max(each), "tool": "ours"}
+        rows.append(row | {"seeds": [seed.difference for seed in seeds]})
+    return pd.DataFrame(rows)
+
+
+def with_nncodec(name: str) -> pd.DataFrame:
+    """`points`, and below them the rows of nncodec at its settings where they are measured."""
+    ours, kept = points(name), read_measurement("libraries/released")
+    prefix, rows = f"{TITLES[name]}: nncodec", kept.rows if kept else []
+    theirs = [
+        {"tool": "nncodec", "bytes": row["bytes"], "divergence": row["divergence"]}
+        for row in rows
+        if row["tool"].startswith(prefix)
+    ]
+    found = pd.DataFrame([*ours.to_dict("records"), *theirs])
+    return found.sort_values(["tool", "bytes"], ascending=[False, True], ignore_index=True)
+
+
+def against_nncodec(name: str) -> str:
+    """At how many of our divergences nncodec needs more bytes, and how many, as a sentence.
+
+    Between two settings of nncodec its bytes are interpolated over the logarithm of divergence.
+    """
+    frame = with_nncodec(name)
+    ours, theirs = (frame[frame["tool"] == tool] for tool in ("ours", "nncodec"))
+    if theirs.empty:
+        return f"{TITLES[name]}: {NOT_YET}"
+    theirs = theirs.sort_values("divergence")
+    ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
+    logs = (np.log(kept["divergence"].astype(float)) for kept in (ours, theirs))
+    needed = np.interp(*logs, theirs["bytes"].astype(float))
+    pairs = zip(ours["divergence"], ours["bytes"], needed, strict=True)
+    parts = [
+        f"{nats:.4f} nats in {own:,} bytes, nncodec {other:,.0f}" for nats, own, other in pairs
+    ]
+    more = f"{(needed > ours['bytes']).sum()} of {len(ours)}"
+    return f"{TITLES[name]}: nncodec needs more bytes at {more} divergences: {'; '.join(parts)}."
+
+
+def change(row: pd.Series, margin: float) -> str:
+    """One of the four verdicts on the change of top-1, from its interval."""
+    low, high = row["change"] - row["interval"], row["change"] + row["interval"]
+    if -margin < low and high < margin:
+        return f"equal within ±{margin:g}"
+    return "higher" if low > 0 else "lower" if high < 0 else "undecided"
+
+
+def table(name: str, margin: float = 1.0) -> pd.DataFrame:
+    """`points` as text, below the original, with a verdict on the change of top-1."""
+    before = _numbers(Verdict(**_kept(name).about["original"]))
+    rows = {"original": _row(before)}
+    for _, row in points(name).iterrows():
+        moved = f"{row['change']:+.1f} ± {row['interval']:.1f}"
+        seeds = ", ".join(f"{seed:+.1f}" for seed in row["seeds"])
+        more = {"change (points)": moved, "verdict": change(row, margin), "each seed": seeds}
+        rows[f"{row['bytes']:,} bytes"] = _row(row) | more
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("")
+
+
+def _row(row: pd.Series | dict[str, float]) -> dict[str, str]:
+    accuracy = {f"{name} (%)": f"{row[name]:.1f}" for name in ("top-1", "top-5")}
+    agreement = {"same first guess (%)": f"{row['agreement']:.1f}"}
+    return accuracy | agreement | {"divergence (nats)": f"{row['divergence']:.4f}"}
+
+
+def _kept(name: str) -> Measurement:
+    if name not in TITLES:
+        raise ValueError(f"no network {name!r}; there are: {', '.join(TITLES)}")
+    found = read_measurement(f"released/{name}")
+    if found is None:
+        raise ValueError(f"no table of {name}: run `python -m tools.imagenet_tables FOLDER`")
+    return found
+
+
+def _added(rows: pd.DataFrame) -> Verdict:
+    """The counts of several rows, added."""
+    first, *others = (Verdict(**row) for row in rows[[*COUNTS]].to_dict("records"))
+    return sum(others, start=first)
+
+
+COUNTS = tuple(Verdict.__dataclass_fields__)
+
+
+def _numbers(verdict: Verdict) -> dict[str, float]:
+    return {
+        "n": verdict.n,
+        "top-1": verdict.top1,
+        "top-5": verdict.top5,
+        "agreement": verdict.agreement,
+        "change": verdict.difference,
+        "interval": verdict.interval,
+        "divergence": verdict.divergence / verdict.n,
+    }

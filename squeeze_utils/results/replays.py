@@ -1,0 +1,139 @@
+"""Replayed searches of one table against each other: a table, a figure and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from squeeze_utils.experiments.search.grid import Grid, curves
+from squeeze_utils.experiments.search.replay import METHODS, Replayed, replay
+from squeeze_utils.results.comparison import comparison_sentence, differences_table
+from squeeze_utils.results.differences import paired
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.study_results import Sentence
+from squeeze_utils.results.tables import NO_RECORDS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Replays:
+    """The repetitions of every method on one table; none while the table is missing.
+
+    A choice is judged by its true accuracy where that is known (an array, one axis for each
+    setting), and otherwise by the seeds that the search has not seen.
+    """
+
+    found: Mapping[str, Replayed]
+    truth: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        table: np.ndarray | Grid,
+        budget: int,
+        repetitions: int = 100,
+        truth: np.ndarray | None = None,
+    ) -> Replays:
+        """Every method of `METHODS` on a table, or on the committed one of a grid.
+
+        >>> table = np.random.default_rng(0).random((40, 2, 6))
+        >>> sorted(Replays.of(table, budget=60, repetitions=2).found)[:3]
+        ['Hyperband', 'TPE', 'random']
+        """
+        if isinstance(table, Grid):
+            known = curves(table)
+            if known is None:
+                return cls({})
+            table = known.reshape(*table.shape, *known.shape[1:])
+        return cls({name: replay(table, name, budget, repetitions) for name in METHODS}, truth)
+
+    def quality(self, method: str) -> np.ndarray:
+        """How good the choice is, in percent: (repetitions, budget + 1); NaN before the first."""
+        one = self.found[method]
+        if self.truth is None:
+            return one.judged
+        return np.where(one.best < 0, np.nan, self.truth.ravel()[one.best])
+
+    def frame(self, epochs: int) -> pd.DataFrame:
+        """A row for each method and repetition (`seed`): its accuracy after that many epochs."""
+        parts = [
+            pd.DataFrame({"method": name, "accuracy": self.quality(name)[:, epochs]})
+            for name in self.found
+        ]
+        columns = ["method", "accuracy"]
+        frame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+        return frame.rename_axis("seed").reset_index()
+
+    def compare(self, epochs: int, control: str = "random") -> pd.DataFrame:
+        """Each method minus the control; a repetition of all has the same random order of points.
+
+        The intervals say how sure the mean over searches of this one table is, and nothing about
+        other tables.
+        """
+        frame, others = self.frame(epochs), set(self.found) - {control}
+        return differences_table(frame, "method", control, "accuracy", shared=others)
+
+    def table(self, epochs: Sequence[int], control: str = "random") -> pd.DataFrame:
+        """Mean accuracy after those epochs; at the last of them also the difference and verdict."""
+        if not self.found:
+            return pd.DataFrame()
+        means = {
+            f"after {n} epochs": self.frame(n).groupby("method", sort=False)["accuracy"].mean()
+            for n in epochs
+        }
+        gaps = self.compare(epochs[-1], control)
+        rows = {
+            name: f"{row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+            for name, row in gaps.iterrows()
+        }
+        shown = pd.DataFrame(means).round(2)
+        verdicts = {name: str(word) for name, word in gaps["verdict"].items()}
+        for title, column in ((f"minus {control}, at the end", rows), ("verdict", verdicts)):
+            shown[title] = [column.get(name, "") for name in shown.index]
+        return shown
+
+    def verdict(self, epochs: int, control: str = "random") -> Sentence:
+        """`compare` in one sentence."""
+        if not self.found:
+            return Sentence(f"{NO_RECORDS}.")
+        return Sentence(comparison_sentence(self.compare(epochs, control), control))
+
+    def excess(self) -> Sentence:
+        """By how much the winner's own validation accuracy flatters it at the end, in the mean."""
+        if not self.found:
+            return Sentence(f"{NO_RECORDS}.")
+        parts = []
+        for name, one in self.found.items():
+            gap = paired(one.measured[:, -1].tolist(), self.quality(name)[:, -1].tolist())
+            parts.append(f"**{name}** {gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})")
+        return Sentence(", ".join(parts) + ".")
+
+    def figure(self, title: str = "") -> Figure | None:
+        """The mean best-so-far of each method against epochs, with its 95 % interval as a band.
+
+        While the table is missing a sentence is printed instead.
+        """
+        if not self.found:
+            print(NO_RECORDS)
+            return None
+        import matplotlib.pyplot as plt
+
+        fig, ax = plt.subplots(figsize=(7.2, 4.0))
+        for i, name in enumerate(self.found):
+            quality = self.quality(name)
+            epochs = np.flatnonzero(~np.isnan(quality).any(0))  # all repetitions have a choice
+            mean = quality[:, epochs].mean(0)
+            half = 1.96 * quality[:, epochs].std(0, ddof=1) / np.sqrt(len(quality))
+            look = curve_style(i) | {"markevery": (i, 24), "label": name}
+            ax.plot(epochs, mean, **look)
+            ax.fill_between(epochs, mean - half, mean + half, color=look["color"], alpha=0.15)
+        ax.set(xlabel="epochs trained so far", ylabel="accuracy of the chosen point (%)")
+        ax.set_title(title)
+        ax.legend(loc="lower right")
+        return fig

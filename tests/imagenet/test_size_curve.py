@@ -1,0 +1,69 @@
+"""The curve of bytes against loss, from kept tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from squeeze_utils.base import measurements, paths
+from squeeze_utils.imagenet import size_curve
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    counts = {"n": 100, "right": 60, "right5": 80, "same": 90, "gained": 1, "lost": 3}
+    rows = [
+        {"seed": s, "half": h, "target": t, "bytes": t - h, **counts, "divergence": d * (1 + s)}
+        for s in (0, 1)
+        for h in (0, 1)
+        for t, d in ((1000, 10.0), (2000, 1.0))
+    ]
+    original = {**counts, "same": 100, "gained": 0, "lost": 0, "divergence": 0.0}
+    measurements.keep_measurement("released/squeezenet1_0", rows, original=original)
+
+
+def test_halves_are_added_and_seeds_averaged(kept):
+    found = size_curve.points("squeezenet1_0")
+    assert found["bytes"].tolist() == [1000, 2000]
+    assert found["n"].tolist() == [200, 200]
+    assert found["divergence"].tolist() == pytest.approx([0.15, 0.015])
+    assert found.loc[0, ["low", "high", "change"]].tolist() == pytest.approx([0.1, 0.2, -2.0])
+
+
+def test_the_table_begins_with_the_original_and_has_verdicts(kept):
+    found = size_curve.table("squeezenet1_0")
+    assert list(found.index) == ["original", "1,000 bytes", "2,000 bytes"]
+    assert found["verdict"].tolist() == ["", "undecided", "undecided"]
+    assert found.loc["original", "divergence (nats)"] == "0.0000"
+    assert set(size_curve.table("squeezenet1_0", 9)["verdict"]) == {"", "equal within ±9"}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [(2, "higher"), (-2, "lower"), (0, "undecided"), (0.1, "undecided")]
+)
+def test_the_interval_decides(change, word):
+    assert size_curve.change({"change": change, "interval": 1.5}, 1) == word
+
+
+def test_nncodec_is_compared_at_equal_divergence_where_it_is_measured(kept):
+    assert size_curve.NOT_YET in size_curve.against_nncodec("squeezenet1_0")
+    assert set(size_curve.with_nncodec("squeezenet1_0")["tool"]) == {"ours"}
+    settings = (("1.0", -22, 1500, 0.0015), ("1.0", -18, 900, 1.5), ("1.1", 0, 1, 0))
+    rows = [
+        {"tool": f"SqueezeNet {net}: nncodec, qp {qp}", "bytes": size, "divergence": nats}
+        for net, qp, size, nats in settings
+    ]
+    measurements.keep_measurement("libraries/released", rows)
+    found = size_curve.with_nncodec("squeezenet1_0")
+    assert found["bytes"].tolist() == [1000, 2000, 900, 1500]
+    sentence = size_curve.against_nncodec("squeezenet1_0")
+    assert "more bytes at 1 of 2 divergences" in sentence
+    assert "0.1500 nats in 1,000 bytes, nncodec 1,100" in sentence
+    assert "0.0150 nats in 2,000 bytes, nncodec 1,300" in sentence
+
+
+def test_what_is_unknown_is_named(kept):
+    with pytest.raises(ValueError, match="there are: squeezenet1_0, squeezenet1_1"):
+        size_curve.points("alexnet")
+    with pytest.raises(ValueError, match="no table of squeezenet1_1: run"):
+        size_curve.points("squeezenet1_1")

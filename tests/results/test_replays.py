@@ -1,0 +1,43 @@
+"""Replayed searches as a table, a figure and a sentence."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from squeeze_utils.results.replays import Replays
+from squeeze_utils.results.tables import NO_RECORDS
+from squeeze_utils.studies.hyperparameters import GRID
+
+
+def made_up():
+    truth = 90 - (np.indices((16, 4))[0] - 7.0) ** 2
+    noise = np.random.default_rng(0).normal(0, 0.3, (16, 4, 2, 6))
+    return truth, truth[..., None, None] * np.linspace(0.5, 1, 6) + noise
+
+
+def test_a_known_truth_judges():
+    truth, table = made_up()
+    found = Replays.of(table, 60, repetitions=8, truth=truth)
+    assert set(found.quality("TPE")[:, -1]) <= set(truth.ravel())
+    shown = found.table((30, 60))
+    assert shown.loc["random", "verdict"] == "" and shown.loc["TPE", "verdict"] != ""
+    assert len(found.frame(60)) == 8 * len(found.found)
+    assert "TPE" in found.verdict(60) and "random" in found.excess()
+    fig = found.figure("made up")
+    assert len(fig.axes[0].lines) == len(found.found)
+    plt.close(fig)
+
+
+def test_without_a_table_there_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("squeeze_utils.results.replays.curves", lambda grid: None)
+    found = Replays.of(GRID, 60)
+    assert not found.found and found.table((30, 60)).empty
+    assert found.verdict(60) == found.excess() == f"{NO_RECORDS}."
+    assert found.figure() is None and NO_RECORDS in capsys.readouterr().out
+
+
+def test_the_table_of_a_grid_gets_its_axes(monkeypatch):
+    table = np.random.default_rng(0).random((len(GRID.points()), 2, 6))
+    monkeypatch.setattr("squeeze_utils.results.replays.curves", lambda grid: table)
+    assert len(Replays.of(GRID, 60, repetitions=2).found["TPE"].best) == 2
