@@ -7,7 +7,7 @@ the study declares that. The intervals of one table hold all at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -218,17 +218,3 @@ def _caption(gaps: pd.DataFrame) -> str:
     seeds = " or ".join(str(n) for n in sorted(set(known["n"])))
     together = ", all at once" if len(known) > 1 else ""
     return f", 95 % interval{together}, n = {seeds}"
-
-
-def draw_rate_curves(ax: Axes, frame: pd.DataFrame, by: str) -> None:
-    """Validation accuracy at the end of a pilot's runs against the peak learning rate."""
-    for i, (name, values) in enumerate(_rate_means(frame, by)):
-        ax.plot(values.index, values, label=str(name), **curve_style(i))
-    ax.set(xscale="log", xlabel="peak learning rate", ylabel="validation accuracy (%)")
-    ax.minorticks_off()
-    ax.legend()
-
-
-def _rate_means(frame: pd.DataFrame, by: str) -> Iterator[tuple[Any, pd.Series]]:
-    for name, part in frame.groupby(by, sort=False):
-        yield name, part.groupby("lr")["validation_accuracy"].mean()

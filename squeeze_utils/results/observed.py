@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["blocks_figure", "observations", "surfaces_figure"]
 
-LEVELS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # nats: lines at equal factors, about
+LEVELS = (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24)  # nats: lines at similar factors
 
 Observation = dict[str, Any]
 

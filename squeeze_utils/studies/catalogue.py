@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.search.space import Search
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import (
@@ -52,12 +51,6 @@ def find(name: str, scale: Scale) -> Study:
     if name not in known:
         raise ValueError(f"unknown study {name!r}; accepted: {', '.join(sorted(known))}")
     return known[name](scale)
-
-
-def reference(name: str) -> tuple[Study, dict[str, Record]]:
-    """A study at reference scale, and those of its records that are committed."""
-    study = find(name, Scale("reference"))
-    return study, study.records()
 
 
 def searches(scale: Scale) -> dict[str, Search]:

@@ -176,16 +176,6 @@ def test_the_figure_shows_every_seed_and_every_interval(seeds):
     assert ("95 % interval, all at once, n = 3" in right.get_xlabel()) == (seeds > 1)
 
 
-def test_curves_of_rates_have_one_line_for_each_variant():
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots()
-    comparison.draw_rate_curves(ax, results_of(1).frame, "kind")
-    assert [line.get_label() for line in ax.lines] == ["plain", "up", "noisy"]
-    assert ax.get_xscale() == "log"
-    plt.close(fig)
-
-
 def test_a_study_that_still_grows_is_shown_as_far_as_it_went():
     whole = results_of(3)
     without = {k: r for k, r in whole.found.items() if r.labels["kind"] != "plain"}

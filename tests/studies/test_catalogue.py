@@ -15,7 +15,7 @@ from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.search import Choice
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, hyperparameters
-from squeeze_utils.studies.catalogue import find, find_searches, reference
+from squeeze_utils.studies.catalogue import find, find_searches
 from squeeze_utils.training.loop import Train
 
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
@@ -92,11 +92,6 @@ def test_every_committed_record_is_of_an_arm_and_every_old_study_is_complete(stu
 def test_unknown_studies_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown study 'nothing'; accepted: .*baseline"):
         find("nothing", QUICK)
-
-
-def test_a_study_comes_with_its_committed_records():
-    study, records = reference("dsd")
-    assert study.name == "dsd" and len(records) == len(study.arms) == 25
 
 
 def test_the_closer_looks_are_at_networks_of_their_chapter():
