@@ -84,7 +84,7 @@ def outputs(model: nn.Module, paths: Sequence[Path], progress: bool = False) -> 
 
 
 def judge(scores: Tensor, original: Tensor, labels: Tensor) -> Verdict:
-    """Scores (n, classes) held against the labels (n,) and the original's scores."""
+    """Scores (n, classes) compared with the labels (n,) and the original's scores."""
     first, before = scores.argmax(1), original.argmax(1)
     right, was_right = first == labels, before == labels
     within = (scores.topk(5).indices == labels[:, None]).any(1)

@@ -117,7 +117,8 @@ class Replays:
     def figure(self, title: str = "") -> Figure | None:
         """The mean best-so-far of each method against epochs, with its 95 % interval as a band.
 
-        While the table is missing a sentence is printed instead.
+        It begins where every search has a choice. While the table is missing a sentence is
+        printed instead.
         """
         if not self.found:
             print(NO_RECORDS)
@@ -125,9 +126,10 @@ class Replays:
         import matplotlib.pyplot as plt
 
         fig, ax = plt.subplots(figsize=(7.2, 4.0))
+        missing = [np.isnan(self.quality(name)).any(0) for name in self.found]
+        epochs = np.flatnonzero(~np.any(missing, 0))
         for i, name in enumerate(self.found):
             quality = self.quality(name)
-            epochs = np.flatnonzero(~np.isnan(quality).any(0))  # all repetitions have a choice
             mean = quality[:, epochs].mean(0)
             half = 1.96 * quality[:, epochs].std(0, ddof=1) / np.sqrt(len(quality))
             look = curve_style(i) | {"markevery": (i, 24), "label": name}
