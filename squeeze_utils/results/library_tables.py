@@ -27,8 +27,8 @@ COLUMNS = {
 }
 
 
-def library_table(topic: str) -> Any:
-    """The kept table of a topic, with its source below; one sentence where nobody has made it.
+def library_table(topic: str) -> pd.DataFrame | None:
+    """The kept table of a topic, its source printed; one sentence where nobody has made it.
 
     Args:
         topic: one of `TOPICS`. "kept_up" says which of the libraries still see releases.
@@ -47,7 +47,8 @@ def library_table(topic: str) -> Any:
             if name in frame
         }
     )
-    return table.style.hide().set_caption(found.source)
+    print(found.source)
+    return table.set_index(table.columns[0])
 
 
 def _written(value: Any, form: str) -> str:

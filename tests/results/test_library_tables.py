@@ -13,13 +13,16 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
 
 
-def test_a_table_shows_what_was_measured_and_leaves_out_what_was_not(kept):
+def test_a_table_shows_what_was_measured_and_leaves_out_what_was_not(kept, capsys):
     rows = [
         {"tool": "as it is", "accuracy": 91.234, "bytes": 743210, "milliseconds": None},
         {"tool": "packed", "accuracy": None, "bytes": 1000, "milliseconds": 1.5},
     ]
     measurements.keep_measurement("libraries/coding", rows)
     html = library_table("coding").to_html()
+    assert (
+        capsys.readouterr().out.strip() == measurements.read_measurement("libraries/coding").source
+    )
     for text in ("test accuracy, %", "91.23", "743,210", "1.50"):
         assert text in html
     assert "nan" not in html and "None" not in html and "divergence" not in html
