@@ -51,8 +51,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
 	@touch "$@"
 
 notebooks: $(STAMP)
-	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series run --jobs $(WORKERS) \
-		--output $(BUILD)/notebooks
+	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series run --output $(BUILD)/notebooks
 
 # The notebooks run here too: their figures go to $(BUILD), so that a test changes no tracked file.
 test: $(STAMP)

@@ -176,7 +176,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute every notebook live into another folder")
     run.add_argument("--output", type=Path, default=Path("build/notebooks"))
-    run.add_argument("--jobs", type=int, default=1, help="notebooks at a time")
+    run.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="notebooks at a time, where there are two cores for each",
+    )
     render = commands.add_parser("render", help="execute notebooks in place, for committing")
     for command in (run, render):
         command.add_argument("only", nargs="*", help="beginnings of names, such as 03")

@@ -173,9 +173,9 @@ def test_a_second_call_installs_nothing(stub_project):
     assert calls[1] == "-m venv env"
     assert "-r requirements.txt -c constraints.txt" in calls[2]
     assert "--no-deps" in calls[3]
-    assert calls[4:] == ["-m tools.series run --jobs 2 --output build/notebooks"]
+    assert calls[4:] == ["-m tools.series run --output build/notebooks"]
     status, calls, _ = stub_project("notebooks")
-    assert (status, calls) == (0, ["-m tools.series run --jobs 2 --output build/notebooks"])
+    assert (status, calls) == (0, ["-m tools.series run --output build/notebooks"])
 
 
 def test_nothing_is_made_when_the_check_before_fails(stub_project, tmp_path):
