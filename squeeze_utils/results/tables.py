@@ -5,7 +5,7 @@ Works on the records of any study, live or committed, whole or still growing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,17 +36,24 @@ _LABEL = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashion_mnist": "Fashion-MNI
 def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     """One row for each record: labels, seed, and the numbers after the last step."""
     rows = []
+    for named, record in _recorded(study, records):
+        numbers = {
+            name: value
+            for name, value in record.final.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }
+        rows.append({**named, **numbers, "seconds": record.seconds, "epochs": record.epochs})
+    return pd.DataFrame(rows)
+
+
+def _recorded(
+    study: Study, records: Mapping[str, Record]
+) -> Iterator[tuple[dict[str, Any], Record]]:
+    """Each arm that has a record: its labels and seed as the beginning of a row, and the record."""
     for arm in study.arms:
         record = records.get(arm.experiment.key)
         if record is not None:
-            numbers = {
-                name: value
-                for name, value in record.final.items()
-                if isinstance(value, (int, float)) and not isinstance(value, bool)
-            }
-            total = {"seconds": record.seconds, "epochs": record.epochs}
-            rows.append({**dict(arm.labels), "seed": record.seed, **numbers, **total})
-    return pd.DataFrame(rows)
+            yield {**dict(arm.labels), "seed": record.seed}, record
 
 
 def mean_sd_table(
@@ -135,13 +142,9 @@ def epochs(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     something noted, such as `lr`, the label stands.
     """
     rows: list[dict[str, Any]] = []
-    for arm in study.arms:
-        record = records.get(arm.experiment.key)
-        if record is not None:
-            fixed = {**dict(arm.labels), "seed": record.seed}
-            rows += [
-                {**noted, **fixed, "epoch": count} for count, noted in enumerate(record.history, 1)
-            ]
+    for named, record in _recorded(study, records):
+        noted = enumerate(record.history, 1)
+        rows += [{**epoch, **named, "epoch": count} for count, epoch in noted]
     return pd.DataFrame(rows)
 
 
@@ -151,25 +154,19 @@ def steps(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     `validation_accuracy` is that after the step; `place` counts from 0.
     """
     rows: list[dict[str, Any]] = []
-    for arm in study.arms:
-        record = records.get(arm.experiment.key)
-        if record is not None:
-            fixed = {**dict(arm.labels), "seed": record.seed}
-            for place, measured in enumerate(record.steps):
-                row = {"place": place, "step": measured["step"]["step"]}
-                accuracy = measured["validation_accuracy"]
-                rows.append({**fixed, **row, "validation_accuracy": accuracy})
+    for named, record in _recorded(study, records):
+        for place, measured in enumerate(record.steps):
+            row = {"place": place, "step": measured["step"]["step"]}
+            accuracy = measured["validation_accuracy"]
+            rows.append({**named, **row, "validation_accuracy": accuracy})
     return pd.DataFrame(rows)
 
 
 def signals(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     """One row for each layer of each record: labels, seed, and what `ObserveSignals` noted."""
     rows: list[dict[str, Any]] = []
-    for arm in study.arms:
-        record = records.get(arm.experiment.key)
-        if record is not None:
-            fixed = {**dict(arm.labels), "seed": record.seed}
-            rows += [{**fixed, **layer} for layer in record.final["signals"]]
+    for named, record in _recorded(study, records):
+        rows += [{**named, **layer} for layer in record.final["signals"]]
     return pd.DataFrame(rows)
 
 
