@@ -9,11 +9,11 @@ from typing import Any
 
 from squeeze_utils.base import measurements
 from squeeze_utils.imagenet import judging, pictures
+from squeeze_utils.imagenet.size_curve import TITLES
 from tools.imagenet_tables import TARGETS, original
 from tools.libraries.trials import through_nncodec
 
 QUALITIES = (-26, -22, -20, -18, -16)
-NAMES = {"squeezenet1_0": "SqueezeNet 1.0", "squeezenet1_1": "SqueezeNet 1.1"}
 
 
 def released(folder: Path) -> Iterator[dict[str, Any]]:
@@ -53,7 +53,7 @@ def _row(
     name: str, tool: str, of: str, size: float, seconds: float, verdict: judging.Verdict
 ) -> dict[str, Any]:
     return {
-        "tool": f"{NAMES[name]}: {tool}",
+        "tool": f"{TITLES[name]}: {tool}",
         "version": of,
         "accuracy": round(verdict.top1, 2),
         "divergence": round(verdict.divergence / verdict.n, 4),
