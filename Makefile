@@ -15,7 +15,7 @@ SCALE := quick
 	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo
 
 help:
-	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/"
+	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
 	@echo "make test                    lint, unit tests, and every notebook as a test"
 	@echo "make test-fast               the unit tests that take seconds, for while you work"
 	@echo "make lab                     open the notebooks in JupyterLab"
@@ -51,7 +51,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
 	@touch "$@"
 
 notebooks: $(STAMP)
-	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series run --output $(BUILD)/notebooks
+	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series run --output $(BUILD)/notebooks $(ONLY)
 
 # The notebooks run here too: their figures go to $(BUILD), so that a test changes no tracked file.
 test: $(STAMP)

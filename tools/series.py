@@ -6,12 +6,9 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from squeeze_utils import REPOSITORY
-from squeeze_utils.base.checks import whole_number
 from tools import limits, readme, title_cells
 from tools.check_notebooks import check_notebook
 from tools.execute import (
@@ -63,60 +60,43 @@ def check_series(root: Path) -> list[str]:
     return [*problems, *readme.check_map(root)]
 
 
-def execute_all(
-    paths: list[Path], seconds: float, copies: Path | None = None, jobs: int = 1
-) -> int:
-    """Execute notebooks into the folder `copies`, or in place; go on after a failure.
+def execute_all(paths: list[Path], seconds: float, copies: Path | None = None) -> int:
+    """Execute notebooks one after the other, into the folder `copies` or in place.
 
-    `jobs` of them run at a time, each in a process of its own. A copy shows where a notebook
-    failed. In place, one that fails stays as it was. Prints a line for each that has ended;
-    returns 1 if any failed, else 0.
+    A failure does not stop the rest. A copy shows where a notebook failed; in place, one that
+    fails stays as it was. Prints a line for each; returns 1 if any failed, else 0.
     """
     failures = []
-    for number, (path, taken, failure) in enumerate(_executed(paths, seconds, copies, jobs), 1):
+    for number, path in enumerate(paths, 1):
+        print(f"[{number}/{len(paths)}] {path.name}", end=" ", flush=True)
+        start = time.perf_counter()
+        failure = _execute_one(path, seconds, copies)
         failures += [failure] if failure else []
-        ending = " FAILED" if failure else ""
-        print(f"[{number}/{len(paths)}] {path.name} {taken:.1f} s{ending}", flush=True)
+        print(f"{time.perf_counter() - start:.1f} s{' FAILED' if failure else ''}", flush=True)
     for failure in failures:
         print(f"FAILED {failure}", file=sys.stderr)
     return 1 if failures else 0
 
 
-def _executed(
-    paths: list[Path], seconds: float, copies: Path | None, jobs: int
-) -> Iterator[tuple[Path, float, str]]:
-    """Each notebook with its seconds and how it failed, in the order in which they end."""
-    if whole_number("jobs", jobs, 1) == 1:
-        yield from (_execute_one(path, seconds, copies) for path in paths)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        running = [pool.submit(_execute_one, path, seconds, copies) for path in paths]
-        try:
-            yield from (done.result() for done in as_completed(running))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _execute_one(path: Path, seconds: float, copies: Path | None) -> tuple[Path, float, str]:
-    start, failed = time.perf_counter(), ""
-    notebook = read_notebook(path)
+def _execute_one(path: Path, seconds: float, copies: Path | None) -> str:
+    """How it failed, or nothing."""
+    failure, notebook = "", read_notebook(path)
     try:
         execute(notebook, path, seconds)
         if copies is None:
             clean(notebook)
             write_notebook(notebook, path)
-    except CellFailure as failure:
-        failed = str(failure)
+    except CellFailure as error:
+        failure = str(error)
     if copies is not None:
         write_notebook(notebook, copies / path.name)
-    return path, time.perf_counter() - start, failed
+    return failure
 
 
 def _run(arguments: argparse.Namespace) -> int:
     before = _figure_hashes()
     paths = _chosen(notebooks(ROOT), arguments.only)
-    status = execute_all(paths, arguments.seconds, arguments.output, arguments.jobs)
+    status = execute_all(paths, arguments.seconds, arguments.output)
     after = _figure_hashes()
     changed = [name for name in after if before.get(name) != after[name]]
     print(f"executed copies: {arguments.output}")
@@ -176,12 +156,6 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute every notebook live into another folder")
     run.add_argument("--output", type=Path, default=Path("build/notebooks"))
-    run.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        help="notebooks at a time, where there are two cores for each",
-    )
     render = commands.add_parser("render", help="execute notebooks in place, for committing")
     for command in (run, render):
         command.add_argument("only", nargs="*", help="beginnings of names, such as 03")
