@@ -10,18 +10,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from squeeze_utils.base.files import write_atomically
-from tools import title_cells
+from tools import readme_results, title_cells
 from tools.execute import notebooks, read_notebook
+from tools.readme_results import markdown_table
 
-if TYPE_CHECKING:
-    from squeeze_utils.experiments.records import Record
-    from squeeze_utils.experiments.study import Study
-
-# Studies whose results stand in README.md, in this order.
-HEADLINES = ("baseline", "residual_best", "dsd", "deep_compression", "deep_compression_vgg")
 _ROW = re.compile(r"(?m)^\| (?P<number>\d\d) \| (?P<name>[^|]+) \| (?P<question>[^|]+) \|")
 _LINKED = re.compile(r"\[(?P<title>[^\]]+)\]\((?P<file>[^)]+)\)")
 
@@ -67,7 +61,7 @@ def parts(root: Path) -> dict[str, str]:
     """The parts of README.md by name, as Markdown."""
     return {
         "notebooks": _notebooks(root),
-        "results": _results(root),
+        "results": readme_results.results(root),
         "speed": _speed(root / "benchmarks" / "results.json"),
     }
 
@@ -109,70 +103,13 @@ def check_readme(root: Path) -> list[str]:
     return [f"README.md: the part '{name}' is old: run make readme" for name in old]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _notebooks(root: Path) -> str:
     rows = []
     for number, title, question, file in read_map(root):
         place = f"notebooks/{file}"
         name = f"[{title}]({place})" if file else title
         rows.append([number, name, question, title_cells.badge(place) if file else "to come"])
-    return _table(["", "notebook", "question", "open"], rows)
-
-
-def _results(root: Path) -> str:
-    from squeeze_utils.base.scale import Scale
-    from squeeze_utils.studies.catalogue import find
-
-    studies = [find(name, Scale("reference")) for name in HEADLINES]
-    found = [_study(study, study.records(root / "data" / "runs")) for study in studies]
-    return "\n\n".join(part for part in found if part) or "*No reference study is finished yet.*"
-
-
-def _study(study: Study, records: dict[str, Record]) -> str:
-    """The finished rows of a study, those with a record for every seed, by their labels.
-
-    The learning rate, which a pilot chose, is not what tells rows apart: it is left out.
-    """
-    from squeeze_utils.results.tables import source_line
-
-    rows, shown, groups = [], {}, {}
-    for arm in study.arms:
-        groups.setdefault(arm.labels, []).append(arm.experiment.key)
-    for labels, keys in groups.items():
-        if all(key in records for key in keys):
-            shown |= {key: records[key] for key in keys}
-            name = ", ".join(str(value) for label, value in labels if label != "lr")
-            rows.append({"": name, **_numbers([records[key] for key in keys])})
-    if not rows:
-        return ""
-    header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
-    if any("file_bytes" in record.final for record in shown.values()):
-        header[-1:] = ["file (bytes)", "times smaller"]
-    head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
-    cells = [[row.get(column, "") for column in header] for row in rows]
-    return f"{head}\n\n{_table(header, cells)}\n\n{source_line(shown)}"
-
-
-def _numbers(records: list[Record]) -> dict[str, str]:
-    from squeeze_utils.results.statistics import mean_sd
-
-    last = records[0].final
-    found = {
-        "test accuracy (%)": mean_sd([record.final["test_accuracy"] for record in records], 2),
-        "seeds": str(len(records)),
-        "parameters": f"{last['parameters']:,}",
-        "float32 (MB)": f"{last['dense_bytes'] / 1e6:.2f}",
-        "epochs": str(records[0].epochs),
-    }
-    if "file_bytes" in last:
-        sizes = [record.final["file_bytes"] for record in records]
-        found["file (bytes)"] = mean_sd(sizes, 0)
-        found["times smaller"] = mean_sd([last["dense_bytes"] / size for size in sizes])
-    return found
+    return markdown_table(["", "notebook", "question", "open"], rows)
 
 
 def _speed(path: Path) -> str:
@@ -192,4 +129,4 @@ def _speed(path: Path) -> str:
         f"{about['device']}; {about['images']}, batch {about['batch_size']}, medians of "
         f"{about['rounds']} interleaved rounds; torch {about['versions']['torch']}."
     )
-    return f"{_table(['training squeezenet_small', 'median'], rows)}\n\n{where}"
+    return f"{markdown_table(['training squeezenet_small', 'median'], rows)}\n\n{where}"

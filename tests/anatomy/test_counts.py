@@ -209,6 +209,35 @@ def test_peak_by_hand():
     assert anatomy.peak_activation_bytes(Bypass(), (4, 5, 5)) == 4 * 3 * 100  # x waits
 
 
+def test_what_is_joined_in_place_is_not_copied():
+    class Fire(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.squeeze, self.one, self.three = (
+                nn.Conv2d(*sizes) for sizes in ((4, 1, 1), (1, 2, 1), (1, 2, 3, 1, 1))
+            )
+
+        def forward(self, x):
+            x = self.squeeze(x)
+            return torch.relu_(torch.cat([self.one(x), self.three(x)], 1))
+
+    shape, pixels = (4, 5, 5), 4 * 25  # bytes of one channel
+    peak = anatomy.peak_activation_bytes
+    assert peak(Fire(), shape) == pixels * (2 + 2 + 4)  # both parts beside the result
+    assert peak(Fire(), shape, join_in_place=True) == pixels * max(4 + 1, 1 + 4)
+    profile = anatomy.memory_profile(Fire(), shape)
+    assert profile["name"].tolist() == anatomy.layer_table(Fire(), shape)["name"].tolist()
+    assert profile["alive_bytes"].tolist() == [pixels * n for n in (5, 3, 5, 8, 4)]
+
+
+@pytest.mark.parametrize(("name", "side"), [("squeezenet1_0", 224), ("squeezenet_small", 32)])
+def test_the_profile_has_the_peak(name, side):
+    model, shape = on_meta(name), (3, side, side)
+    for joined in (False, True):
+        profile = anatomy.memory_profile(model, shape, joined)
+        assert profile["alive_bytes"].max() == anatomy.peak_activation_bytes(model, shape, joined)
+
+
 # ------------------------------------------------------------------ receptive field
 
 

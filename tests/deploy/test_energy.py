@@ -19,9 +19,16 @@ def test_int8_saves_bytes_fourfold_and_arithmetic_more():
     assert wide.arithmetic / short.arithmetic == pytest.approx(4.6 / 0.3)
 
 
-def test_activations_that_stay_in_the_cache_cost_less():
-    far, near = (energy.estimate(0, 0, 8000, "float32", in_cache=c) for c in (False, True))
-    assert far.activations / near.activations == pytest.approx(65)
+def test_activations_on_the_chip_cost_less():
+    far, near = (energy.estimate(0, 0, 8000, "float32", memory) for memory in ("DRAM", "1 MB"))
+    assert far.activations / near.activations == pytest.approx(13)
+
+
+def test_a_memory_has_to_hold_the_peak():
+    sizes = (100, 8192, 8193, 2**20, 2**20 + 1)
+    assert [energy.smallest_memory(size) for size in sizes] == [
+        *("8 kB", "8 kB", "32 kB", "1 MB", "DRAM")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,3 +38,8 @@ def test_activations_that_stay_in_the_cache_cost_less():
 def test_wrong_counts_and_formats_are_refused(counts, form, words):
     with pytest.raises(ValueError, match=words):
         energy.estimate(*counts, form)
+
+
+def test_an_unknown_memory_is_refused():
+    with pytest.raises(ValueError, match="1 MB"):
+        energy.estimate(1, 1, 1, "int8", memory="2 MB")

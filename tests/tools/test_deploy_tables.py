@@ -48,6 +48,11 @@ def test_every_form_is_scored_against_torch(monkeypatch):
     assert rows["ONNX Runtime", "float32"]["relative"] < 1e-5
     assert rows["ONNX Runtime", "int8"]["bytes"] < 0.3 * rows["ONNX Runtime", "float32"]["bytes"]
     assert ("ONNX Runtime", "int8, weights of 8 bits") in rows
+    assert deploy_tables.main(["eighth-bit"]) == 0
+    part = measurements.read_measurement("deploy/eighth_bit").rows
+    assert (
+        part == [row for row in kept.rows if row["form"][:4] == "int8" or row in kept.rows[:1]][:3]
+    )
 
 
 def test_mistakes_are_said_in_one_line(monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from notebook_samples import faultless
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record, record_path, write_record
 from squeeze_utils.experiments.study import Arm
+from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import find
 from tools import execute, readme, title_cells
+from tools.readme_results import COMPARISONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("notebooks", "results", "speed")
@@ -126,7 +129,7 @@ def test_a_readme_without_marks_is_refused(home):
 
 
 def test_results_hold_the_rows_whose_seeds_are_all_there(home):
-    assert "No reference study is finished yet" in readme.parts(home)["results"]
+    assert "test accuracy (%)" not in readme.parts(home)["results"]
     study = find("baseline", Scale("reference"))
     squeezenets = [arm for arm in study.arms if dict(arm.labels)["model"] == "SqueezeNet"]
     others = [arm for arm in study.arms if dict(arm.labels)["model"] == "LeNet-5"]
@@ -138,6 +141,31 @@ def test_results_hold_the_rows_whose_seeds_are_all_there(home):
     assert "LeNet-5" not in found  # one of its seeds only
     assert "CIFAR-10 · 3 seeds · " in found
     assert all(part in found for part in ("a processor, 2 threads", "torch 9.9", "2030-01-02"))
+
+
+def test_a_comparison_gives_interval_verdict_networks_and_epochs():
+    one = COMPARISONS[0]
+    study = find(one.study, Scale("quick"))
+    firsts = {dict(arm.labels)[one.by]: arm for arm in study.arms}
+    arms, records = [], {}
+    for name, best in ((one.control, 90.0), (one.arm, 92.0)):
+        for seed in range(3):
+            experiment = replace(firsts[name].experiment, seed=seed)
+            arms.append(arm := replace(firsts[name], experiment=experiment))
+            records[experiment.key] = finished(arm, best + seed / 10)
+    row = one.row(Results(replace(study, arms=arms), records))
+    assert row[1:] == ["simple bypass − plain", "+2.00 (+1.77 to +2.23)", "**higher**", "3", "2"]
+    row = one.row(Results(replace(study, arms=arms[:4]), records))  # a single bypass
+    assert row[2:] == ["", "not trained yet", "", ""]
+
+
+def test_every_comparison_names_arms_that_its_study_has(home):
+    for one in COMPARISONS:
+        study = find(one.study, Scale("quick"))
+        names = {dict(arm.labels)[one.by] for arm in (*study.arms, *study.expected)}
+        assert {one.arm, one.control} <= names, one.study
+        assert all(dict(arm.labels).keys() >= one.labels.keys() for arm in study.arms)
+    assert readme.parts(home)["results"].count("not trained yet") == 5
 
 
 def test_the_learning_rate_is_no_part_of_a_name_in_the_results(home):
