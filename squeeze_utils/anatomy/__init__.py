@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from squeeze_utils.anatomy.memory import peak_activation_bytes
 from squeeze_utils.anatomy.tables import (
     by_module,
     fire_multiply_adds,
     fire_parameters,
     layer_table,
-    peak_activation_bytes,
+    memory_profile,
     summary,
 )
 from squeeze_utils.anatomy.tracing import AnatomyError
@@ -18,6 +19,7 @@ __all__ = [
     "fire_multiply_adds",
     "fire_parameters",
     "layer_table",
+    "memory_profile",
     "peak_activation_bytes",
     "summary",
 ]

@@ -12,6 +12,7 @@ from dataclasses import fields
 import pandas as pd
 from torch import nn
 
+from squeeze_utils.anatomy.memory import alive_bytes
 from squeeze_utils.anatomy.tracing import FLOAT32, Recorder, Row, has_children, trace
 
 _FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
@@ -68,6 +69,24 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
     return _frame(model, trace(model, input_shape))
 
 
+def memory_profile(
+    model: nn.Module, input_shape: tuple[int, int, int], join_in_place: bool = False
+) -> pd.DataFrame:
+    """Bytes of activations alive while each layer runs on one image, as float32.
+
+    The layers are those of `layer_table`, in the same order. Columns: `name`; `module`, the Fire
+    module, convolution, dense layer or pooling that it belongs to (an activation belongs to what
+    is before it); and `alive_bytes`, counted as by `peak_activation_bytes`. Their highest is the
+    peak.
+    """
+    record = trace(model, input_shape)
+    frame = _frame(model, record)
+    is_own = frame["kind"].str.contains("Conv|Linear|Pool") | frame["name"].str.contains("/")
+    module = frame["name"].str.split("/").str[0].where(is_own).ffill()
+    alive = pd.Series(alive_bytes(record, join_in_place)).groupby(record.places).max()
+    return pd.DataFrame({"name": frame["name"], "module": module, "alive_bytes": alive})
+
+
 def _frame(model: nn.Module, record: Recorder) -> pd.DataFrame:
     columns = [field.name for field in fields(Row)]
     frame = pd.DataFrame([vars(row) for row in record.rows], columns=columns)
@@ -111,30 +130,9 @@ def summary(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.Series:
             "bytes": FLOAT32 * parameters,
             "multiply_adds": int(frame["multiply_adds"].sum()),
             "activation_bytes": int(frame.loc[~frame["in_place"], "activation_bytes"].sum()),
-            "peak_activation_bytes": _peak(record),
+            "peak_activation_bytes": max(alive_bytes(record)),
         }
     )
-
-
-def peak_activation_bytes(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
-    """The most bytes of activations alive at once on one image, as float32.
-
-    The image and every output live from the operation that makes them to the last one that
-    reads them; views and in-place results share memory. Parameters and the workspace inside an
-    operation (such as unfolded patches) are not counted: it is what a careful program needs.
-    """
-    return _peak(trace(model, input_shape))
-
-
-def _peak(record: Recorder) -> int:
-    last_use = {activation: time for time, used in enumerate(record.touched) for activation in used}
-    alive: set[int] = set()
-    most = 0
-    for time, used in enumerate(record.touched):
-        alive |= used
-        most = max(most, sum(record.bytes[activation] for activation in alive))
-        alive = {activation for activation in alive if last_use[activation] > time}
-    return most
 
 
 def _names(model: nn.Module, rows: list[Row]) -> list[str]:

@@ -66,13 +66,16 @@ class Recorder(TorchDispatchMode):
     """Sees every operation of a pass, below autograd, and writes it down.
 
     `rows` are the layers in the order they ran; `touched` are the activations that each operation
-    read or wrote, and `bytes` the size of each activation as float32.
+    read or wrote, `places` the row it belongs to, and `bytes` the size of each activation as
+    float32. `joined` leads from each input of a concatenation to its result.
     """
 
     def __init__(self, parameters: dict[str, Tensor], buffers: list[Tensor], image: Tensor) -> None:
         super().__init__()
         self.rows: list[Row] = []
         self.touched: list[set[int]] = []
+        self.places: list[int] = []
+        self.joined: dict[int, int] = {}
         self.bytes = {_storage(image): FLOAT32 * image.numel()}
         self.calls: list[Call] = []
         self.uncounted = dict(parameters)  # those that no operation has used yet
@@ -113,6 +116,9 @@ class Recorder(TorchDispatchMode):
         flops = self._flops(func, args, kwargs, output, used)
         is_new = self._is_new(output)
         self.touched.append({_storage(tensor) for tensor in (*inputs, output)} - self.fixed)
+        if operation == "cat":
+            for tensor in inputs:
+                self.joined.setdefault(_storage(tensor), _storage(output))
         if is_new or used or func._schema.is_mutable or not has_children(self.calls[-1].module):
             row = self._row(operation)
             self._count_parameters(row, used)
@@ -123,6 +129,7 @@ class Recorder(TorchDispatchMode):
             height, width = self.reaches.get(id(output)) or (None, None)
             row.receptive_field = max(height.size, width.size) if height else None
             row.jump, row.start = (height.step, height.first) if height else (None, None)
+        self.places.append(max(len(self.rows) - 1, 0))
 
     def _is_new(self, output: Tensor) -> bool:
         """Whether it has memory that no tensor had before it; notes how much."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PICOJOULES = {
+from squeeze_utils.base.checks import choose
+
+#: Picojoules of one operation.
+OPERATIONS = {
     "float32 multiply": 3.7,
     "float32 add": 0.9,
     "int8 multiply": 0.2,
     "int32 add": 0.1,
-    "cache, 8 bytes": 20.0,  # 32 kB of SRAM
-    "memory, 8 bytes": 1300.0,  # DRAM, the lower end of 1.3 to 2.6 nJ
 }
+#: Picojoules of an access to 8 bytes, by what holds them; of DRAM the lower end of 1.3 to 2.6 nJ.
+MEMORIES = {"8 kB": 10.0, "32 kB": 20.0, "1 MB": 100.0, "DRAM": 1300.0}
+#: Bytes that each memory on the chip holds.
+ON_CHIP = {"8 kB": 8 * 2**10, "32 kB": 32 * 2**10, "1 MB": 2**20}
 FORMATS = {
     "float32": ("float32 multiply", "float32 add", 4),
     "int8": ("int8 multiply", "int32 add", 1),
@@ -38,28 +43,31 @@ class Estimate:
         return self.arithmetic + self.weights + self.activations
 
 
+def smallest_memory(size: int) -> str:
+    """The smallest memory of the published figures that holds so many bytes: the cheapest one."""
+    return next((name for name, holds in ON_CHIP.items() if size <= holds), "DRAM")
+
+
 def estimate(
-    multiply_adds: int, weights: int, activations: int, form: str, in_cache: bool = False
+    multiply_adds: int, weights: int, activations: int, form: str, memory: str = "DRAM"
 ) -> Estimate:
     """Microjoules of one prediction.
 
     Args:
         multiply_adds: of one image.
-        weights: numbers read once, from memory.
+        weights: numbers read once, from DRAM.
         activations: numbers written once and read once.
         form: "float32" or "int8": arithmetic, weights and activations alike.
-        in_cache: activations stay in the cache; otherwise they go to memory and back. The truth
-            lies between the two.
+        memory: what holds the activations, one of `MEMORIES`. It has to be large enough for
+            their peak: see `smallest_memory`.
     """
-    if form not in FORMATS:
-        raise ValueError(f"form is one of {', '.join(FORMATS)}, got {form!r}")
+    choose("form", form, FORMATS)
+    choose("memory", memory, MEMORIES)
     if min(multiply_adds, weights, activations) < 0:
         raise ValueError("counts cannot be negative")
     multiply, add, size = FORMATS[form]
-    far = PICOJOULES["memory, 8 bytes"] / 8
-    near = PICOJOULES["cache, 8 bytes"] / 8 if in_cache else far
     return Estimate(
-        arithmetic=1e-6 * multiply_adds * (PICOJOULES[multiply] + PICOJOULES[add]),
-        weights=1e-6 * weights * size * far,
-        activations=1e-6 * 2 * activations * size * near,
+        arithmetic=1e-6 * multiply_adds * (OPERATIONS[multiply] + OPERATIONS[add]),
+        weights=1e-6 * weights * size * MEMORIES["DRAM"] / 8,
+        activations=1e-6 * 2 * activations * size * MEMORIES[memory] / 8,
     )

@@ -235,6 +235,7 @@ def test_the_profile_has_the_peak(name, side):
     model, shape = on_meta(name), (3, side, side)
     for joined in (False, True):
         profile = anatomy.memory_profile(model, shape, joined)
+        assert profile["module"].unique().tolist()[:3] == ["conv1", "maxpool1", "fire2"]
         assert profile["alive_bytes"].max() == anatomy.peak_activation_bytes(model, shape, joined)
 
 
