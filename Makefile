@@ -12,7 +12,7 @@ SCALE := quick
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
-	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo
+	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -28,6 +28,7 @@ help:
 	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
 	@echo "make libraries               what other libraries make of our network (TOPICS=coding)"
 	@echo "make pi-emulated             the Raspberry Pi script on emulated ARM (PICTURES=folder)"
+	@echo "make writeup                 all tables and figures for LaTeX and Google Docs, in $(BUILD)/writeup"
 	@echo "make demo                    a page in your browser that runs the int8 file (PORT=8000)"
 	@echo "make test-demo               that page in a headless Chromium, against Python"
 	@echo "make render                  execute the notebooks in place, for committing"
@@ -64,6 +65,9 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	"$(BIN)/python" -m pytest -q -n $(WORKERS) -m "not slow"
+
+writeup: $(STAMP)
+	@"$(BIN)/python" -m tools.writeup --output "$(BUILD)/writeup"
 
 check: $(STAMP)
 	@"$(BIN)/python" -m tools.series check
