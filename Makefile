@@ -12,7 +12,7 @@ SCALE := quick
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
-	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup
+	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup replicate
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -22,6 +22,7 @@ help:
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
 	@echo "make reference               what is missing and how long it takes; ALL=1 runs all of it"
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
+	@echo "make replicate N=5           run five records again, drawn at random (MINUTES=10 SEED=0)"
 	@echo "make costs STUDY=name BY=label  time a training step of a study's networks, when all is quiet"
 	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
 	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
@@ -65,6 +66,10 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	"$(BIN)/python" -m pytest -q -n $(WORKERS) -m "not slow"
+
+replicate: $(STAMP)
+	@"$(BIN)/python" -m squeeze_utils replicate $(N) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SEED),--seed $(SEED))
 
 writeup: $(STAMP)
 	@"$(BIN)/python" -m tools.writeup --output "$(BUILD)/writeup"
