@@ -49,11 +49,14 @@ class NamedStudy:
         *,
         jobs: int = 2,
         cache: PrefixCache | None = None,
+        backend: str | None = None,
         **labels: Any,
     ) -> Results:
         """Run the arms with these labels (all of them) now, in this notebook; nothing is kept.
 
-        What arms begin with in common is trained once. `jobs` processes share the work.
+        What arms begin with in common is trained once. `jobs` processes share the work; with a
+        `backend` of joblib, such as "dask", they are its workers, which may be on other machines
+        if they share the folder of `cache`.
 
         >>> import squeeze_utils as sq
         >>> live = sq.study("baseline").run(model="LeNet-5", jobs=1)
@@ -63,7 +66,7 @@ class NamedStudy:
         study = self.at(scale or Scale())
         study = study.where(**labels) if labels else study
         cache = cache or PrefixCache()
-        return Results(study, run_study(study, cache=cache, jobs=jobs), cache)
+        return Results(study, run_study(study, cache=cache, jobs=jobs, backend=backend), cache)
 
     def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
         """The steps of the first arm so labelled, at reference scale unless another is given."""
