@@ -1,8 +1,16 @@
-"""Running a study: its arms one after another or side by side, each to a record on disk."""
+"""Running a study: its arms one after another or side by side, each to a record on disk.
+
+Several runs of a study may share a folder, on one machine or on many: each claims an arm before it
+begins, so that no arm is trained twice, and takes over the arms of a run that has died.
+"""
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,7 +18,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine
-from squeeze_utils.base.parallel import run_tasks
+from squeeze_utils.base.claims import BEAT, LIMIT, Claims
+from squeeze_utils.base.parallel import run_elsewhere, run_tasks
 from squeeze_utils.data import ImageSet
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import (
@@ -19,11 +28,15 @@ from squeeze_utils.experiments.records import (
     read_records,
     record_path,
     recorded_elsewhere,
-    write_record,
+    write_first,
 )
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
+
+CLAIMS = ".claims"  # a folder beside the studies' records, and one beside the kept states
+PATIENCE = 1.0  # seconds between two looks at arms that another run has claimed
+DEATHS = 3  # helpers that may die before a study gives up
 
 
 def run_study(
@@ -33,6 +46,8 @@ def run_study(
     cache: PrefixCache | None = None,
     jobs: int = 1,
     progress: bool = True,
+    backend: str | None = None,
+    limit: float = LIMIT,
 ) -> dict[str, Record]:
     """Run the arms that have no record under `folder`; return all records by key.
 
@@ -41,8 +56,14 @@ def run_study(
     arms begin with in common is done once, by the first of them; then the others run side by
     side. A record is written as soon as its arm ends; that of an experiment which another study
     under `folder` has recorded is taken from there.
+
+    With a folder, each arm is claimed before it begins. An arm that another run has claimed is
+    waited for; if that run dies, or is on another machine and silent for `limit` seconds, the arm
+    is run here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
+    workers, `jobs` of them at once (-1: as many as there are).
     """
-    machine.threads_each(jobs)  # refuses a wrong number of processes, whatever there is to do
+    if backend is None:
+        machine.threads_each(jobs)  # refuses a wrong number of processes, whatever is to be done
     done = {} if folder is None else read_records(folder / study.name, repair=True)
     wanted: dict[str, Arm] = {}
     for arm in study.arms:
@@ -50,26 +71,58 @@ def run_study(
     todo = [arm for key, arm in wanted.items() if key not in done]
     records = {key: record for key, record in done.items() if key in wanted}
     target = None if folder is None else folder / study.name
-    run = partial(_run_arm, target=target, cache=cache, commit=machine.commit())
+    commit = machine.commit()
+    run = partial(_run_arm, target=target, cache=cache, commit=commit, limit=limit)
     with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
-        for record in _run_arms(todo, run, cache, jobs):
+        for record in _run_arms(todo, run, cache, jobs, backend):
             records[record.key] = record
             bar.update()
     return records
 
 
 def _run_arms(
-    todo: Sequence[Arm], run: Callable[..., Record], cache: PrefixCache | None, jobs: int
+    todo: Sequence[Arm],
+    run: Callable[..., Record | None],
+    cache: PrefixCache | None,
+    jobs: int,
+    backend: str | None,
 ) -> Iterator[Record]:
-    if jobs == 1 or len(todo) < 2:
-        load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
-        yield from (run(arm, load) for arm in todo)
-        return
-    left = list(todo)
+    """The record of every arm. Those that another run has claimed are tried again and again."""
+    left = {arm.experiment.key: arm for arm in todo}
+    deaths = 0
     while left:
-        now = at_once(left, cache)
-        yield from run_tasks(run, [(arm, DataSpec.load) for arm in now], jobs)
-        left = [arm for arm in left if arm not in now]
+        before = len(left)
+        try:
+            for record in _one_round(list(left.values()), run, cache, jobs, backend):
+                if record is not None:
+                    del left[record.key]
+                    yield record
+        except BrokenProcessPool as error:
+            deaths += 1
+            if deaths > DEATHS:
+                raise
+            message = f"a helper process has died; its experiment is run again ({error})"
+            warnings.warn(message, stacklevel=3)
+        if left and len(left) == before:
+            time.sleep(PATIENCE)
+
+
+def _one_round(
+    arms: list[Arm],
+    run: Callable[..., Record | None],
+    cache: PrefixCache | None,
+    jobs: int,
+    backend: str | None,
+) -> Iterator[Record | None]:
+    if backend is None and (jobs == 1 or len(arms) < 2):
+        load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
+        yield from (run(arm, load) for arm in arms)
+        return
+    tasks = [(arm, DataSpec.load) for arm in at_once(arms, cache)]
+    if backend is None:
+        yield from run_tasks(run, tasks, jobs)
+    else:
+        yield from run_elsewhere(run, tasks, jobs, backend)
 
 
 def at_once(arms: Sequence[Arm], cache: PrefixCache | None) -> list[Arm]:
@@ -88,21 +141,50 @@ def _run_arm(
     target: Path | None,
     cache: PrefixCache | None,
     commit: str,
-) -> Record:
-    """The record of an arm: what is known already, or else what is measured now."""
+    limit: float,
+) -> Record | None:
+    """The record of an arm: what is known already, or else what is measured now.
+
+    None where another run has claimed the arm, or what comes first in it.
+    """
     if target is None:
         return _measure(arm, load, cache, commit)
     path = record_path(target, arm.slug, arm.experiment.key)
-    found = read_record(path, arm.experiment.key)
-    if found is not None:  # another process was faster
-        return found
-    known = recorded_elsewhere(target.parent, arm.experiment.key)
-    if known is not None and arm.checkpoint is None:  # a checkpoint needs the network itself
-        record = replace(known, labels=dict(arm.labels))
-    else:
-        record = _measure(arm, load, cache, commit)
-    write_record(record, path)
-    return record
+    with ExitStack() as held:
+        if not _claimed(arm, target.parent, cache, limit, held):
+            return read_record(path, arm.experiment.key)
+        found = read_record(path, arm.experiment.key)
+        if found is not None:  # another process was faster
+            return found
+        known = recorded_elsewhere(target.parent, arm.experiment.key)
+        if known is not None and arm.checkpoint is None:  # a checkpoint needs the network itself
+            record = replace(known, labels=dict(arm.labels))
+        else:
+            record = _measure(arm, load, cache, commit)
+        return write_first(record, path)
+
+
+def _claimed(
+    arm: Arm, runs: Path, cache: PrefixCache | None, limit: float, held: ExitStack
+) -> bool:
+    """Whether the arm is ours until `held` ends, with the state that it makes first."""
+    wanted = [(runs / CLAIMS, arm.experiment.key)]
+    if cache:
+        wanted.append((cache.folder / CLAIMS, cache.lacks(arm.experiment)))
+    for folder, name in wanted:
+        claims = _claims(folder, limit)
+        claim = claims.take(name)
+        if claim is None:
+            held.close()
+            return False
+        held.enter_context(claim)
+    return True
+
+
+@lru_cache(maxsize=8)
+def _claims(folder: Path, limit: float) -> Claims:
+    """One object for each folder: it remembers since when a claim has not changed."""
+    return Claims(folder, beat=min(BEAT, limit / 4), limit=limit)
 
 
 def _measure(

@@ -51,11 +51,14 @@ class NamedStudy:
         *,
         jobs: int = 2,
         cache: PrefixCache | None = None,
+        backend: str | None = None,
         **labels: Any,
     ) -> Results:
         """Run the arms with these labels (all of them) now, in this notebook; nothing is kept.
 
-        What arms begin with in common is trained once. `jobs` processes share the work.
+        What arms begin with in common is trained once. `jobs` processes share the work; with a
+        `backend` of joblib, such as "dask", they are its workers, which may be on other machines
+        if they share the folder of `cache`.
 
         >>> import squeeze_utils as sq
         >>> live = sq.study("baseline").run(model="LeNet-5", jobs=1)
@@ -65,7 +68,7 @@ class NamedStudy:
         study = self.at(scale or Scale())
         study = study.where(**labels) if labels else study
         cache = cache or PrefixCache()
-        return Results(study, run_study(study, cache=cache, jobs=jobs), cache)
+        return Results(study, run_study(study, cache=cache, jobs=jobs, backend=backend), cache)
 
     def replicate(self, arm: Any, seed: int) -> OneMoreSeed:
         """Train one more seed of an arm in full, on this machine: where does it fall?
