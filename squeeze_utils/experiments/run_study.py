@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -26,6 +26,29 @@ from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An arm that ended with an error instead of a record."""
+
+    arm: Arm
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.arm.slug}: {self.error}"
+
+
+class StudyIncomplete(RuntimeError):
+    """Some arms failed; the records of all others are there, and `records` holds them."""
+
+    def __init__(self, study: Study, failures: list[Failure], records: dict[str, Record]) -> None:
+        self.failures, self.records = failures, records
+        lines = "\n".join(f"  {failure}" for failure in failures)
+        super().__init__(
+            f"{len(failures)} of the arms of {study.name} failed, all others have run:\n{lines}\n"
+            "Start the study again to repeat the failed ones alone."
+        )
+
+
 def run_study(
     study: Study,
     *,
@@ -33,6 +56,7 @@ def run_study(
     cache: PrefixCache | None = None,
     jobs: int = 1,
     progress: bool = True,
+    keep_going: bool = False,
 ) -> dict[str, Record]:
     """Run the arms that have no record under `folder`; return all records by key.
 
@@ -41,6 +65,9 @@ def run_study(
     arms begin with in common is done once, by the first of them; then the others run side by
     side. A record is written as soon as its arm ends; that of an experiment which another study
     under `folder` has recorded is taken from there.
+
+    An error in one arm ends the study. With `keep_going` the other arms run all the same, and
+    `StudyIncomplete` names the failed ones at the end.
     """
     machine.threads_each(jobs)  # refuses a wrong number of processes, whatever there is to do
     done = {} if folder is None else read_records(folder / study.name, repair=True)
@@ -51,24 +78,49 @@ def run_study(
     records = {key: record for key, record in done.items() if key in wanted}
     target = None if folder is None else folder / study.name
     run = partial(_run_arm, target=target, cache=cache, commit=machine.commit())
+    run = partial(_or_failure, run) if keep_going else run
+    failures = []
     with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
-        for record in _run_arms(todo, run, cache, jobs):
-            records[record.key] = record
+        for found in _run_arms(todo, run, cache, jobs):
+            if isinstance(found, Failure):
+                failures.append(found)
+            else:
+                records[found.key] = found
             bar.update()
+    if failures:
+        raise StudyIncomplete(study, failures, records)
     return records
 
 
+def _or_failure(
+    run: Callable[..., Record], arm: Arm, load: Callable[[DataSpec], ImageSet]
+) -> Record | Failure:
+    try:
+        return run(arm, load)
+    except Exception as error:  # whatever it is, the other arms have nothing to do with it
+        return Failure(arm, f"{type(error).__name__}: {error}")
+
+
 def _run_arms(
-    todo: Sequence[Arm], run: Callable[..., Record], cache: PrefixCache | None, jobs: int
-) -> Iterator[Record]:
-    if jobs == 1 or len(todo) < 2:
-        load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
-        yield from (run(arm, load) for arm in todo)
-        return
-    left = list(todo)
+    todo: Sequence[Arm],
+    run: Callable[..., Record | Failure],
+    cache: PrefixCache | None,
+    jobs: int,
+) -> Iterator[Record | Failure]:
+    """What the arms come to. What fails in one arm is not tried again for those that share it."""
+    in_turn = jobs == 1 or len(todo) < 2
+    load = lru_cache(maxsize=1)(DataSpec.load) if in_turn else DataSpec.load  # images in a row
+    left, broken = list(todo), {}
     while left:
-        now = at_once(left, cache)
-        yield from run_tasks(run, [(arm, DataSpec.load) for arm in now], jobs)
+        doomed = [(arm, broken.get(cache.lacks(arm.experiment)) if cache else None) for arm in left]
+        yield from (Failure(arm, error) for arm, error in doomed if error)
+        left = [arm for arm, error in doomed if not error]
+        now = left[:1] if in_turn else at_once(left, cache)
+        tasks = [(arm, load) for arm in now]
+        for found in (run(*task) for task in tasks) if in_turn else run_tasks(run, tasks, jobs):
+            if isinstance(found, Failure) and cache:
+                broken[cache.lacks(found.arm.experiment)] = found.error
+            yield found
         left = [arm for arm in left if arm not in now]
 
 
