@@ -166,6 +166,8 @@ def _study(asked: Namespace) -> None:
             lines = [f"{file}: {size:,} bytes" for file, size in files.items()]
             print("\n".join(lines) or f"{name}: no checkpoint is named, or its states are not here")
             continue
+        if _scale(asked).name == "reference" and not asked.only:
+            print(plan.announce(name))
         commands.run_study_named(name, _scale(asked), jobs=asked.jobs, only=asked.only)
 
 

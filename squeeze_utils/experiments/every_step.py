@@ -12,6 +12,7 @@ from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.steps import Densify, Prune, Recalibrate, Remember, Rewind
 from squeeze_utils.compress.quantizing.after_training import Calibrate, Halve, QuantizeWeights
+from squeeze_utils.compress.quantizing.alternating import Alternate
 from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm, MergeStatistics
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
@@ -22,7 +23,15 @@ from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
 
-TRAINING: tuple[type[Step], ...] = (Load, Train, TuneCentroids, QuantizedTrain, Gradual, Rewire)
+TRAINING: tuple[type[Step], ...] = (
+    Load,
+    Train,
+    TuneCentroids,
+    QuantizedTrain,
+    Gradual,
+    Rewire,
+    Alternate,
+)
 PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
 ROUNDING: tuple[type[Step], ...] = (
     FoldBatchNorm,

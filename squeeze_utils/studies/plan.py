@@ -29,6 +29,8 @@ ORDER = (
     "pruning_long",
     "quantization_training_long",
     "quantization_mixed_long",
+    "combining_long",
+    "combining_order_long",
     "ladder",
     "headline",
     "optimizers_long",
@@ -93,6 +95,46 @@ def make_plan() -> list[Line]:
             lines.append(line)
     hour = 3600 * _speed(list(studies.values())) if lines else 1
     return [line._replace(hours=line.hours / hour) for line in lines]
+
+
+class Announcement(NamedTuple):
+    """What a study and its pilots still have to train, and the hours of this machine it takes."""
+
+    study: str
+    experiments: int  # without a record
+    trainings: int  # steps that train, each counted once where experiments share it
+    hours: float
+
+    def __str__(self) -> str:
+        if not self.experiments:
+            return f"{self.study}: nothing to do"
+        return (
+            f"{self.study}: {self.experiments} experiments are missing, pilots included; "
+            f"{self.trainings} trainings, about {self.hours:.1f} hours with JOBS={os.cpu_count()}"
+        )
+
+
+def announce(name: str) -> Announcement:
+    """What running one study at reference scale means, before it starts; see `make_plan`."""
+    scale = Scale("reference")
+    catalogue.find(name, scale)  # an unknown name is refused
+    studies = {known: make(scale) for known, make in catalogue.catalogue().items()}
+    done = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+    trained: set[str] = set()
+    todo: dict[str, Experiment] = {}
+    for study in _with_pilots(name, studies):
+        missing = (*study.missing(), *study.expected)
+        todo |= {arm.experiment.key: arm.experiment for arm in missing}
+    todo = {key: experiment for key, experiment in todo.items() if key not in done}
+    trainings = {
+        experiment.prefix(position).key
+        for experiment in todo.values()
+        for position, step in enumerate(experiment.recipe, start=1)
+        if isinstance(step, Train)
+    }
+    images = sum(_images(experiment, trained) for experiment in todo.values())
+    hours = images / (3600 * _speed(list(studies.values())))
+    return Announcement(name, len(todo), len(trainings), hours)
 
 
 def show_plan() -> str:

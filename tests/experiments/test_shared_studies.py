@@ -15,8 +15,9 @@ from shared_study import begun
 from tiny_study import rates
 
 from squeeze_utils.experiments import run_study as module
-from squeeze_utils.experiments.records import record_path
-from squeeze_utils.experiments.run_study import run_study, write_first
+from squeeze_utils.experiments.records import record_path, write_first
+from squeeze_utils.experiments.run_arm import run_arm
+from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
 
 SCRIPT = str(Path(shared_study.__file__))
@@ -76,9 +77,9 @@ def test_a_helper_that_dies_has_its_arm_run_again(tmp_path):
         found = list(
             module._run_arms(
                 last.arms,
-                lambda arm, load: module._run_arm(arm, load, tmp_path / "shared", None, "", 60),
+                lambda arm, load: run_arm(arm, load, tmp_path / "shared", None, "", 60),
                 None,
-                1,
+                2,  # joblib runs a single job in this process
                 "loky",
             )
         )
