@@ -25,6 +25,7 @@ _HOMES: dict[str, str] = {
     # a notebook begins
     "start": "notebook",
     "say": "notebook",
+    "exercises": "notebook.exercises",
     # images
     "load_images": "data.sets",
     "Batches": "data.batches",

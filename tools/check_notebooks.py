@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools import limits, title_cells
+from tools import exercise_cells, limits, title_cells
 from tools.execute import KEPT_CELL_METADATA, METADATA, WIDGET, read_notebook
 
 __all__ = ["check_notebook"]
@@ -28,10 +28,6 @@ _ABSOLUTE = re.compile(
     r"|\b[A-Z]:\\{1,2}(?:Users|Windows|Program|Temp)"
 )
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
-_EXERCISE = re.compile(
-    r"^\*\*(?P<number>\d+)\. [^*\n]*\S\*\* \((?:easy|medium|hard), \d+ min\)", re.MULTILINE
-)
-_HINT = "<details><summary>Hint</summary>"
 
 
 def check_notebook(path: Path, order: list[Path], root: Path) -> list[str]:
@@ -53,7 +49,7 @@ def check_notebook(path: Path, order: list[Path], root: Path) -> list[str]:
         *check_figures(notebook, path, root),
     ]
     if path.parent.name != "solutions":
-        problems += [*check_anatomy(notebook), *limits.exceeded(notebook)]
+        problems += [*check_anatomy(notebook, path.name[:2]), *limits.exceeded(notebook)]
     if path.stat().st_size > LARGEST_FILE:
         problems.append(f"{path.stat().st_size:,} bytes, over {LARGEST_FILE:,}")
     return problems
@@ -76,7 +72,7 @@ def check_frame(notebook: Any, path: Path, order: list[Path]) -> Iterator[str]:
             yield f"wrong address {address}: run make badges"
 
 
-def check_anatomy(notebook: Any) -> Iterator[str]:
+def check_anatomy(notebook: Any, chapter: str) -> Iterator[str]:
     """The parts every notebook has, in order: opening, prediction, summary, exercises."""
     markdown = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     opening = markdown[1] if len(markdown) > 1 else ""
@@ -89,22 +85,8 @@ def check_anatomy(notebook: Any) -> Iterator[str]:
         return
     if not any("> **Prediction.**" in text for text in markdown):
         yield "no prediction (a line that starts with '> **Prediction.**')"
-    yield from _check_summary(section(notebook, "Summary"))
-    yield from _check_exercises(section(notebook, "Exercises"))
-
-
-def section(notebook: Any, heading: str) -> list[Any]:
-    """The cells of the section with this level-2 heading, the heading's own cell included."""
-    inside, cells = False, []
-    for cell in notebook.cells:
-        found = (
-            re.findall(r"(?m)^## +(.+?) *$", cell.source) if cell.cell_type == "markdown" else []
-        )
-        if found:
-            inside = heading in found
-        if inside:
-            cells.append(cell)
-    return cells
+    yield from _check_summary(exercise_cells.section(notebook, "Summary"))
+    yield from exercise_cells.problems(notebook, chapter)
 
 
 def _check_summary(cells: list[Any]) -> Iterator[str]:
@@ -116,18 +98,6 @@ def _check_summary(cells: list[Any]) -> Iterator[str]:
     bullets = sum(len(re.findall(r"(?m)^[-*] ", text)) for text in texts)
     if not 3 <= bullets <= 6:
         yield f"the summary has {bullets} bullets, not 3 to 6"
-
-
-def _check_exercises(cells: list[Any]) -> Iterator[str]:
-    text = "\n".join(cell.source for cell in cells)
-    numbers = [int(found["number"]) for found in _EXERCISE.finditer(text)]
-    if numbers != list(range(1, len(numbers) + 1)) or not 4 <= len(numbers) <= 8:
-        yield (
-            f"exercises numbered {numbers}: write 4 to 8, each '**1. Title** (easy, 10 min) ...', "
-            "easy, medium or hard"
-        )
-    if text.count(_HINT) < len(numbers):
-        yield f"{text.count(_HINT)} hints for {len(numbers)} exercises ('{_HINT}...</details>')"
 
 
 def check_cells(notebook: Any) -> Iterator[str]:

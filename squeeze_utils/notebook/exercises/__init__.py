@@ -1,0 +1,45 @@
+"""Exercises that check themselves: `check = sq.exercises("01")`, then `check(1, answer)`.
+
+Each chapter has a module here, `chapter_01` for example, that says which properties an answer
+must have. It is loaded when the chapter asks for it. Nothing is written and nothing is sent.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from squeeze_utils.notebook.exercises.checker import Checker
+
+__all__ = ["chapters", "exercises", "load"]
+
+
+def chapters() -> list[str]:
+    """The chapters whose exercises can be checked: "00", "01" and so on."""
+    return sorted(path.stem[-2:] for path in Path(__file__).parent.glob("chapter_[0-9][0-9].py"))
+
+
+@cache
+def exercises(chapter: str) -> Checker:
+    """What checks the answers to a chapter's exercises; it keeps count while the kernel runs.
+
+    Args:
+        chapter: two digits, as in the name of the notebook.
+
+    >>> import squeeze_utils as sq
+    >>> check = sq.exercises("01")
+    >>> verdict = check(1, ...)  # doctest: +ELLIPSIS
+    Exercise 1: not answered yet. ... of 7 done.
+    >>> bool(verdict)
+    False
+    """
+    return load(chapter)
+
+
+def load(chapter: str) -> Checker:
+    """A `Checker` that has seen no answer yet."""
+    known = chapters()
+    if chapter not in known:
+        raise ValueError(f"unknown chapter {chapter!r}; accepted: {', '.join(map(repr, known))}")
+    return Checker(chapter, import_module(f"{__name__}.chapter_{chapter}").EXERCISES)

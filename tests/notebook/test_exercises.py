@@ -1,0 +1,150 @@
+"""Exercises that check themselves: each chapter's, by its notebook, its solutions and mistakes.
+
+The solutions notebooks prove under nbval that each solution is right: they assert it.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("nbformat")
+
+from squeeze_utils.notebook import exercises as package
+from squeeze_utils.notebook.exercises.exercise import Essay, Exercise
+from tools import execute, exercise_cells
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Notebooks whose exercises have no checks yet. Take a chapter out when it has them.
+NOT_YET = {"02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "17"}
+NOT_YET |= {"00", "15", "16", "18", "19", "20", "21"}
+CHAPTERS = package.chapters()
+LONG_ENOUGH = 30  # characters of code that two authors do not write alike by chance
+
+
+def notebook_of(chapter: str, solutions: bool = False) -> Any:
+    (path,) = (p for p in execute.notebooks(ROOT, solutions) if p.name.startswith(chapter))
+    return execute.read_notebook(path)
+
+
+def mistakes_of(chapter: str) -> dict[int, list[tuple[Any, str]]]:
+    return import_module(f"tests.notebook.mistakes.chapter_{chapter}").MISTAKES
+
+
+def checked(chapter: str) -> dict[int, Exercise]:
+    found = package.load(chapter).exercises
+    return {number: one for number, one in found.items() if isinstance(one, Exercise)}
+
+
+ALL = [(chapter, number) for chapter in CHAPTERS for number in checked(chapter)]
+PLANTED = [
+    pytest.param(chapter, number, answer, expected, id=f"{chapter}-{number}-{place}")
+    for chapter in CHAPTERS
+    for number, planted in mistakes_of(chapter).items()
+    for place, (answer, expected) in enumerate(planted, 1)
+]
+
+
+def test_every_chapter_with_exercises_checks_them_or_is_known_to_wait():
+    with_notebook = {path.name[:2] for path in execute.notebooks(ROOT)}
+    assert with_notebook <= set(CHAPTERS) | NOT_YET
+    assert not set(CHAPTERS) & NOT_YET
+
+
+def test_at_least_nine_in_ten_exercises_are_checked():
+    every = [one for chapter in CHAPTERS for one in package.load(chapter).exercises.values()]
+    essays = sum(isinstance(one, Essay) for one in every)
+    assert essays <= len(every) / 10
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_notebook_and_check_speak_of_the_same_exercises(chapter):
+    in_notebook = exercise_cells.read_exercises(notebook_of(chapter))
+    in_package = package.load(chapter).exercises
+    assert {e.number: e.title for e in in_notebook} == {n: e.title for n, e in in_package.items()}
+    essays = {number for number, one in in_package.items() if isinstance(one, Essay)}
+    assert {e.number for e in in_notebook if e.essay} == essays
+    assert exercise_cells.check_themselves(notebook_of(chapter))
+    assert all(len(one.hint) > 20 for one in in_package.values())
+
+
+@pytest.mark.parametrize(("chapter", "number"), ALL)
+def test_the_untouched_starter_is_not_answered(chapter, number, capsys):
+    (exercise,) = (
+        e for e in exercise_cells.read_exercises(notebook_of(chapter)) if e.number == number
+    )
+    check = package.load(chapter)
+    flags = __future__.annotations.compiler_flag  # so that a starter needs no imports
+    exec(compile(exercise.starter, "starter", "exec", flags=flags), {"check": check})
+    assert check.outcomes == {number: "not answered"}
+    assert f"Exercise {number}: not answered yet." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("chapter", "number", "answer", "expected"), PLANTED)
+def test_a_typical_mistake_gets_its_message(chapter, number, answer, expected, capsys):
+    verdict = package.load(chapter)(number, answer)
+    assert verdict.outcome == "not yet", verdict
+    assert expected in verdict.message
+    assert "The check cannot use" not in verdict.message
+    assert f"check.hint({number}) gives a hint" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_two_mistakes_are_planted_in_every_exercise(chapter):
+    planted = {number: len(found) for number, found in mistakes_of(chapter).items()}
+    assert planted.keys() == checked(chapter).keys()
+    assert min(planted.values()) >= 2
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_solutions_assert_that_each_check_says_right(chapter):
+    wanted = {
+        (e.number, name)
+        for e in exercise_cells.read_exercises(notebook_of(chapter))
+        for _, name in exercise_cells.checks(e.starter)
+        if e.starter
+    }
+    code = solution_cells(chapter)
+    asserted = {call for source in code for call in asserted_checks(source)}
+    assert {number for number, _ in wanted} == checked(chapter).keys()
+    assert wanted == asserted
+
+
+def solution_cells(chapter: str) -> list[str]:
+    cells = notebook_of(chapter, solutions=True).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+def asserted_checks(source: str) -> list[tuple[int, str]]:
+    asserts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+    return [
+        call
+        for node in asserts
+        if isinstance(node.test, ast.Call)
+        for call in exercise_cells.checks(ast.unparse(node.test))
+    ]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_check_contains_a_solution(chapter):
+    file = package.load(chapter).exercises[1].claims.__code__.co_filename
+    check = ast.unparse(ast.parse(Path(file).read_text(encoding="utf-8")))
+    told = [
+        text
+        for source in solution_cells(chapter)
+        for text in statements(source)
+        if len(text) >= LONG_ENOUGH and text in check
+    ]
+    assert not told
+
+
+def statements(source: str) -> list[str]:
+    """What a cell computes: the right side of every assignment, and what is returned."""
+    kinds = (ast.Assign, ast.AugAssign, ast.Return)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    return [ast.unparse(node.value) for node in nodes if node.value is not None]
