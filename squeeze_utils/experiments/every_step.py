@@ -7,6 +7,8 @@ from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
 from squeeze_utils.anatomy.views import ObserveViews
+from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
+from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.filters import Shrink
@@ -22,7 +24,15 @@ from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
 
-TRAINING: tuple[type[Step], ...] = (Load, Train, TuneCentroids, QuantizedTrain, Gradual, Rewire)
+TRAINING: tuple[type[Step], ...] = (
+    Load,
+    Train,
+    TuneCentroids,
+    QuantizedTrain,
+    Gradual,
+    Rewire,
+    PriceBits,
+)
 PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
 ROUNDING: tuple[type[Step], ...] = (
     FoldBatchNorm,
@@ -33,6 +43,7 @@ ROUNDING: tuple[type[Step], ...] = (
     CorrectBias,
     Share,
     Squeeze,
+    FreezeCodes,
     Halve,
     MergeStatistics,
 )

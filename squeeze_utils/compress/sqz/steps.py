@@ -26,7 +26,8 @@ class Encode(Step):
     """Write the network as a `.sqz` file in memory, and go on with what is read from it.
 
     With `details` the record also holds the paper's table layer by layer, the bytes of every
-    part, and the size with every coder.
+    part, and the size with every coder. The coder "compact" writes whole numbers of known steps
+    with little around them (version 2 of the format).
 
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8)
@@ -40,7 +41,7 @@ class Encode(Step):
     details: bool = False
 
     def __post_init__(self) -> None:
-        choose("coder", self.coder, CODERS)
+        choose("coder", self.coder, (*CODERS, "compact"))
 
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
