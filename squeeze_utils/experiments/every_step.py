@@ -9,6 +9,7 @@ from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
 from squeeze_utils.anatomy.views import ObserveViews
 from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.in_training import PriceBits
+from squeeze_utils.compress.pricing.silent_units import RemoveSilent
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.filters import Shrink
@@ -44,6 +45,7 @@ ROUNDING: tuple[type[Step], ...] = (
     Share,
     Squeeze,
     FreezeCodes,
+    RemoveSilent,
     Halve,
     MergeStatistics,
 )
