@@ -17,6 +17,7 @@ from squeeze_utils.studies import (
     kernels,
     optimizers,
     pooling,
+    priced,
     pruning,
     quantization,
     residual,
@@ -37,6 +38,7 @@ CHAPTERS = (
     quantization,
     sharing,
     deep_compression,
+    priced,
 )
 
 
