@@ -45,14 +45,14 @@ AFTERWARDS = "rounded after training"
 FREE = "learned steps, price 0"
 # Epochs without a price, and those that all recipes of a network have after them.
 EPOCHS = {"LeNet-300-100": (10, 40), "LeNet-5": (4, 24), FIRE: (4, 24)}
-QUICK_EPOCHS = (8, 16)
+QUICK_EPOCHS = (8, 24)
 # Nats of the mean loss for a bit. Digits are 40 times fewer images than MNIST.
 PRICES = {
     "LeNet-300-100": (5e-7, 1e-6, 3e-6),
     "LeNet-5": (5e-7, 1e-6, 2e-6, 4e-6),
     FIRE: (1e-6, 2e-6, 4e-6),
 }
-QUICK_PRICES = (3e-5, 1e-4)
+QUICK_PRICES = (2e-5, 6e-5)
 TARGETS = {"LeNet-300-100": (16_000, 8_000), "LeNet-5": (24_000, 12_000), FIRE: (24_000, 12_000)}
 QUICK_TARGETS = (8_000, 4_000)
 ROUNDED_BITS = 4

@@ -14,6 +14,7 @@ from squeeze_utils.compress.pricing import rate_model
 MOST = 255  # a number lies between -MOST and MOST
 SMALLEST_STEP = 2.0**-14  # of the halves in which steps are kept with full precision
 LARGEST_STEP = 2.0**14
+SPEED = 4.0  # Adam moves every parameter by as much; a step moves by this many times as much
 FORGETS = 0.02  # share of the counts that each training step renews
 
 
@@ -25,8 +26,9 @@ def half(step: Tensor) -> Tensor:
 class LearnedGrid(nn.Module):
     """A parametrization: `weight` becomes step * round(weight / step).
 
-    The gradient passes the rounding (straight-through); that of the logarithm of the step is
-    step * (round(u) - u) with u = weight / step, as in LSQ. `shares` follows, slowly, which share
+    The gradient passes the rounding (straight-through); that of the step is round(u) - u with
+    u = weight / step, as in LSQ. What is trained is the step's logarithm, divided by SPEED.
+    `shares` follows, slowly, which share
     of the numbers is not zero and how large they are on average.
     """
 
@@ -35,13 +37,13 @@ class LearnedGrid(nn.Module):
         spread = float(weight.detach().square().mean().sqrt()) or 0.05
         step = half(torch.tensor([first_step * spread]))
         # One-dimensional, so that no optimizer takes it for a matrix and none lets it decay.
-        self.log_step = nn.Parameter(step.log().to(weight.device))
+        self.log_step = nn.Parameter((step.log() / SPEED).to(weight.device))
         self.register_buffer("shares", self._counted(weight))
 
     @property
     def step(self) -> Tensor:
-        """The step (1,), one that a file can hold; its gradient is that of the logarithm."""
-        free = self.log_step.clamp(math.log(SMALLEST_STEP), math.log(LARGEST_STEP)).exp()
+        """The step (1,), one that a file can hold; rounding to it passes the gradient."""
+        free = (SPEED * self.log_step).clamp(math.log(SMALLEST_STEP), math.log(LARGEST_STEP)).exp()
         return free + (half(free) - free).detach()
 
     def numbers(self, weight: Tensor) -> Tensor:
