@@ -7,6 +7,9 @@ from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
 from squeeze_utils.anatomy.views import ObserveViews
+from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
+from squeeze_utils.compress.pricing.in_training import PriceBits
+from squeeze_utils.compress.pricing.silent_units import RemoveSilent
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.filters import Shrink
@@ -31,6 +34,7 @@ TRAINING: tuple[type[Step], ...] = (
     Gradual,
     Rewire,
     Alternate,
+    PriceBits,
 )
 PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
 ROUNDING: tuple[type[Step], ...] = (
@@ -42,6 +46,8 @@ ROUNDING: tuple[type[Step], ...] = (
     CorrectBias,
     Share,
     Squeeze,
+    FreezeCodes,
+    RemoveSilent,
     Halve,
     MergeStatistics,
 )

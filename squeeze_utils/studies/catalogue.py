@@ -18,6 +18,7 @@ from squeeze_utils.studies import (
     kernels,
     optimizers,
     pooling,
+    priced,
     pruning,
     quantization,
     residual,
@@ -39,6 +40,7 @@ CHAPTERS = (
     sharing,
     deep_compression,
     combining,
+    priced,
 )
 
 

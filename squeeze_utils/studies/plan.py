@@ -33,6 +33,8 @@ ORDER = (
     "combining_order_long",
     "ladder",
     "headline",
+    "priced",
+    "priced_large",
     "optimizers_long",
     "squeeze_ratio_long",
     "downsampling_long",
@@ -46,7 +48,7 @@ HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
 ON_GPU = 9_000  # of HALF; small networks wait for the processor
 # Seconds of an image, those of HALF being one, where arithmetic does not tell.
-RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "resnet20": 2.2, "vgg11": 5.8}
+RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "lenet5_fire": 0.4, "resnet20": 2.2, "vgg11": 5.8}
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
 TRAINING_IMAGES = 45_000
 

@@ -19,7 +19,7 @@ from squeeze_utils.training.averaging import MovingAverage
 from squeeze_utils.training.evaluation import evaluate, numerics
 from squeeze_utils.training.failures import DivergedError
 from squeeze_utils.training.mixing import mixed, mixed_loss
-from squeeze_utils.training.step import AfterStep
+from squeeze_utils.training.step import AfterStep, Penalty
 
 if TYPE_CHECKING:
     from squeeze_utils.training.loop import Train
@@ -39,6 +39,7 @@ class Epochs:
         device: torch.device,
         after_step: Sequence[AfterStep],
         masks: dict[str, Tensor],
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         self.model, self.data, self.plan, self.device = model, data, plan, device
         self.batches = Batches(
@@ -55,7 +56,7 @@ class Epochs:
             plan.optimizer, model, plan.lr, plan.weight_decay
         )
         self.factor = optimizers.make_schedule(plan.schedule, plan.cycles, plan.epochs)
-        self.after_step, self.masks = after_step, masks
+        self.after_step, self.masks, self.penalties = after_step, masks, penalties
         self.average = MovingAverage(model, plan.ema) if plan.ema else None
         self.chosen = machine.precision(plan.precision, device)
         self.name = json.dumps([plan.as_dict(False), data.fingerprint, self.chosen, device.type])
@@ -111,7 +112,10 @@ class Epochs:
         with numerics(self.chosen, self.device):
             logits = self.model(x)
         loss = self._loss(logits.float(), y, shares)
-        loss.backward()
+        total = loss
+        for term in self.penalties:
+            total = total + term(self.model, done)
+        total.backward()
         self.optimizer.step()
         return loss.detach(), logits.detach()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -22,6 +23,7 @@ from squeeze_utils.training.resuming import HalfwayFile, TrainingState
 from squeeze_utils.training.step import (
     AfterEpoch,
     AfterStep,
+    Penalty,
     State,
     Step,
     Within,
@@ -104,7 +106,10 @@ class Train(Step):
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": machine.precision(self.precision, state.device)}
         try:
-            with shared_weights(state):
+            with shared_weights(state), ExitStack() as parts:
+                for part in self.during:
+                    parts.enter_context(part.around(state))
+                terms = [part.penalty(state) for part in self.during]
                 history = fit(
                     state.model,
                     state.data,
@@ -119,6 +124,7 @@ class Train(Step):
                     progress=state.progress,
                     halfway=state.halfway,
                     masks=state.masks,
+                    penalties=[term for term in terms if term],
                 )
         except DivergedError as error:
             if not self.may_diverge:
@@ -140,6 +146,7 @@ def fit(
     progress: bool = False,
     halfway: HalfwayFile | None = None,
     masks: dict[str, Tensor] | None = None,
+    penalties: Sequence[Penalty] = (),
 ) -> list[dict[str, Any]]:
     """Train `model` on `data.train` by `plan`; one dict per epoch, with validation results.
 
@@ -149,6 +156,7 @@ def fit(
     (model, steps done, steps in all), after every epoch `after_epoch` with that epoch's dict; what
     it raises ends the training. The test split is never touched.
 
+    Each of `penalties` is called with (model, share of training done); the loss gets what it gives.
     With `halfway` a training that was cut off goes on after the last epoch kept there, to the
     same result; `masks`, which `after_step` may change, go with it. With `plan.ema` the moving
     average is what is validated, and what `model` holds when training ends or is interrupted.
@@ -170,7 +178,7 @@ def fit(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         held = {} if masks is None else masks
-        epochs = Epochs(model, data, plan, generator, device, after_step, held)
+        epochs = Epochs(model, data, plan, generator, device, after_step, held, penalties)
         average = epochs.average and epochs.average.network
         going = TrainingState(epochs.name, model, epochs.optimizer, generator, held, average)
         history = halfway.resume(going) if halfway else []

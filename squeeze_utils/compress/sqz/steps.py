@@ -26,8 +26,10 @@ class Encode(Step):
     """Write the network as a `.sqz` file in memory, and go on with what is read from it.
 
     With `details` the record also holds the paper's table layer by layer, the bytes of every
-    part, and the size with every coder. `coders` names more coders whose files are written,
-    checked in the same way, and thrown away: the record has their sizes, and the state is the same.
+    part, and the size with every coder. The coder "compact" writes whole numbers of known steps
+    with little around them (version 2 of the format). `coders` names more coders whose files are
+    written, checked in the same way, and thrown away: the record has their sizes, and the state is
+    the same.
 
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8)
@@ -44,7 +46,7 @@ class Encode(Step):
     def __post_init__(self) -> None:
         object.__setattr__(self, "coders", tuple(self.coders))
         for coder in (self.coder, *self.coders):
-            choose("coder", coder, CODERS)
+            choose("coder", coder, (*CODERS, "compact"))
         if self.details and self.coders:
             raise ValueError("details hold the size with every coder: leave coders out")
 
