@@ -21,8 +21,10 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
+from squeeze_utils.training.transfer import FitHead, LoadImageNet, NewHead, TrainElsewhere
 
 TRAINING: tuple[type[Step], ...] = (Load, Train, TuneCentroids, QuantizedTrain, Gradual, Rewire)
+TRANSFER: tuple[type[Step], ...] = (LoadImageNet, TrainElsewhere, NewHead, FitHead)
 PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
 ROUNDING: tuple[type[Step], ...] = (
     FoldBatchNorm,
@@ -45,4 +47,4 @@ MEASURING: tuple[type[Step], ...] = (
     ObserveSurface,
     ObserveViews,
 )
-STEPS = (*TRAINING, *PRUNING, *ROUNDING, *MEASURING)
+STEPS = (*TRAINING, *TRANSFER, *PRUNING, *ROUNDING, *MEASURING)
