@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from squeeze_utils.anatomy.ablation import ObserveBlocks
+from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
@@ -40,6 +41,7 @@ ROUNDING: tuple[type[Step], ...] = (
 )
 MEASURING: tuple[type[Step], ...] = (
     Encode,
+    ObserveAnswers,
     ObserveBlocks,
     ObserveOutputs,
     ObserveShifts,

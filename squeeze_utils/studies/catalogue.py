@@ -21,6 +21,7 @@ from squeeze_utils.studies import (
     quantization,
     residual,
     sharing,
+    transfer,
 )
 
 CHAPTERS = (
@@ -37,6 +38,7 @@ CHAPTERS = (
     quantization,
     sharing,
     deep_compression,
+    transfer,
 )
 
 
