@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from squeeze_utils.anatomy.ablation import ObserveBlocks
+from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
@@ -25,6 +26,7 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
+from squeeze_utils.training.transfer import FitHead, LoadImageNet, NewHead, TrainElsewhere
 
 TRAINING: tuple[type[Step], ...] = (
     Load,
@@ -36,6 +38,7 @@ TRAINING: tuple[type[Step], ...] = (
     Alternate,
     PriceBits,
 )
+TRANSFER: tuple[type[Step], ...] = (LoadImageNet, TrainElsewhere, NewHead, FitHead)
 PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
 ROUNDING: tuple[type[Step], ...] = (
     FoldBatchNorm,
@@ -53,6 +56,7 @@ ROUNDING: tuple[type[Step], ...] = (
 )
 MEASURING: tuple[type[Step], ...] = (
     Encode,
+    ObserveAnswers,
     ObserveBlocks,
     ObserveOutputs,
     ObserveShifts,
@@ -60,4 +64,4 @@ MEASURING: tuple[type[Step], ...] = (
     ObserveSurface,
     ObserveViews,
 )
-STEPS = (*TRAINING, *PRUNING, *ROUNDING, *MEASURING)
+STEPS = (*TRAINING, *TRANSFER, *PRUNING, *ROUNDING, *MEASURING)

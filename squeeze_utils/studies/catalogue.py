@@ -23,6 +23,7 @@ from squeeze_utils.studies import (
     quantization,
     residual,
     sharing,
+    transfer,
 )
 
 CHAPTERS = (
@@ -41,6 +42,7 @@ CHAPTERS = (
     deep_compression,
     combining,
     priced,
+    transfer,
 )
 
 

@@ -43,6 +43,11 @@ ORDER = (
     "float32_controls",
     "residual_72_long",
     "linear_squeeze_72_long",
+    "transfer_files",
+    "transfer",
+    "transfer_head_curve",
+    "transfer_copies",
+    "transfer_few_images",
 )
 HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
@@ -51,6 +56,8 @@ ON_GPU = 9_000  # of HALF; small networks wait for the processor
 RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "lenet5_fire": 0.4, "resnet20": 2.2, "vgg11": 5.8}
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
 TRAINING_IMAGES = 45_000
+OTHER_SETS = {"intel": 7_867, "caltech101": 5_486}  # training images of those at 128 pixels
+LARGE_ALEXNET = 20.0  # its form for photographs
 
 
 class Line(NamedTuple):
@@ -169,7 +176,8 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
         if key not in trained and not states.path(key).is_file() and isinstance(step, Train):
-            seen = step.epochs * (experiment.data.train_limit or TRAINING_IMAGES)
+            whole = OTHER_SETS.get(experiment.data.name, TRAINING_IMAGES)
+            seen = step.epochs * (experiment.data.train_limit or whole)
             slower = FLOAT32 if step.precision == "float32" else 1
             images += seen * slower * relative(experiment.model)
         trained.add(key)
@@ -179,6 +187,8 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
 @cache
 def relative(model: ModelSpec) -> float:
     """How long an image takes, where the half-width SqueezeNet takes one unit."""
+    if model.name == "alexnet" and dict(model.options).get("image_size", 224) == 224:
+        return LARGE_ALEXNET
     if model.name in RELATIVE:
         return RELATIVE[model.name]
     with torch.device("meta"):

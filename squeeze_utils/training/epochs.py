@@ -18,6 +18,7 @@ from squeeze_utils.training import optimizers
 from squeeze_utils.training.averaging import MovingAverage
 from squeeze_utils.training.evaluation import evaluate, numerics
 from squeeze_utils.training.failures import DivergedError
+from squeeze_utils.training.frozen import train_parts
 from squeeze_utils.training.mixing import mixed, mixed_loss
 from squeeze_utils.training.step import AfterStep, Penalty
 
@@ -64,7 +65,7 @@ class Epochs:
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""
         start = time.perf_counter()
-        self.model.train()
+        train_parts(self.model, self.plan.only)
         loss_sum = torch.zeros((), device=self.device)
         hits = torch.zeros((), device=self.device)
         first = epoch * len(self.batches)

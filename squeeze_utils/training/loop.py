@@ -18,6 +18,7 @@ from squeeze_utils.training import optimizers
 from squeeze_utils.training.epochs import Epochs
 from squeeze_utils.training.evaluation import check_fits
 from squeeze_utils.training.failures import DivergedError, TrainingInterrupted
+from squeeze_utils.training.frozen import only_parts
 from squeeze_utils.training.mixing import Mixup
 from squeeze_utils.training.resuming import HalfwayFile, TrainingState
 from squeeze_utils.training.step import (
@@ -44,7 +45,8 @@ class Train(Step):
     The schedule "restarts" needs `cycles`, the lengths of its cosine cycles in epochs. `during`
     lists what happens after every optimizer step, such as gradual pruning.
     With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
-    where learning rates are compared.
+    where learning rates are compared. `only` names the parts that are trained, for example
+    ("features.12", "classifier"); the rest is frozen. All are trained where it is empty.
 
     >>> import squeeze_utils as sq
     >>> sq.Train(12, lr=0.04, optimizer="muon", weight_decay=0.05).schedule
@@ -71,6 +73,7 @@ class Train(Step):
     rotation: float = 0
     colour: float = 0.0
     sharpness: float = 0.0
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs, 1)
@@ -86,6 +89,7 @@ class Train(Step):
         choose("optimizer", self.optimizer, optimizers.OPTIMIZERS)
         object.__setattr__(self, "cycles", tuple(self.cycles))
         object.__setattr__(self, "during", tuple(self.during))
+        object.__setattr__(self, "only", tuple(self.only))
         if not all(isinstance(part, Within) for part in self.during):
             raise ValueError(f"during takes things to do within training, got {self.during}")
         optimizers.make_schedule(self.schedule, self.cycles, self.epochs)
@@ -106,7 +110,7 @@ class Train(Step):
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": machine.precision(self.precision, state.device)}
         try:
-            with shared_weights(state), ExitStack() as parts:
+            with shared_weights(state), only_parts(state.model, self.only), ExitStack() as parts:
                 for part in self.during:
                     parts.enter_context(part.around(state))
                 terms = [part.penalty(state) for part in self.during]

@@ -19,7 +19,8 @@ from squeeze_utils.studies.catalogue import find, find_searches
 from squeeze_utils.training.loop import Train
 
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
-CHANNELS = {"digits": 1, "mnist": 1, "cifar10": 3}
+CHANNELS = {"digits": 1, "mnist": 1, "cifar10": 3, "intel": 3, "caltech101": 3}
+CLASSES = {"intel": 6, "caltech101": 102}
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,9 @@ def test_quick_studies_need_no_download_and_reference_studies_are_not_about_digi
     for (name, scale), study in studies.items():
         images = {arm.experiment.data.name for arm in study.arms}
         if scale == "quick":
-            assert images <= {"digits"}, name
+            assert all(image.startswith("digits") for image in images), name
         else:
-            assert images <= {"cifar10", "mnist"}, name
+            assert images <= {"cifar10", "mnist", "intel", "caltech101"}, name
 
 
 def test_every_network_can_be_built_for_its_images(studies):
@@ -65,7 +66,8 @@ def test_every_network_can_be_built_for_its_images(studies):
     for spec, images in networks:
         with torch.device("meta"):
             model = spec.build()
-        assert model.input_shape[0] == CHANNELS[images] and model.num_classes == 10, spec
+        assert model.input_shape[0] == CHANNELS[images.partition("_")[0]], spec
+        assert model.num_classes == CLASSES.get(images, 10), spec
 
 
 def test_every_experiment_comes_back_from_json(studies):
