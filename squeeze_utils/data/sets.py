@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from squeeze_utils.base.paths import repository
-from squeeze_utils.data import sources
+from squeeze_utils.data import dense_sets, sources
 from squeeze_utils.data.image_files import decode_files, has_split_folders, list_folder
 from squeeze_utils.data.packing import Packed, Raw, cached, pack
 from squeeze_utils.data.sources import NAMED_SETS, NamedSet
@@ -65,6 +65,9 @@ def load_images(
     ``train_on_validation`` the validation images are trained on too, for a last run whose settings
     are chosen: they stay the validation split, whose accuracy then says nothing.
 
+    ``digit_scenes`` and ``bccd`` have boxes as labels, ``digit_masks`` and ``camvid`` masks (see
+    `dense_sets`); their ``size`` is the height.
+
     Nothing is downloaded unless ``download`` is true.
 
     >>> import squeeze_utils as sq
@@ -73,6 +76,9 @@ def load_images(
     (1, 1797)
     """
     where = find_root(root)
+    if name in dense_sets.NAMES:
+        asked = {"channels": channels, "train_on_validation": train_on_validation}
+        return dense_sets.load(os.fspath(name), size, where, train_limit, asked)
     known = NAMED_SETS.get(os.fspath(name))
     size = _check_size(size, known)
     channels = _check_channels(channels, known)

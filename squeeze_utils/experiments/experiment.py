@@ -12,6 +12,7 @@ import torch
 
 from squeeze_utils.base import machine
 from squeeze_utils.data import ImageSet
+from squeeze_utils.data.dense_sets import BUILT_IN
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.step import Step
@@ -47,7 +48,8 @@ class DataSpec:
 
         A step on digits is so short that a GPU would wait for the processor to say what is next.
         """
-        return torch.device("cpu") if self.name == "digits" else machine.default_device()
+        small = ("digits", *BUILT_IN)
+        return torch.device("cpu") if self.name in small else machine.default_device()
 
 
 @dataclass(frozen=True)
