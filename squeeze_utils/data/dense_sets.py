@@ -37,8 +37,8 @@ class DenseSet:
 SETS = {
     known.name: known
     for known in (
-        DenseSet("digit_scenes", 64, 1.0, scenes.DIGITS, scenes.with_boxes, built_in=True),
-        DenseSet("digit_masks", 64, 1.0, scenes.MASKED, scenes.with_masks, built_in=True),
+        DenseSet("digit_scenes", 48, 1.0, scenes.DIGITS, scenes.with_boxes, built_in=True),
+        DenseSet("digit_masks", 48, 1.0, scenes.MASKED, scenes.with_masks, built_in=True),
         DenseSet("bccd", 240, 4 / 3, bccd.CLASSES, bccd.read),
         DenseSet("camvid", 180, 4 / 3, camvid.CLASSES, camvid.read),
     )
