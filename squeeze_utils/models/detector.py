@@ -11,7 +11,7 @@ from squeeze_utils.models.backbones import Backbone, flat_layers, image_shape
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.squeezenet import initialise
 
-BOX = 5  # numbers of a cell beside its classes: is there an object, and four sides of its box
+BOX = 5  # numbers of a cell beside its classes: is there an object, and and where is its box
 RARE = 0.02  # the share of cells that hold an object, as an untrained network assumes
 
 
@@ -19,9 +19,9 @@ class Detector(nn.Module):
     """For each cell of the backbone's last map: an object?, its box, its class.
 
     The output is (b, 5 + num_classes, h, w): the logit that the cell holds an object, four numbers
-    z with distances exp(z) from the cell's centre to left, top, right and bottom of the box, in
-    cells; and the logits of the classes. The head is a convolution, as in SqueezeDet (Wu et al.
-    2017): it has few weights and takes images of any size.
+    that move and stretch the cell's anchor to a box (`training.boxes.decoded`), and the logits of
+    the classes. The head is a convolution, as in SqueezeDet (Wu et al. 2017): it has few weights
+    and takes images of any size.
 
     >>> import torch
     >>> import squeeze_utils as sq

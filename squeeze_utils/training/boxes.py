@@ -13,9 +13,11 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from squeeze_utils.data.types import NO_BOX
+from squeeze_utils.models.detector import BOX
 
 CENTRAL = 0.5  # of a box's width and height: cells whose centre lies in this part answer for it
-LARGEST = 6.0  # of the exponent: a distance of 403 cells
+ANCHOR = 3.0  # cells: the side of each cell's anchor, the box that four zeros stand for
+LARGEST = 4.0  # of the exponents: a side of 164 cells
 SURE = 0.05  # detections with a lower score are not kept
 SAME = 0.5  # overlap from which on two boxes of a class are taken for one
 MOST = 100  # detections of an image
@@ -69,14 +71,16 @@ def _cell(place: Tensor, count: int) -> Tensor:
 def decoded(outputs: Tensor) -> Tensor:
     """Boxes (b, h, w, 4) that a detector's outputs (b, 5 + classes, h, w) stand for.
 
-    With z the four numbers of a cell: left = x - exp(z1) / w, top = y - exp(z2) / h, and so on.
+    A cell's anchor is the square of side a around its centre (x, y). With the cell's numbers z the
+    box has the centre (x + a z1, y + a z2) and the sides a exp(z3) and a exp(z4).
     """
     height, width = outputs.shape[2:]
     x, y = centres(height, width, outputs.device)
-    reach = outputs[:, 1:5].clamp(max=LARGEST).exp()
-    left, right = x - reach[:, 0] / width, x + reach[:, 2] / width
-    top, bottom = y[:, None] - reach[:, 1] / height, y[:, None] + reach[:, 3] / height
-    return torch.stack((left, top, right, bottom), -1)
+    across, down = ANCHOR / width, ANCHOR / height
+    middle, centre = x + across * outputs[:, 1], y[:, None] + down * outputs[:, 2]
+    half = outputs[:, 3:5].clamp(max=LARGEST).exp() / 2
+    wide, high = across * half[:, 0], down * half[:, 1]
+    return torch.stack((middle - wide, centre - high, middle + wide, centre + high), -1)
 
 
 class Detections(NamedTuple):
@@ -100,12 +104,12 @@ def detect(outputs: Tensor, sure: float = SURE, same: float = SAME, most: int = 
     Of boxes of one class that overlap by more than `same` the best scored stays.
     """
     boxes = decoded(outputs).clamp(0, 1)
-    likeliest = outputs[:, 5:].softmax(1).max(1)
+    likeliest = outputs[:, BOX:].softmax(1).max(1)
     score = torch.sigmoid(outputs[:, 0]) * likeliest.values
     image, row, column = (score >= sure).nonzero(as_tuple=True)
     found = (score, likeliest.indices, boxes)
     score, label, boxes = (part[image, row, column] for part in found)
-    kept = batched_nms(boxes, score, image * (outputs.shape[1] - 5) + label, same)
+    kept = batched_nms(boxes, score, image * (outputs.shape[1] - BOX) + label, same)
     rank = torch.zeros_like(kept)
     for number in range(len(outputs)):
         own = image[kept] == number

@@ -9,6 +9,7 @@ from torchvision.ops import generalized_box_iou_loss
 
 from squeeze_utils.data import ImageSet
 from squeeze_utils.data.types import NO_BOX
+from squeeze_utils.models.detector import BOX
 from squeeze_utils.training.average_precision import Verdicts, average_precision, joined, judge
 from squeeze_utils.training.boxes import Matched, decoded, detect, match
 from squeeze_utils.training.tasks import Judged, Tally
@@ -43,7 +44,7 @@ class Detection:
         found = decoded(outputs)[cells.image, cells.row, cells.column]
         fits = torch.zeros_like(outputs[:, 0])
         fits[cells.image, cells.row, cells.column] = _overlaps(found.detach(), cells.box)
-        named = outputs[cells.image, 5:, cells.row, cells.column]
+        named = outputs[cells.image, BOX:, cells.row, cells.column]
         return {
             "object": F.binary_cross_entropy_with_logits(outputs[:, 0], fits, reduction="sum")
             / count,
@@ -71,7 +72,7 @@ class Detection:
 
 
 def _named(outputs: Tensor, cells: Matched) -> Tensor:
-    return outputs[cells.image, 5:, cells.row, cells.column].argmax(1)
+    return outputs[cells.image, BOX:, cells.row, cells.column].argmax(1)
 
 
 def _overlaps(one: Tensor, other: Tensor) -> Tensor:
