@@ -35,9 +35,7 @@ class Detection:
         """The sum of `terms`."""
         return sum(self.terms(outputs, targets, smoothing).values(), outputs.new_zeros(()))
 
-    def terms(
-        self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0
-    ) -> dict[str, Tensor]:
+    def terms(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> dict[str, Tensor]:
         """The three parts of the loss, of outputs (b, 5 + classes, h, w) and boxes (b, most, 5)."""
         cells = match(targets, *outputs.shape[2:])
         count = max(1, len(cells.label))
@@ -49,9 +47,7 @@ class Detection:
             "object": F.binary_cross_entropy_with_logits(outputs[:, 0], fits, reduction="sum")
             / count,
             "box": generalized_box_iou_loss(found, cells.box, reduction="sum") / count,
-            "class": F.cross_entropy(
-                named, cells.label, reduction="sum", label_smoothing=smoothing
-            )
+            "class": F.cross_entropy(named, cells.label, reduction="sum", label_smoothing=smoothing)
             / count,
         }
 

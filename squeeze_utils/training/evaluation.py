@@ -209,6 +209,4 @@ def _judged(
             loss += float(task.summed_loss(logits, y))
             tally.add(logits, y)
     found = tally.judged()
-    return Evaluation(
-        loss / len(split), found.score, found.confusion, task.measure, found.details
-    )
+    return Evaluation(loss / len(split), found.score, found.confusion, task.measure, found.details)

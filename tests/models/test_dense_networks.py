@@ -71,7 +71,8 @@ def test_both_backbones_are_of_one_size(name: str):
 
 def test_an_untrained_detector_sees_next_to_nothing():
     model = models.build("detector", **SMALL)
-    assert float(model.eval()(images())[:, 0].sigmoid().mean()) < 0.05
+    with torch.no_grad():
+        assert float(model.eval()(images())[:, 0].sigmoid().mean()) < 0.05
 
 
 def test_without_skips_the_decoder_is_smaller():

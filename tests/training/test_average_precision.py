@@ -50,7 +50,9 @@ def random_answers(images: int, classes: int) -> tuple[list[dict], list[dict]]:
 
     def some(count: int) -> torch.Tensor:
         corner = torch.rand(count, 2, generator=generator) * 0.6
-        return torch.cat((corner, corner + 0.1 + torch.rand(count, 2, generator=generator) * 0.3), 1)
+        return torch.cat(
+            (corner, corner + 0.1 + torch.rand(count, 2, generator=generator) * 0.3), 1
+        )
 
     predictions, truths = [], []
     for _ in range(images):
