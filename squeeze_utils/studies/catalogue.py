@@ -11,6 +11,7 @@ from squeeze_utils.studies import (
     activations,
     baseline,
     deep_compression,
+    dense_answers,
     dense_sparse_dense,
     headline,
     hyperparameters,
@@ -37,6 +38,7 @@ CHAPTERS = (
     quantization,
     sharing,
     deep_compression,
+    dense_answers,
 )
 
 

@@ -39,6 +39,10 @@ ORDER = (
     "float32_controls",
     "residual_72_long",
     "linear_squeeze_72_long",
+    "detection",
+    "segmentation",
+    "detection_compressed",
+    "segmentation_compressed",
 )
 HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
@@ -46,7 +50,7 @@ ON_GPU = 9_000  # of HALF; small networks wait for the processor
 # Seconds of an image, those of HALF being one, where arithmetic does not tell.
 RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "resnet20": 2.2, "vgg11": 5.8}
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
-TRAINING_IMAGES = 45_000
+TRAINING_IMAGES = {"bccd": 205, "camvid": 367}  # of other sets 45,000
 
 
 class Line(NamedTuple):
@@ -125,11 +129,15 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
         if key not in trained and not states.path(key).is_file() and isinstance(step, Train):
-            seen = step.epochs * (experiment.data.train_limit or TRAINING_IMAGES)
+            seen = step.epochs * _training_images(experiment)
             slower = FLOAT32 if step.precision == "float32" else 1
             images += seen * slower * relative(experiment.model)
         trained.add(key)
     return images
+
+
+def _training_images(experiment: Experiment) -> int:
+    return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
 
 
 @cache
@@ -152,7 +160,7 @@ def _speed(studies: list[Study]) -> float:
         for record in study.records().values():
             if record.device in (name, f"{name}, 1 thread"):
                 experiment = Experiment.from_dict(record.experiment)
-                images = experiment.data.train_limit or TRAINING_IMAGES
+                images = _training_images(experiment)
                 seconds = median(epoch["seconds"] for epoch in record.history)
                 found.append(images * relative(experiment.model) / seconds)
     likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]

@@ -45,10 +45,8 @@ def test_a_box_gets_the_cells_of_its_central_half():
 def test_a_small_box_gets_the_cell_of_its_centre_also_at_the_border():
     rows = [[0.0, 0.3, 0.6, 0.35, 0.62], [1.0, 0.99, 0.98, 1.0, 1.0], EMPTY]
     cells = match(torch.tensor([rows]), 4, 4)
-    assert list(zip(cells.row.tolist(), cells.column.tolist(), cells.label.tolist())) == [
-        (2, 1, 0),
-        (3, 3, 1),
-    ]
+    found = zip(cells.row.tolist(), cells.column.tolist(), cells.label.tolist(), strict=True)
+    assert list(found) == [(2, 1, 0), (3, 3, 1)]
 
 
 def test_of_two_boxes_a_cell_answers_for_the_smaller():
