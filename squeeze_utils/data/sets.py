@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from squeeze_utils.base.paths import repository
-from squeeze_utils.data import sources
+from squeeze_utils.data import dense_sets, sources
 from squeeze_utils.data.copies import without_copies
 from squeeze_utils.data.digit_styles import STYLES
 from squeeze_utils.data.image_files import decode_files, has_split_folders, list_folder
@@ -70,6 +70,9 @@ def load_images(
     are chosen: they stay the validation split, whose accuracy then says nothing. Without
     ``copies``, images that nearly equal one of the test split are left out of the other two.
 
+    ``digit_scenes`` and ``bccd`` have boxes as labels, ``digit_masks`` and ``camvid`` masks (see
+    `dense_sets`); their ``size`` is the height.
+
     Nothing is downloaded unless ``download`` is true.
 
     >>> import squeeze_utils as sq
@@ -78,6 +81,9 @@ def load_images(
     (1, 1797)
     """
     where = find_root(root)
+    if name in dense_sets.NAMES:
+        asked = {"channels": channels, "train_on_validation": train_on_validation}
+        return dense_sets.load(os.fspath(name), size, where, train_limit, asked)
     known = NAMED_SETS.get(os.fspath(name))
     size = _check_size(size, known)
     channels = _check_channels(channels, known)

@@ -25,11 +25,13 @@ from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
+from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
 from squeeze_utils.training.step import Step
 from squeeze_utils.training.transfer import FitHead, LoadImageNet, NewHead, TrainElsewhere
 
 TRAINING: tuple[type[Step], ...] = (
     Load,
+    ImageNetBackbone,
     Train,
     TuneCentroids,
     QuantizedTrain,

@@ -12,6 +12,7 @@ from squeeze_utils.studies import (
     baseline,
     combining,
     deep_compression,
+    dense_answers,
     dense_sparse_dense,
     headline,
     hyperparameters,
@@ -43,6 +44,7 @@ CHAPTERS = (
     combining,
     priced,
     transfer,
+    dense_answers,
 )
 
 

@@ -48,6 +48,10 @@ ORDER = (
     "transfer_head_curve",
     "transfer_copies",
     "transfer_few_images",
+    "detection",
+    "segmentation",
+    "detection_compressed",
+    "segmentation_compressed",
 )
 HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
@@ -55,9 +59,9 @@ ON_GPU = 9_000  # of HALF; small networks wait for the processor
 # Seconds of an image, those of HALF being one, where arithmetic does not tell.
 RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "lenet5_fire": 0.4, "resnet20": 2.2, "vgg11": 5.8}
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
-TRAINING_IMAGES = 45_000
-OTHER_SETS = {"intel": 7_867, "caltech101": 5_486}  # training images of those at 128 pixels
 LARGE_ALEXNET = 20.0  # its form for photographs
+# Training images; other sets have 45,000.
+TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
 
 
 class Line(NamedTuple):
@@ -176,12 +180,15 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
         if key not in trained and not states.path(key).is_file() and isinstance(step, Train):
-            whole = OTHER_SETS.get(experiment.data.name, TRAINING_IMAGES)
-            seen = step.epochs * (experiment.data.train_limit or whole)
+            seen = step.epochs * _training_images(experiment)
             slower = FLOAT32 if step.precision == "float32" else 1
             images += seen * slower * relative(experiment.model)
         trained.add(key)
     return images
+
+
+def _training_images(experiment: Experiment) -> int:
+    return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
 
 
 @cache
@@ -206,7 +213,7 @@ def _speed(studies: list[Study]) -> float:
         for record in study.records().values():
             if record.device in (name, f"{name}, 1 thread"):
                 experiment = Experiment.from_dict(record.experiment)
-                images = experiment.data.train_limit or TRAINING_IMAGES
+                images = _training_images(experiment)
                 seconds = median(epoch["seconds"] for epoch in record.history)
                 found.append(images * relative(experiment.model) / seconds)
     likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]

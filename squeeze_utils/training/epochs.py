@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from squeeze_utils.base import machine
 from squeeze_utils.data import Batches, ImageSet
@@ -21,6 +20,7 @@ from squeeze_utils.training.failures import DivergedError
 from squeeze_utils.training.frozen import train_parts
 from squeeze_utils.training.mixing import mixed, mixed_loss
 from squeeze_utils.training.step import AfterStep, Penalty
+from squeeze_utils.training.tasks import task_of
 
 if TYPE_CHECKING:
     from squeeze_utils.training.loop import Train
@@ -43,6 +43,9 @@ class Epochs:
         penalties: Sequence[Penalty] = (),
     ) -> None:
         self.model, self.data, self.plan, self.device = model, data, plan, device
+        self.task = task_of(data)
+        if plan.mixup and self.task.name != "classification":
+            raise ValueError(f"mixup mixes classes: it is not for {self.task.name}")
         self.batches = Batches(
             data.train,
             min(plan.batch_size, len(data.train)),
@@ -77,7 +80,7 @@ class Epochs:
             loss, logits = self._step(x, y, done)
             rates.append(self.optimizer.param_groups[0]["lr"])
             loss_sum += loss
-            hits += (logits.argmax(1) == y).float().mean()
+            hits += self.task.share_right(logits, y)
             checked = step % 32 == 0 or step == first + len(self.batches) - 1
             if checked and not math.isfinite(float(loss_sum)):
                 raise DivergedError.at(epoch, lr, self.plan.lr)
@@ -123,5 +126,5 @@ class Epochs:
     def _loss(self, logits: Tensor, y: Tensor, shares: Tensor | None) -> Tensor:
         smoothing = self.plan.label_smoothing
         if shares is None:
-            return F.cross_entropy(logits, y, label_smoothing=smoothing)
+            return self.task.loss(logits, y, smoothing)
         return mixed_loss(logits, y, shares, smoothing)

@@ -16,6 +16,7 @@ from squeeze_utils.compress.sqz import coders, container, forms, huffman
 from squeeze_utils.compress.sqz.bits import width_of
 from squeeze_utils.data import Batches
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import task_of
 
 CODERS: tuple[str, ...] = ("best", *container.CODERS)
 PARTS: tuple[str, ...] = ("codes", "gaps", "tables", "floats", "header")
@@ -84,7 +85,8 @@ def _written(
 def _check_outputs(state: State, decoded: nn.Module) -> None:
     """On a batch of validation images both networks must give the same bits."""
     data = state.data
-    x, _ = next(iter(Batches(data.validation, 100, mean=data.mean, std=data.std)))
+    count = min(100, task_of(data).batch)
+    x, _ = next(iter(Batches(data.validation, count, mean=data.mean, std=data.std)))
     x = x.to(state.device)
     if not torch.equal(state.model.eval()(x), decoded(x)):
         raise RuntimeError("the network in the file gives other outputs than the one saved")
