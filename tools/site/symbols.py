@@ -14,6 +14,8 @@ DATA = Path(__file__).with_name("symbols.json")
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
 _WORDS = re.compile(r"\\(?:text|textrm|textit|operatorname|mathrm)\s*\{[^{}]*\}")
 
+_BRACES = re.compile(r"(\\(?:mathbb|mathbf|hat|bar))\{(\w)\}")
+
 
 @dataclass(frozen=True)
 class Symbol:
@@ -60,14 +62,15 @@ def occurs(tex: str, formula: str) -> bool:
     ends = r"(?![A-Za-z])" if re.search(r"\\[A-Za-z]+$", tex) else ""
     if "_" not in tex and "^" not in tex:
         ends += r"(?!_)"
+    if tex.startswith("X^"):  # any matrix
+        begins, tex = r"[A-Z]", tex[1:]
     pattern = begins + r"\s*".join(map(re.escape, tex.split())) + ends
-    bare = formula if tex.startswith(("\\text", "\\math", "\\operatorname")) else _bare(formula)
-    return re.search(pattern, bare) is not None
+    return re.search(pattern, formula if "\\text" in tex else _bare(formula)) is not None
 
 
 def _bare(formula: str) -> str:
     """Without the words and without the names of commands, which are no symbols."""
-    return _WORDS.sub(" ", formula)
+    return _WORDS.sub(" ", _BRACES.sub(r"\1 \2", formula))
 
 
 def not_found(symbols: list[Symbol], found: dict[str, list[str]]) -> list[str]:
