@@ -14,7 +14,7 @@ Cell = dict[str, Any]
 _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TITLE = re.compile(r"# (\d\d) · (\S.*)")
 _NEED = re.compile(r"\[notebook (\d\d)\]")
-_FIGURE = re.compile(r"save_figure\(\s*\w+,\s*\"(\d\d_\w+)\"")
+FIGURE_CALL = re.compile(r"save_figure\(\s*\w+,\s*\"(\d\d_\w+)\"")
 _EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
 _READ = re.compile(
     r"(?:(?P<minutes>\d+) minutes|(?P<half>half an hour)"
@@ -179,5 +179,5 @@ def _figures(cells: list[Cell]) -> Iterator[Figure]:
         if cell["cell_type"] == "markdown":
             section = next((t for level, t in [*headings(cell["source"])][::-1] if level == 2), section)
         else:
-            for name in _FIGURE.findall(cell["source"]):
+            for name in FIGURE_CALL.findall(cell["source"]):
                 yield Figure(name, cell["id"], section)
