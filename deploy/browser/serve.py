@@ -40,9 +40,7 @@ def fetch_runtime(target: Path) -> None:
     fetch_package(PACKAGE, SHA512, RUNTIME, target, "33 MB")
 
 
-def fetch_package(
-    package: str, sha512: str, names: Sequence[str], target: Path, size: str
-) -> None:
+def fetch_package(package: str, sha512: str, names: Sequence[str], target: Path, size: str) -> None:
     """Files of the folder `dist` of a pinned package, through npm; nothing to do if they are there."""
     if target.is_dir():
         return

@@ -84,7 +84,9 @@ def stage(root: Path, source: Path, demo: bool) -> set[Path]:
         text = (root / name).read_text(encoding="utf-8")
         write(name, here.rewrite(text, PurePosixPath(name)))
     there = {path.stem for path in (root / "figures").glob("*.png")}
-    for name, text in _around(root, chapters, [Path(n).stem for n in solutions], texts, there, demo):
+    for name, text in _around(
+        root, chapters, [Path(n).stem for n in solutions], texts, there, demo
+    ):
         write(name, text)
     for path in (root / "figures").iterdir():
         if path.suffix in (".png", ".pdf"):

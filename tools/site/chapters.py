@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ Cell = dict[str, Any]
 _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TITLE = re.compile(r"# (\d\d) · (\S.*)")
 _NEED = re.compile(r"\[notebook (\d\d)\]")
-FIGURE_CALL = re.compile(r"save_figure\(\s*\w+,\s*\"(\d\d_\w+)\"")
+FIGURE_CALL = re.compile(r"save_figure\([^\"]*\"(\d\d_\w+)\"")
 _EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
 _READ = re.compile(
     r"(?:(?P<minutes>\d+) minutes|(?P<half>half an hour)"
@@ -82,7 +82,21 @@ def notebook_paths(root: Path) -> list[Path]:
 
 def read_chapters(root: Path) -> list[Chapter]:
     """Every chapter below ``root/notebooks``, in order."""
-    return [read_chapter(path) for path in notebook_paths(root)]
+    paths = notebook_paths(root)
+    short = short_questions(paths[0]) if paths else {}
+    found = [read_chapter(path) for path in paths]
+    return [replace(c, question=short.get(c.number, c.question)) for c in found]
+
+
+def short_questions(first: Path) -> dict[str, str]:
+    """The question of each chapter in one sentence, from the map in notebook 00."""
+    rows = re.compile(r"^\| (\d\d) \| [^|]+ \| ([^|]+\S) \|", re.MULTILINE)
+    return {
+        number: question
+        for cell in read_cells(first)
+        if cell["cell_type"] == "markdown"
+        for number, question in rows.findall(cell["source"])
+    }
 
 
 def read_cells(path: Path) -> list[Cell]:
@@ -141,12 +155,18 @@ def running_time(text: str) -> str:
 
 def headings(source: str) -> Iterator[tuple[int, str]]:
     """Level and text of every heading of a Markdown cell, those in code left out."""
+    for line, fenced in _lines(source):
+        if not fenced and (found := re.match(r"(#{1,4}) (\S.*)", line)):
+            yield len(found[1]), found[2].strip()
+
+
+def _lines(source: str) -> Iterator[tuple[str, bool]]:
+    """Every line of a Markdown cell, and whether it belongs to a block of code."""
     fenced = False
     for line in source.splitlines():
-        if line.startswith("```"):
-            fenced = not fenced
-        elif not fenced and (found := re.match(r"(#{1,4}) (\S.*)", line)):
-            yield len(found[1]), found[2].strip()
+        border = line.startswith("```")
+        fenced ^= border
+        yield line, fenced or border
 
 
 def _paragraph(prose: str, begins: str) -> str:
@@ -162,13 +182,12 @@ def _sections(cells: list[Cell]) -> Iterator[Section]:
         if cell["cell_type"] == "code":
             weight += CODE_WORDS * len(cell["source"].splitlines())
             continue
-        for part in re.split(r"^(?=## )", cell["source"], flags=re.M):
-            second = [text for level, text in headings(part) if level == 2]
-            if second:
+        for line, fenced in _lines(cell["source"]):
+            if not fenced and line.startswith("## "):
                 if title:
                     yield Section(title, weight)
-                title, weight = second[0], 0
-            weight += len(part.split())
+                title, weight = line[3:].strip(), 0
+            weight += len(line.split())
     if title:
         yield Section(title, weight)
 
@@ -177,7 +196,8 @@ def _figures(cells: list[Cell]) -> Iterator[Figure]:
     section = ""
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            section = next((t for level, t in [*headings(cell["source"])][::-1] if level == 2), section)
+            titles = [text for level, text in headings(cell["source"]) if level == 2]
+            section = titles[-1] if titles else section
         else:
             for name in FIGURE_CALL.findall(cell["source"]):
                 yield Figure(name, cell["id"], section)

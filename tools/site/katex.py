@@ -99,6 +99,8 @@ def setup(app: Any) -> dict[str, bool]:
         while renderers:
             renderers.pop().close()
 
-    app.add_html_math_renderer("katex", inline_renderers=(inline, None), block_renderers=(block, None))
+    app.add_html_math_renderer(
+        "katex", inline_renderers=(inline, None), block_renderers=(block, None)
+    )
     app.connect("build-finished", close)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

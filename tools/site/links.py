@@ -77,9 +77,7 @@ def _problems_of(path: Path, page: Page, pages: dict[Path, Page], site: Path) ->
             yield f"loads {address} from elsewhere"
 
 
-def _link_problem(
-    address: str, path: Path, pages: dict[Path, Page], site: Path
-) -> Iterator[str]:
+def _link_problem(address: str, path: Path, pages: dict[Path, Page], site: Path) -> Iterator[str]:
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tools.site import dependency_map
-from tools.site.chapters import Chapter
+from tools.site.chapters import Chapter, Figure
 from tools.site.paths import ReadingPath, Step, hours
 from tools.site.stage import raw_html
 from tools.site.symbols import Symbol
@@ -39,7 +39,9 @@ def start(chapters: list[Chapter], paths: list[ReadingPath], documents: list[str
     text = (TEXT / "index.md").read_text(encoding="utf-8")
     return text.format(
         paths=", ".join(times[:-1]) + f" or {times[-1]}",
-        table="\n".join(["|  | chapter | minutes | the question |", "| --- | --- | ---: | --- |", *rows]),
+        table="\n".join(
+            ["|  | chapter | minutes | the question |", "| --- | --- | ---: | --- |", *rows]
+        ),
         contents="\n\n".join(
             [
                 toctree("Find your way", ["paths", "map"]),
@@ -59,24 +61,39 @@ def reading_paths(paths: list[ReadingPath]) -> str:
 def _one_path(path: ReadingPath) -> str:
     lines = [f"({path.anchor})=", f"## {path.title}", "", path.about, ""]
     lines += [f"Together {hours(path.minutes)}.", ""]
+    exercises = any(step.exercises for step in path.steps)
+    head = (
+        ["chapter", "to read", "exercises", "minutes"]
+        if exercises
+        else ["chapter", "read", "minutes"]
+    )
+    marks = ["---", "---:", "---:", "---:"] if exercises else ["---", "---", "---:"]
     staged = any(path.stages())
-    lines.append(f"| {'when | ' if staged else ''}chapter | read | minutes |")
-    lines.append(f"| {'--- | ' if staged else ''}--- | --- | ---: |")
+    lines.append(_row([*["when"] * staged, *head]))
+    lines.append(_row([*["---"] * staged, *marks]))
     for stage, steps in path.stages().items():
         for place, step in enumerate(steps):
-            when = f"{stage if place == 0 else ''} | " if staged else ""
-            lines.append(f"| {when}{_step(step)} | {step.minutes} |")
+            when = [_when(stage, steps) if place == 0 else ""] * staged
+            lines.append(_row([*when, *_cells(step, exercises)]))
     return "\n".join(lines)
 
 
-def _step(step: Step) -> str:
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _when(stage: str, steps: list[Step]) -> str:
+    return f"{stage}, {hours(sum(step.minutes for step in steps))}"
+
+
+def _cells(step: Step, exercises: bool) -> list[str]:
     chapter = step.chapter
     page = f"notebooks/{chapter.stem}.ipynb"
-    what = "; ".join(f"[{title}]({page}#{slug(title)})" for title in step.sections)
-    if not what:
-        what = "all of it, with the exercises" if step.exercises else "all but the exercises"
-    why = f". {step.why}" if step.why else ""
-    return f"[{chapter.number} · {chapter.title}]({page}) | {what}{why}"
+    link = f"[{chapter.number} · {chapter.title}]({page})"
+    if exercises:
+        return [link, str(chapter.minutes), str(sum(chapter.exercises)), str(step.minutes)]
+    parts = ", ".join(f"[{title}]({page}#{slug(title)})" for title in step.sections)
+    return [link, f"{step.why} {parts}".strip(), str(step.minutes)]
 
 
 def chapter_map(chapters: list[Chapter]) -> str:
@@ -105,13 +122,14 @@ def gallery(chapters: list[Chapter], there: set[str]) -> str:
     for chapter in chapters:
         figures = [figure for figure in chapter.figures if figure.name in there]
         if figures:
-            cards = "".join(_card(chapter, figure.name, figure.words, figure.section) for figure in figures)
+            cards = "".join(_card(chapter, figure) for figure in figures)
             title = f"## {chapter.number} · {chapter.title}"
             parts.append(f"{title}\n\n" + raw_html(f'<div class="gallery">{cards}</div>'))
     return "\n\n".join(parts) + "\n"
 
 
-def _card(chapter: Chapter, name: str, words: str, section: str) -> str:
+def _card(chapter: Chapter, figure: Figure) -> str:
+    name, words, section = figure.name, figure.words, figure.section
     page = f"notebooks/{chapter.stem}.html#figure-{name}"
     return (
         f'<figure><a href="{page}"><img src="figures/{name}.png" loading="lazy" '
@@ -142,7 +160,8 @@ def live(demo: bool) -> str:
     box = raw_html('<div class="live-demo" data-demo="demo/index.html"></div>')
     missing = "The demo was left out of this build: its runtime could not be fetched."
     return text.format(
-        explorer=raw_html('<div class="explorer" data-explorer></div>'), demo=box if demo else missing
+        explorer=raw_html('<div class="explorer" data-explorer></div>'),
+        demo=box if demo else missing,
     )
 
 

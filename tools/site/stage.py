@@ -40,7 +40,9 @@ def raw_html(html: str) -> str:
     return f"```{{raw}} html\n{html}\n```"
 
 
-def staged(notebook: Notebook, place: PurePosixPath, chapter: Chapter | None, here: Links) -> Notebook:
+def staged(
+    notebook: Notebook, place: PurePosixPath, chapter: Chapter | None, here: Links
+) -> Notebook:
     """The notebook for the site.
 
     Args:
@@ -75,7 +77,7 @@ def head(source: str, place: PurePosixPath, chapter: Chapter | None, here: Links
         links.append(f"[solutions](solutions/{place.name})")
     facts = [f"{hours(chapter.minutes)} to read", f"{hours(sum(chapter.exercises))} of exercises"]
     facts = facts[: 2 if chapter.exercises else 1]
-    return f"{title}\n\n" + " · ".join([*facts, *links]) + "\n{.facts}"
+    return f"{title}\n\n{{.facts}}\n" + " · ".join([*facts, *links])
 
 
 def prose(source: str, name: str, place: PurePosixPath, here: Links) -> str:
