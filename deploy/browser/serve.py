@@ -41,7 +41,7 @@ def fetch_runtime(target: Path) -> None:
 
 
 def fetch_package(package: str, sha512: str, names: Sequence[str], target: Path, size: str) -> None:
-    """Files of the folder `dist` of a pinned package, through npm; nothing to do if they are there."""
+    """Files of `dist/` in a pinned package, through npm; nothing to do when they are there."""
     if target.is_dir():
         return
     npm = shutil.which("npm")

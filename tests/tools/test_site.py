@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from tools.site import build, dependency_map, links, pages, stage, symbols
 from tools.site import paths as reading
-from tools.site.chapters import Chapter, Section, headings, read_chapter, read_chapters
-from tools.site.chapters import reading_minutes, running_time
+from tools.site.chapters import (
+    Chapter,
+    Section,
+    headings,
+    read_chapter,
+    read_chapters,
+    reading_minutes,
+    running_time,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = read_chapters(ROOT)
@@ -43,9 +51,9 @@ OPENING = """\
 **The question.** Does it
 fit?
 
-**You need** the loop ([notebook 02](02_x.ipynb)), [notebook 01](01_x.ipynb), and this one, [notebook 03](03_x.ipynb).
+**You need** [notebook 02](02_x.ipynb), [notebook 01](01_x.ipynb) and [notebook 03](03_x.ipynb).
 
-**Time.** About an hour and a quarter to read. The cells run in about 40 seconds on two CPU cores."""
+**Time.** About an hour and a quarter to read. The cells run in about 40 seconds on two cores."""
 SAMPLE = (
     ("markdown", "title", "# 03 · A topic"),
     ("markdown", "question", OPENING),
@@ -259,7 +267,7 @@ def test_no_two_things_of_a_row_overlap():
     rows = dependency_map.ordered(needs)
     middle = dependency_map._middles(rows)
     for row in rows:
-        for one, other in zip(row, row[1:], strict=False):
+        for one, other in pairwise(row):
             assert middle[one] + one.width / 2 < middle[other] - other.width / 2
 
 

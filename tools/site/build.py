@@ -27,13 +27,21 @@ KATEX = "katex@0.19.1"
 KATEX_SHA512 = (
     "jG8uKntjSEcm2EpQOh0XturpPuuC9r3Sq5HLHdsFdWZT27E672SF19QEi+of0/YeOy15lDgRhKvr5614uRrEfA=="
 )
-FONTS = (
-    "AMS-Regular Caligraphic-Bold Caligraphic-Regular Fraktur-Bold Fraktur-Regular Main-Bold "
-    "Main-BoldItalic Main-Italic Main-Regular Math-BoldItalic Math-Italic SansSerif-Bold "
-    "SansSerif-Italic SansSerif-Regular Script-Regular Size1-Regular Size2-Regular Size3-Regular "
-    "Size4-Regular Typewriter-Regular"
-).split()
-KATEX_FILES = ("katex.min.js", "katex.min.css", *(f"fonts/KaTeX_{f}.woff2" for f in FONTS))
+FONTS = {  # family: its faces
+    "AMS": ("Regular",),
+    "Caligraphic": ("Bold", "Regular"),
+    "Fraktur": ("Bold", "Regular"),
+    "Main": ("Bold", "BoldItalic", "Italic", "Regular"),
+    "Math": ("BoldItalic", "Italic"),
+    "SansSerif": ("Bold", "Italic", "Regular"),
+    "Script": ("Regular",),
+    **dict.fromkeys(("Size1", "Size2", "Size3", "Size4", "Typewriter"), ("Regular",)),
+}
+KATEX_FILES = (
+    "katex.min.js",
+    "katex.min.css",
+    *(f"fonts/KaTeX_{name}-{face}.woff2" for name, faces in FONTS.items() for face in faces),
+)
 
 # Pages that lie in the repository as Markdown, besides the notebooks.
 TEXTS = (
@@ -157,10 +165,9 @@ def _sphinx(folder: Path) -> int:
         "html_extra_path": SOURCE / "extra",
     }
     given = [part for name, value in settings.items() for part in ("-D", f"{name}={value}")]
-    return main(
-        ["-b", "html", "-q", "-W", "--keep-going", "-d", str(DOCTREES), "-c", str(HERE), *given]
-        + [str(SOURCE), str(SITE)]
-    )
+    how = ["-b", "html", "-q", "-W", "--keep-going"]  # a warning is an error
+    where = ["-d", str(DOCTREES), "-c", str(HERE), *given, str(SOURCE), str(SITE)]
+    return main([*how, *where])
 
 
 def check(tell: Callable[[str], None] = print) -> int:

@@ -23,7 +23,7 @@ html_theme_options = {
         "color-brand-content": "#0b5cab",
         "color-brand-visited": "#5a4aa0",
         "font-stack": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
-        "font-stack--monospace": "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace",
+        "font-stack--monospace": "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace",
     },
     "dark_css_variables": {
         "color-brand-primary": "#7db7f0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 from tools.site.chapters import Chapter
@@ -63,7 +64,7 @@ def links(needs: Needs) -> list[tuple[Item, Item, str]]:
             chain = [Item(source, row[source], False)]
             chain += [Item(source, r, True) for r in range(row[source] + 1, row[target])]
             chain.append(Item(target, row[target], False))
-            pieces += [(one, other, target) for one, other in zip(chain, chain[1:], strict=False)]
+            pieces += [(one, other, target) for one, other in pairwise(chain)]
     return pieces
 
 

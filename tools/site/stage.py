@@ -145,7 +145,7 @@ class Links:
         """Links to files that are no pages lead to the repository."""
 
         def to(found: re.Match[str]) -> str:
-            address, _, fragment = found["to"].partition("#")
+            address = found["to"].partition("#")[0]
             if not address or re.match(r"[a-z]+:", address):
                 return found["to"]
             target = PurePosixPath(os.path.normpath(place.parent / address))
