@@ -13,7 +13,7 @@ SCALE := quick
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
 	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo \
-	site site-serve
+	site site-serve test-site
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -33,6 +33,7 @@ help:
 	@echo "make test-demo               that page in a headless Chromium, against Python"
 	@echo "make site                    the series as pages for a browser, in $(BUILD)/site; needs no torch"
 	@echo "make site-serve              the same, served: its demo and search need that (PORT=8000)"
+	@echo "make test-site               its parts, and its pages in a headless Chromium"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -137,6 +138,9 @@ $(SITE)/.installed: requirements-site.txt
 
 site: $(SITE)/.installed
 	@"$(SITE)/bin/python" -m tools.site build
+
+test-site: $(STAMP) site
+	@"$(BIN)/python" -m pytest -q -rs tests/tools/test_site.py tests/tools/test_site_build.py
 
 site-serve: site
 	@"$(SITE)/bin/python" -m tools.site serve $(if $(PORT),--port "$(PORT)")

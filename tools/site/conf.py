@@ -13,6 +13,7 @@ language = "en"
 smartquotes = False
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_static_path = ["_static"]
 html_css_files = ["katex.css", "site.css"]
 html_js_files = ["explorer.js", "site.js"]

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+SHORT = 16  # a formula of so many letters of TeX is not broken at the end of a line
 SERVER = Path(__file__).with_name("katex_lines.cjs")
 
 
@@ -86,7 +87,9 @@ def setup(app: Any) -> dict[str, bool]:
     def inline(translator: Any, node: Any) -> None:
         from docutils.nodes import SkipNode
 
-        translator.body.append(f'<span class="math">{html(node.astext(), False, node)}</span>')
+        tex = node.astext()
+        kind = "math short-formula" if len(tex) <= SHORT else "math"
+        translator.body.append(f'<span class="{kind}">{html(tex, False, node)}</span>')
         raise SkipNode
 
     def block(translator: Any, node: Any) -> None:

@@ -111,8 +111,11 @@
     }
 
     const legend = element("p", "explorer-legend");
-    legend.append(element("span", "explorer-key-fill"), "parameters of this setting ",
-      element("span", "explorer-key-mark"), "SqueezeNet 1.0");
+    for (const [kind, text] of [["fill", "parameters of this setting"], ["mark", "SqueezeNet 1.0"]]) {
+      const key = element("span");
+      key.append(element("span", `explorer-key-${kind}`), text);
+      legend.append(key, " ");
+    }
     box.replaceChildren(...sliders.map(({ row }) => row), totals, legend,
       ...bars.map(({ row }) => row), reset);
     set(PAPER);
