@@ -343,6 +343,13 @@ def test_figures_get_a_place_and_words(tmp_path):
     assert cells["draw"]["metadata"]["mystnb"]["image"]["alt"] == "Figure: wide map"
 
 
+def test_code_of_a_summary_is_folded(tmp_path):
+    cells = (*SAMPLE, ("code", "summary-bullets", "sq.say(1)"))
+    path = notebook(tmp_path, *cells)
+    made = stage.staged(json.loads(path.read_text()), PLACE, read_chapter(path), HERE)
+    assert made["cells"][-1]["metadata"]["tags"] == ["hide-input"]
+
+
 def test_links_lead_to_pages_or_to_the_repository(tmp_path):
     source = staged(tmp_path)["two"]["source"]
     assert "[the card](../data/README.md)" in source

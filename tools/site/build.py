@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -129,7 +130,7 @@ def build(tell: Callable[[str], None] = print) -> int:
         return 1
     written = stage(ROOT, SOURCE, demo=True) | {path for path in extra.rglob("*")}
     _static(tools / KATEX, written)
-    _remove_others(written)
+    _start_anew_if(_removed_others(written) or _tools_changed())
     tell(f"making the pages of {len(notebook_paths(ROOT))} notebooks ...")
     if status := _sphinx(tools / KATEX):
         return status
@@ -146,12 +147,28 @@ def _static(folder: Path, written: set[Path]) -> None:
         written.add(target / path.name)
 
 
-def _remove_others(written: set[Path]) -> None:
-    """What is no longer part of the site goes, and with it the pages made of it."""
+def _removed_others(written: set[Path]) -> bool:
+    """Remove what is no longer part of the site; whether there was anything."""
     old = [path for path in SOURCE.rglob("*") if path.is_file() and path not in written]
     for path in old:
         path.unlink()
-    if old:
+    return bool(old)
+
+
+def _tools_changed() -> bool:
+    """Whether this folder is another one than at the last build; Sphinx looks at pages only."""
+    digest = hashlib.sha256((ROOT / "requirements-site.txt").read_bytes())
+    for path in sorted(HERE.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.read_bytes())
+    stamp = BUILD / "site-tools.txt"
+    before = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+    stamp.write_text(digest.hexdigest(), encoding="utf-8")
+    return before != digest.hexdigest()
+
+
+def _start_anew_if(changed: bool) -> None:
+    if changed:
         shutil.rmtree(SITE, ignore_errors=True)
         shutil.rmtree(DOCTREES, ignore_errors=True)
 
