@@ -12,7 +12,7 @@ SCALE := quick
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
-	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo
+	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup replicate
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -22,12 +22,14 @@ help:
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
 	@echo "make reference               what is missing and how long it takes; ALL=1 runs all of it"
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
+	@echo "make replicate N=5           run five records again, drawn at random (MINUTES=10 SEED=0)"
 	@echo "make costs STUDY=name BY=label  time a training step of a study's networks, when all is quiet"
 	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
 	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
 	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
 	@echo "make libraries               what other libraries make of our network (TOPICS=coding)"
 	@echo "make pi-emulated             the Raspberry Pi script on emulated ARM (PICTURES=folder)"
+	@echo "make writeup                 all tables and figures for LaTeX and Google Docs, in $(BUILD)/writeup"
 	@echo "make demo                    a page in your browser that runs the int8 file (PORT=8000)"
 	@echo "make test-demo               that page in a headless Chromium, against Python"
 	@echo "make render                  execute the notebooks in place, for committing"
@@ -64,6 +66,13 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	"$(BIN)/python" -m pytest -q -n $(WORKERS) -m "not slow"
+
+replicate: $(STAMP)
+	@"$(BIN)/python" -m squeeze_utils replicate $(N) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SEED),--seed $(SEED))
+
+writeup: $(STAMP)
+	@"$(BIN)/python" -m tools.writeup --output "$(BUILD)/writeup"
 
 check: $(STAMP)
 	@"$(BIN)/python" -m tools.series check

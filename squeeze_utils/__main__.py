@@ -43,6 +43,7 @@ def _parser() -> ArgumentParser:
         return made
 
     _study_commands(command)
+    _replication_command(command)
     _compression_commands(command)
     _network_commands(command)
     return parser
@@ -71,6 +72,21 @@ def _study_commands(command: Callable[..., ArgumentParser]) -> None:
         parser.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
     study.add_argument("--all", action="store_true", help="run every study at reference scale")
     study.add_argument("--only", default="", metavar="TEXT", help="arms with TEXT in their name")
+
+
+def _replication_command(command: Callable[..., ArgumentParser]) -> None:
+    again = command(
+        "replicate",
+        "draw committed records at random, run them again, and report the deviations",
+        _replicate,
+        "5 --minutes 10",
+        "what was run so far is kept in data/measurements/replications.json",
+    )
+    again.add_argument("count", nargs="?", type=int, default=5, metavar="N", help="default 5")
+    again.add_argument(
+        "--minutes", type=float, default=10, help="of records that took at most so long (10)"
+    )
+    again.add_argument("--seed", type=int, default=0, help="of the draw; another draws others")
 
 
 def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
@@ -150,6 +166,8 @@ def _study(asked: Namespace) -> None:
             lines = [f"{file}: {size:,} bytes" for file, size in files.items()]
             print("\n".join(lines) or f"{name}: no checkpoint is named, or its states are not here")
             continue
+        if _scale(asked).name == "reference" and not asked.only:
+            print(plan.announce(name))
         commands.run_study_named(name, _scale(asked), jobs=asked.jobs, only=asked.only)
 
 
@@ -161,6 +179,17 @@ def _search(asked: Namespace) -> None:
         return
     for name in _named(asked, "search"):
         commands.run_searches(name, _scale(asked), jobs=asked.jobs)
+
+
+def _replicate(asked: Namespace) -> None:
+    from squeeze_utils.results.replication import compare_again, draw_records, repeat_records
+
+    drawn = draw_records(asked.count, asked.minutes, asked.seed)
+    expected = sum(record.seconds for _, record in drawn) / 60
+    print(
+        f"{len(drawn)} records, which took {expected:.0f} minutes when they were made", flush=True
+    )
+    print(compare_again(list(repeat_records(drawn))))
 
 
 def _named(asked: Namespace, what: str) -> list[str]:

@@ -21,7 +21,16 @@ from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import save_model
 from squeeze_utils.studies import commands, plan
 
-COMMANDS = ("study", "search", "released", "compress", "evaluate", "classify", "deploy")
+COMMANDS = (
+    "study",
+    "search",
+    "replicate",
+    "released",
+    "compress",
+    "evaluate",
+    "classify",
+    "deploy",
+)
 
 
 def run(*arguments: object) -> int:

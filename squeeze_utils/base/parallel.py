@@ -71,6 +71,26 @@ def run_in_order(
     return [found[place] for place in range(len(numbered))]
 
 
+def run_elsewhere(
+    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], jobs: int, backend: str
+) -> Iterator[Any]:
+    """`function(*task)` of every task, as they end, by the workers of one of joblib's backends.
+
+    "dask" sends the tasks to the cluster whose `dask.distributed.Client` was made last; a task
+    whose worker dies is given to another one. `jobs` is how many run at once, -1 for all.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    try:
+        configured = parallel_config(backend=backend)
+    except (ImportError, KeyError, ValueError) as error:
+        names = 'accepted: "loky", "threading", "multiprocessing", and "dask" where it is installed'
+        raise ValueError(f"joblib has no backend {backend!r} here; {names}") from error
+    with configured:
+        pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        yield from pool(delayed(function)(*task) for task in tasks)
+
+
 def _helpers(jobs: int) -> Executor:
     """The processes beside this one. They wait for more work, and take functions of a notebook."""
     try:

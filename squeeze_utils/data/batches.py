@@ -9,6 +9,7 @@ import torch
 
 from squeeze_utils.base.checks import real_number
 from squeeze_utils.data.distortions import recoloured, rotated, sharpened
+from squeeze_utils.data.moved_labels import moved_boxes, moved_masks
 from squeeze_utils.data.types import DataError, Split, checked_count
 
 
@@ -85,7 +86,7 @@ def _normalise(pixels: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) 
 
 
 class Batches:
-    """Iterable of (x, y): x float32 (b, c, h, w) channels-last, y int64 (b,).
+    """Iterable of (x, y): x float32 (b, c, h, w) channels-last, y the labels as in `Split`.
 
     Shuffled exactly when a CPU ``generator`` is given, anew in each pass; augmentation needs one.
     All random numbers of a pass are drawn at its start, so leaving a pass early changes nothing.
@@ -110,6 +111,8 @@ class Batches:
     ) -> None:
         self._check(len(split), batch_size, drop_last)
         self._check_augment(augment, generator, min(split.images.shape[2:]))
+        if augment and augment.rotation and split.task != "classification":
+            raise DataError(f"rotation would turn images but not the labels of {split.task}")
         self.split = split
         self.batch_size = batch_size
         self.generator = generator
@@ -189,7 +192,7 @@ class Batches:
         if "index" not in draws:
             pixels, labels = self._pixels[at], self.split.labels[at]
         else:
-            pixels, labels = self._gather(draws), self.split.labels[draws["index"]]
+            pixels, labels = self._gather(draws), self._labels(draws)
             pixels = _distorted(pixels, draws)
         x = _normalise(pixels, self._scale, self._offset)
         if "row" in draws:
@@ -197,12 +200,18 @@ class Batches:
             x.view(-1, x.shape[3]).index_fill_(0, covered, 0.0)
         return x.permute(0, 3, 1, 2), labels
 
-    def _gather(self, draws: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Selection, shift and flip in one gather of whole pixels: uint8 (b, h, w, c)."""
-        index = draws["index"]
-        if "down" not in draws and "flip" not in draws:
-            return self._pixels[index]
-        n, height, width, channels = self._pixels.shape
+    def _labels(self, draws: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Classes as they are; boxes and masks moved and mirrored as their images."""
+        labels = self.split.labels[draws["index"]]
+        if self.split.task == "detection":
+            return moved_boxes(labels, draws, self._pixels.shape[1:3])
+        if self.split.task == "segmentation" and ("down" in draws or "flip" in draws):
+            return moved_masks(labels, *self._places(draws))
+        return labels
+
+    def _places(self, draws: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which row (b, height) and column (b, width) of the image comes where."""
+        index, (height, width) = draws["index"], self._pixels.shape[1:3]
         rows = torch.arange(height, device=index.device).expand(len(index), height)
         columns = torch.arange(width, device=index.device).expand(len(index), width)
         if "flip" in draws:
@@ -213,6 +222,15 @@ class Batches:
             if "flip" in draws:  # the image is flipped first, then shifted
                 right = torch.where(draws["flip"], -right, right)
             columns = _reflect(columns - right[:, None], width)
+        return rows, columns
+
+    def _gather(self, draws: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Selection, shift and flip in one gather of whole pixels: uint8 (b, h, w, c)."""
+        index = draws["index"]
+        if "down" not in draws and "flip" not in draws:
+            return self._pixels[index]
+        n, height, width, channels = self._pixels.shape
+        rows, columns = self._places(draws)
         rows = (index[:, None] * height + rows) * width
         flat = (rows[:, :, None] + columns[:, None, :]).view(-1)
         picked = self._pixels.view(n * height * width, channels).index_select(0, flat)

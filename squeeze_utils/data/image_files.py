@@ -122,7 +122,7 @@ def _list_class(folder: Path) -> list[os.DirEntry]:
 def decode_files(paths: list[str], size: int, channels: int, desc: str) -> np.ndarray:
     """Decode image files to uint8 of shape (n, size, size, channels), in the order given."""
     shape = (len(paths), size, size, channels)
-    return _filled(shape, lambda i: decode_file(paths[i], size, channels), desc)
+    return filled(shape, lambda i: decode_file(paths[i], size, channels), desc)
 
 
 def decode_file(path: str, size: int, channels: int) -> np.ndarray:
@@ -173,12 +173,12 @@ def resize_all(images: np.ndarray, size: int, channels: int, desc: str = "resizi
     shape = (len(images), size, size, channels)
     if images.shape == shape:
         return images
-    return _filled(
+    return filled(
         shape, lambda i: to_array(Image.fromarray(images[i].squeeze()), size, channels), desc
     )
 
 
-def _filled(shape: tuple[int, ...], image: Callable[[int], np.ndarray], desc: str) -> np.ndarray:
+def filled(shape: tuple[int, ...], image: Callable[[int], np.ndarray], desc: str) -> np.ndarray:
     """uint8 images of ``shape``, number i by ``image(i)``, in a few threads.
 
     A progress bar appears after one second. A failure ends the rest.

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 
 from squeeze_utils.base.paths import repository
-from squeeze_utils.data import sources
+from squeeze_utils.data import dense_sets, sources
+from squeeze_utils.data.copies import without_copies
+from squeeze_utils.data.digit_styles import STYLES
 from squeeze_utils.data.image_files import decode_files, has_split_folders, list_folder
 from squeeze_utils.data.packing import Packed, Raw, cached, pack
 from squeeze_utils.data.sources import NAMED_SETS, NamedSet
@@ -49,10 +51,12 @@ def load_images(
     train_limit: int | None = None,
     channels: int | None = None,
     train_on_validation: bool = False,
+    copies: bool = True,
 ) -> ImageSet:
     """Load an image set.
 
-    ``name`` is ``digits`` (inside scikit-learn, needs no files), ``mnist``, ``fashion_mnist``,
+    ``name`` is ``digits`` (inside scikit-learn, needs no files; also ``digits_inverted``,
+    ``digits_noisy`` and ``digits_thickened``), ``mnist``, ``fashion_mnist``,
     ``cifar10``, a folder under ``root`` or the path of any folder of images, laid out as
     ``{train,validation,test}/CLASS/*`` or ``CLASS/*``. Missing splits are cut from the training
     images with a fixed seed, class by class: 10 % for validation, 20 % for test.
@@ -63,7 +67,11 @@ def load_images(
     coloured ones not with 1. ``train_limit`` keeps that many training images, the classes as
     even as possible; a smaller limit is always a part of a larger one. With
     ``train_on_validation`` the validation images are trained on too, for a last run whose settings
-    are chosen: they stay the validation split, whose accuracy then says nothing.
+    are chosen: they stay the validation split, whose accuracy then says nothing. Without
+    ``copies``, images that nearly equal one of the test split are left out of the other two.
+
+    ``digit_scenes`` and ``bccd`` have boxes as labels, ``digit_masks`` and ``camvid`` masks (see
+    `dense_sets`); their ``size`` is the height.
 
     Nothing is downloaded unless ``download`` is true.
 
@@ -73,15 +81,20 @@ def load_images(
     (1, 1797)
     """
     where = find_root(root)
+    if name in dense_sets.NAMES:
+        asked = {"channels": channels, "train_on_validation": train_on_validation}
+        return dense_sets.load(os.fspath(name), size, where, train_limit, asked)
     known = NAMED_SETS.get(os.fspath(name))
     size = _check_size(size, known)
     channels = _check_channels(channels, known)
     if known:
         packed = _packed_known(known, where, size, channels, download)
-        return _image_set(known.name, packed, train_limit, train_on_validation)
-    folder = _find_folder(name, where)
-    packed = _packed_folder(folder, None, size, channels)
-    return _image_set(folder.name, packed, train_limit, train_on_validation)
+        found = _image_set(known.name, packed, train_limit, train_on_validation)
+    else:
+        folder = _find_folder(name, where)
+        packed = _packed_folder(folder, None, size, channels)
+        found = _image_set(folder.name, packed, train_limit, train_on_validation)
+    return found if copies else without_copies(found)
 
 
 def _check_size(size: int | None, known: NamedSet | None) -> int:
@@ -102,8 +115,8 @@ def _check_channels(channels: int | None, known: NamedSet | None) -> int:
 
 def _packed_known(known: NamedSet, root: Path, size: int, channels: int, download: bool) -> Packed:
     name = known.name
-    if name == "digits":
-        return pack(known.classes, sources.digits(size, channels))
+    if name in STYLES:
+        return pack(known.classes, sources.digits(size, channels, name))
     if has_split_folders(root / name):
         return _packed_folder(root / name, known, size, channels)
     base = known.original_files(root)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from squeeze_utils.data.digit_styles import STYLES
 from squeeze_utils.data.image_files import files_key, resize_all
 from squeeze_utils.data.packing import Raw
 from squeeze_utils.data.types import DataError
@@ -120,15 +121,20 @@ NAMED_SETS = {
         NamedSet("mnist", 28, 1, DIGITS, "MNIST", "MNIST/raw", 12),
         NamedSet("fashion_mnist", 28, 1, FASHION, "FashionMNIST", "FashionMNIST/raw", 31),
         NamedSet("cifar10", 32, 3, CIFAR10, "CIFAR10", "cifar-10-batches-py", 170),
+        *(NamedSet(style, 32, 1, DIGITS) for style in STYLES if style != "digits"),
     )
 }
 
 
-def digits(size: int, channels: int) -> Raw:
-    """scikit-learn's 1,797 handwritten digits: 8x8, 0..16 stretched to 0..255, then resized."""
+def digits(size: int, channels: int, style: str = "digits") -> Raw:
+    """scikit-learn's 1,797 handwritten digits: 8x8, 0..16 stretched to 0..255, then resized.
+
+    With a `style` of `STYLES` they are changed after that.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = bunch.target.astype(np.int64)
-    return Raw(resize_all(images, size, channels), labels, {"train": (0, len(labels))})
+    styled = STYLES[style](resize_all(images, size, 1))
+    return Raw(resize_all(styled, size, channels), labels, {"train": (0, len(labels))})

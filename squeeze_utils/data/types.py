@@ -20,13 +20,23 @@ def checked_count(name: str, value: object, least: int, most: int | None = None)
     return whole_number(name, plain, least, most, DataError)
 
 
+VOID = 255  # in masks: a pixel without a class, which neither loss nor score counts
+NO_BOX = -1  # the class in a row of boxes that only fills it up
+TASKS = ("classification", "detection", "segmentation")
+
+
 @dataclass(frozen=True)
 class Split:
     """One part of an image set.
 
-    ``images`` is uint8 of shape (n, channels, size, size); its memory is laid out
+    ``images`` is uint8 of shape (n, channels, height, width); its memory is laid out
     channels-last, so that channels-last batches are cut from it without a transposition.
-    ``labels`` is int64 of shape (n,).
+    The form of ``labels`` says what is to be learnt, the ``task``:
+
+    - classification: a class for each image, int64 (n,);
+    - detection: boxes, float32 (n, most, 5), rows (class, left, top, right, bottom) with places
+      as shares of width and height; rows that fill up have the class ``NO_BOX``;
+    - segmentation: a class for each pixel, uint8 (n, height, width), ``VOID`` where there is none.
     """
 
     images: torch.Tensor
@@ -38,11 +48,33 @@ class Split:
                 "images must be uint8 of shape (n, channels, size, size), not "
                 f"{self.images.dtype} of shape {tuple(self.images.shape)}"
             )
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+        if self._task() is None:
+            count, _, height, width = self.images.shape
             raise DataError(
-                f"labels must be int64 of shape ({len(self.images)},), not "
+                f"labels must be int64 of shape ({count},), float32 boxes of shape ({count}, most, "
+                f"5) or uint8 masks of shape ({count}, {height}, {width}), not "
                 f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
+
+    def _task(self) -> str | None:
+        count, _, height, width = self.images.shape
+        shape = tuple(self.labels.shape)
+        if self.labels.dtype == torch.int64 and shape == (count,):
+            return "classification"
+        if self.labels.dtype == torch.float32 and len(shape) == 3 and shape[::2] == (count, 5):
+            return "detection"
+        if self.labels.dtype == torch.uint8 and shape == (count, height, width):
+            return "segmentation"
+        return None
+
+    @property
+    def task(self) -> str:
+        """One of ``TASKS``, by the form of the labels."""
+        return self._task() or ""
+
+    def first(self, count: int) -> Split:
+        """The first ``count`` images, or all where there are fewer."""
+        return Split(self.images[:count], self.labels[:count])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,8 +109,18 @@ class ImageSet:
 
     @property
     def size(self) -> int:
-        """Height and width in pixels."""
+        """Height in pixels; of square images the width, too."""
         return self.train.images.shape[2]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return tuple(self.train.images.shape[1:])
+
+    @property
+    def task(self) -> str:
+        """What is to be learnt: one of ``TASKS``."""
+        return self.train.task
 
     @property
     def num_classes(self) -> int:

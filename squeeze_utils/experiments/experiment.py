@@ -12,6 +12,7 @@ import torch
 
 from squeeze_utils.base import machine
 from squeeze_utils.data import ImageSet
+from squeeze_utils.data.dense_sets import BUILT_IN
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.step import Step
@@ -30,16 +31,19 @@ class DataSpec:
     size: int | None = None
     train_limit: int | None = None
     train_on_validation: bool = False
+    copies: bool = True
 
     def load(self) -> ImageSet:
         """The image set, read from the data folder."""
         return load_images(**asdict(self))
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as plain values; `train_on_validation` where it is set, which is rare."""
+        """The fields as plain values; the last two where they are changed, which is rare."""
         values = asdict(self)
-        if not self.train_on_validation:  # keys made before there was such a field
+        if not self.train_on_validation:  # keys made before there were such fields
             del values["train_on_validation"]
+        if self.copies:
+            del values["copies"]
         return values
 
     def device(self) -> torch.device:
@@ -47,7 +51,8 @@ class DataSpec:
 
         A step on digits is so short that a GPU would wait for the processor to say what is next.
         """
-        return torch.device("cpu") if self.name == "digits" else machine.default_device()
+        small = self.name.startswith("digits") or self.name in BUILT_IN
+        return torch.device("cpu") if small else machine.default_device()
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,15 @@ def write_record(record: Record, path: Path) -> None:
     write_atomically(path, record.text().encode())
 
 
+def write_first(record: Record, path: Path) -> Record:
+    """Write a record unless its experiment has one by now; the record that is on disk."""
+    found = read_record(path, record.key)
+    if found is not None:
+        return found
+    write_record(record, path)
+    return record
+
+
 def read_record(path: Path, key: str) -> Record | None:
     """The record of the experiment `key` in the file `path`, if that is what it holds."""
     try:

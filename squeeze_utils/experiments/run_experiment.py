@@ -81,8 +81,7 @@ def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, 
         "step": step.as_dict(),
         "seconds": round(seconds, 3),
         **measured,
-        "validation_loss": found.loss,
-        "validation_accuracy": found.accuracy,
+        **found.noted("validation"),
         **parameter_counts(state.model),
     }
 
@@ -99,8 +98,7 @@ def finish(state: State, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = evaluate(state.model, state.data.test, state.data)
     last = {
         **steps[-1],
-        "test_loss": found.loss,
-        "test_accuracy": found.accuracy,
+        **found.noted("test"),
         "confusion": found.confusion.tolist(),
     }
     return [*steps[:-1], last]

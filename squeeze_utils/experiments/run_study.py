@@ -1,29 +1,44 @@
-"""Running a study: its arms one after another or side by side, each to a record on disk."""
+"""Running a study: its arms one after another or side by side, each to a record on disk.
+
+Several runs of a study may share a folder, on one machine or on many: each claims an arm before it
+begins, so that no arm is trained twice, and takes over the arms of a run that has died.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine
-from squeeze_utils.base.parallel import run_tasks
-from squeeze_utils.data import ImageSet
+from squeeze_utils.base.claims import LIMIT
+from squeeze_utils.base.parallel import run_elsewhere, run_tasks
 from squeeze_utils.experiments.experiment import DataSpec
-from squeeze_utils.experiments.records import (
-    Record,
-    read_record,
-    read_records,
-    record_path,
-    recorded_elsewhere,
-    write_record,
-)
-from squeeze_utils.experiments.run_experiment import finish, run_experiment
+from squeeze_utils.experiments.records import Record, read_records
+from squeeze_utils.experiments.run_arm import Failure, or_failure, run_arm
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
+
+PATIENCE = 1.0  # seconds between two looks at arms that another run has claimed
+DEATHS = 3  # helpers that may die before a study gives up
+Run = Callable[..., Record | Failure | None]
+
+
+class StudyIncomplete(RuntimeError):
+    """Some arms failed; the records of all others are there, and `records` holds them."""
+
+    def __init__(self, study: Study, failures: list[Failure], records: dict[str, Record]) -> None:
+        self.failures, self.records = failures, records
+        lines = "\n".join(f"  {failure}" for failure in failures)
+        super().__init__(
+            f"{len(failures)} of the arms of {study.name} failed, all others have run:\n{lines}\n"
+            "Start the study again to repeat the failed ones alone."
+        )
 
 
 def run_study(
@@ -33,6 +48,9 @@ def run_study(
     cache: PrefixCache | None = None,
     jobs: int = 1,
     progress: bool = True,
+    keep_going: bool = False,
+    backend: str | None = None,
+    limit: float = LIMIT,
 ) -> dict[str, Record]:
     """Run the arms that have no record under `folder`; return all records by key.
 
@@ -41,8 +59,17 @@ def run_study(
     arms begin with in common is done once, by the first of them; then the others run side by
     side. A record is written as soon as its arm ends; that of an experiment which another study
     under `folder` has recorded is taken from there.
+
+    An error in one arm ends the study. With `keep_going` the other arms run all the same, and
+    `StudyIncomplete` names the failed ones at the end.
+
+    With a folder, each arm is claimed before it begins. An arm that another run has claimed is
+    waited for; if that run dies, or is on another machine and silent for `limit` seconds, the arm
+    is run here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
+    workers, `jobs` of them at once (-1: as many as there are).
     """
-    machine.threads_each(jobs)  # refuses a wrong number of processes, whatever there is to do
+    if backend is None:
+        machine.threads_each(jobs)  # refuses a wrong number of processes, whatever is to be done
     done = {} if folder is None else read_records(folder / study.name, repair=True)
     wanted: dict[str, Arm] = {}
     for arm in study.arms:
@@ -50,26 +77,75 @@ def run_study(
     todo = [arm for key, arm in wanted.items() if key not in done]
     records = {key: record for key, record in done.items() if key in wanted}
     target = None if folder is None else folder / study.name
-    run = partial(_run_arm, target=target, cache=cache, commit=machine.commit())
+    commit = machine.commit()
+    run: Run = partial(run_arm, target=target, cache=cache, commit=commit, limit=limit)
+    run = partial(or_failure, run) if keep_going else run
+    failures = []
     with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
-        for record in _run_arms(todo, run, cache, jobs):
-            records[record.key] = record
+        for found in _run_arms(todo, run, cache, jobs, backend):
+            if isinstance(found, Failure):
+                failures.append(found)
+            else:
+                records[found.key] = found
             bar.update()
+    if failures:
+        raise StudyIncomplete(study, failures, records)
     return records
 
 
 def _run_arms(
-    todo: Sequence[Arm], run: Callable[..., Record], cache: PrefixCache | None, jobs: int
-) -> Iterator[Record]:
-    if jobs == 1 or len(todo) < 2:
-        load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
-        yield from (run(arm, load) for arm in todo)
-        return
-    left = list(todo)
+    todo: Sequence[Arm], run: Run, cache: PrefixCache | None, jobs: int, backend: str | None
+) -> Iterator[Record | Failure]:
+    """What every arm comes to. Those that another run has claimed are tried again and again."""
+    left = {arm.experiment.key: arm for arm in todo}
+    broken: dict[str, str] = {}  # the error, by the state that could not be made
+    deaths = 0
     while left:
-        now = at_once(left, cache)
-        yield from run_tasks(run, [(arm, DataSpec.load) for arm in now], jobs)
-        left = [arm for arm in left if arm not in now]
+        before = len(left)
+        try:
+            for found in _one_round(list(left.values()), run, cache, jobs, backend, broken):
+                if found is None:
+                    continue
+                if isinstance(found, Failure) and cache:
+                    broken[cache.lacks(found.arm.experiment)] = found.error
+                del left[found.key]
+                yield found
+        except BrokenProcessPool as error:
+            deaths += 1
+            if deaths > DEATHS:
+                raise
+            message = f"a helper process has died; its experiment is run again ({error})"
+            warnings.warn(message, stacklevel=3)
+        if left and len(left) == before:
+            time.sleep(PATIENCE)
+
+
+def _one_round(
+    arms: list[Arm],
+    run: Run,
+    cache: PrefixCache | None,
+    jobs: int,
+    backend: str | None,
+    broken: Mapping[str, str],
+) -> Iterator[Record | Failure | None]:
+    """What failed in one arm is not tried again for those that begin with the same."""
+    if backend is None and (jobs == 1 or len(arms) < 2):
+        load = lru_cache(maxsize=1)(DataSpec.load)  # arms in a row have the same images
+        yield from (_doomed(arm, cache, broken) or run(arm, load) for arm in arms)
+        return
+    doomed = [_doomed(arm, cache, broken) for arm in arms]
+    yield from filter(None, doomed)
+    fine = [arm for arm, failure in zip(arms, doomed, strict=True) if failure is None]
+    tasks = [(arm, DataSpec.load) for arm in at_once(fine, cache)]
+    if backend is None:
+        yield from run_tasks(run, tasks, jobs)
+    else:
+        yield from run_elsewhere(run, tasks, jobs, backend)
+
+
+def _doomed(arm: Arm, cache: PrefixCache | None, broken: Mapping[str, str]) -> Failure | None:
+    error = broken.get(cache.lacks(arm.experiment)) if cache and broken else None
+    return Failure(arm, error) if error else None
 
 
 def at_once(arms: Sequence[Arm], cache: PrefixCache | None) -> list[Arm]:
@@ -80,42 +156,3 @@ def at_once(arms: Sequence[Arm], cache: PrefixCache | None) -> list[Arm]:
     for arm in arms:
         first.setdefault(cache.lacks(arm.experiment), arm)
     return list(first.values())
-
-
-def _run_arm(
-    arm: Arm,
-    load: Callable[[DataSpec], ImageSet],
-    target: Path | None,
-    cache: PrefixCache | None,
-    commit: str,
-) -> Record:
-    """The record of an arm: what is known already, or else what is measured now."""
-    if target is None:
-        return _measure(arm, load, cache, commit)
-    path = record_path(target, arm.slug, arm.experiment.key)
-    found = read_record(path, arm.experiment.key)
-    if found is not None:  # another process was faster
-        return found
-    known = recorded_elsewhere(target.parent, arm.experiment.key)
-    if known is not None and arm.checkpoint is None:  # a checkpoint needs the network itself
-        record = replace(known, labels=dict(arm.labels))
-    else:
-        record = _measure(arm, load, cache, commit)
-    write_record(record, path)
-    return record
-
-
-def _measure(
-    arm: Arm, load: Callable[[DataSpec], ImageSet], cache: PrefixCache | None, commit: str
-) -> Record:
-    device = arm.experiment.data.device()
-    data = load(arm.experiment.data)
-    state, steps = run_experiment(arm.experiment, data=data, cache=cache, device=device)
-    return Record.of(
-        arm.experiment,
-        finish(state, steps),
-        labels=dict(arm.labels),
-        device=device,
-        data_fingerprint=data.fingerprint,
-        commit=commit,
-    )

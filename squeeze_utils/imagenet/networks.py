@@ -14,6 +14,7 @@ from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.sqz.bits import ContainerError
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
+from squeeze_utils.models.pretrained import imagenet_weights
 
 NAME = "compressed_SqueezeNet.net"
 URL = f"https://raw.githubusercontent.com/songhan/SqueezeNet-Deep-Compression/master/{NAME}"
@@ -68,15 +69,6 @@ def trained(source: Path | str) -> nn.Module:
 
 
 def _torchvision() -> nn.Module:
-    from torchvision.models import SqueezeNet1_1_Weights
-
-    try:
-        state = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
-    except OSError as error:
-        raise ValueError(
-            f"the weights of {TORCHVISION} (5 MB) could not be fetched ({error}); without a "
-            "network, place torchvision's file in TORCH_HOME/hub/checkpoints"
-        ) from error
     model = build(TORCHVISION)
-    model.load_state_dict(state)
+    model.load_state_dict(imagenet_weights())
     return model.eval()

@@ -12,8 +12,10 @@ from torch import nn
 from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.models import baselines
 from squeeze_utils.models.baselines import Classifier
+from squeeze_utils.models.detector import Detector
 from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
 from squeeze_utils.models.layers import ACTIVATIONS, POOLINGS
+from squeeze_utils.models.segmenter import Segmenter
 from squeeze_utils.models.squeezenet import SMALL, V1_0, V1_1, SqueezeNet, SqueezeNetConfig
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "POOLINGS",
     "SMALL",
     "Classifier",
+    "Detector",
     "Fire",
     "ModelSpec",
+    "Segmenter",
     "SqueezeNet",
     "SqueezeNetConfig",
     "build",
@@ -43,7 +47,8 @@ _BASELINES = {  # what a name fixes is no option of it
     "lenet5": partial(baselines.lenet5),
     "lenet5_fire": partial(baselines.lenet5, fire=True),
 }
-NAMES: tuple[str, ...] = (*_CONFIGS, *_BASELINES)
+_DENSE = {"detector": Detector, "segmenter": Segmenter}  # an answer for each place
+NAMES: tuple[str, ...] = (*_CONFIGS, *_BASELINES, *_DENSE)
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,11 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     choose("model", name, NAMES)
     if num_classes is not None:
         options["num_classes"] = num_classes
-    for key in {"num_classes", "in_channels", "image_size"} & set(options):
+    sizes = {"num_classes", "in_channels"} | (set() if name in _DENSE else {"image_size"})
+    for key in sizes & set(options):
         whole_number(key, options[key], 1)
+    if name in _DENSE:
+        return _build_dense(name, options)
     if name in _CONFIGS:
         _check_options(name, options, {field.name for field in fields(SqueezeNetConfig)})
         model: nn.Module = SqueezeNet(replace(_CONFIGS[name], **options))
@@ -121,6 +129,15 @@ def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict
     _check_options(name, options, accepted)
     chosen = {key: options.get(key, parameters[key].default) for key in accepted}
     return make(**chosen), chosen
+
+
+def _build_dense(name: str, options: dict[str, Any]) -> nn.Module:
+    """A detector or segmenter; both know their classes and their input's shape."""
+    accepted = set(inspect.signature(_DENSE[name]).parameters)
+    _check_options(name, options, accepted)
+    model = _DENSE[name](**options)
+    model.spec = ModelSpec.of(name, **options)
+    return model
 
 
 def _check_options(name: str, options: dict[str, Any], accepted: set[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeeze_utils.base.checks import choose
+from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.layers import norm
 from squeeze_utils.models.small_map_conv import SmallMapConv2d
@@ -164,32 +164,53 @@ def resnet20(num_classes: int = 10, *, image_size: int = 32, in_channels: int = 
 
 
 def lenet_300_100(
-    num_classes: int = 10, *, image_size: int = 28, in_channels: int = 1
+    num_classes: int = 10,
+    *,
+    image_size: int = 28,
+    in_channels: int = 1,
+    hidden: tuple[int, int] = (300, 100),
 ) -> nn.Module:
     """Two hidden dense layers of 300 and 100 units (266,610 parameters on 28x28 grey images)."""
+    first, second = _widths("hidden", hidden, 2)
     head = nn.Sequential(
-        nn.Linear(in_channels * image_size**2, 300),
+        nn.Linear(in_channels * image_size**2, first),
         nn.ReLU(inplace=True),
-        nn.Linear(300, 100),
+        nn.Linear(first, second),
         nn.ReLU(inplace=True),
-        nn.Linear(100, num_classes),
+        nn.Linear(second, num_classes),
     )
     return Classifier(nn.Identity(), head)
 
 
+def _widths(name: str, widths: tuple[int, ...], count: int) -> tuple[int, ...]:
+    if not isinstance(widths, tuple) or len(widths) != count:
+        raise ValueError(f"{name} takes {count} whole numbers, got {widths}")
+    return tuple(whole_number(name, width, 1) for width in widths)
+
+
 def lenet5(
-    num_classes: int = 10, *, image_size: int = 28, in_channels: int = 1, fire: bool = False
+    num_classes: int = 10,
+    *,
+    image_size: int = 28,
+    in_channels: int = 1,
+    fire: bool = False,
+    channels: tuple[int, int] = (20, 50),
+    hidden: int = 500,
 ) -> nn.Module:
     """LeNet-5 in Caffe's form: 431,080 parameters on 28x28 grey images.
 
-    With `fire=True` the two 5x5 convolutions become a 3x3 stem and two Fire modules with as many
+    `channels` are those of the two convolutions, `hidden` the units of the dense layer. With
+    `fire=True` the two 5x5 convolutions become a 3x3 stem and two Fire modules with as many
     outputs (20 and 50). Their maps are larger than those of unpadded 5x5 convolutions; average
     pooling brings the last one to the original's side, so the dense part is the same.
     """
     side = ((image_size - 4) // 2 - 4) // 2
     if side < 1:
         raise ValueError(f"lenet5 needs images of at least 16 pixels, got {image_size}")
+    first, second = _widths("channels", channels, 2)
     if fire:
+        if (first, second) != (20, 50):
+            raise ValueError("with Fire modules lenet5 has 20 and 50 channels")
         layers: list[nn.Module] = [
             *_conv(in_channels, 16, 3, "none"),
             Fire(16, 8, 10, 10),
@@ -200,12 +221,13 @@ def lenet5(
         ]
     else:
         layers = [
-            nn.Conv2d(in_channels, 20, 5),
+            nn.Conv2d(in_channels, first, 5),
             nn.MaxPool2d(2),
-            nn.Conv2d(20, 50, 5),
+            nn.Conv2d(first, second, 5),
             nn.MaxPool2d(2),
         ]
+    units = whole_number("hidden", hidden, 1)
     head = nn.Sequential(
-        nn.Linear(50 * side * side, 500), nn.ReLU(inplace=True), nn.Linear(500, num_classes)
+        nn.Linear(second * side * side, units), nn.ReLU(inplace=True), nn.Linear(units, num_classes)
     )
     return Classifier(nn.Sequential(*layers), head)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Study
+from squeeze_utils.results.replication import OneMoreSeed, train_arm
 from squeeze_utils.results.study_results import Results
+from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.studies import catalogue
 from squeeze_utils.training.step import Step
 
@@ -49,11 +51,14 @@ class NamedStudy:
         *,
         jobs: int = 2,
         cache: PrefixCache | None = None,
+        backend: str | None = None,
         **labels: Any,
     ) -> Results:
         """Run the arms with these labels (all of them) now, in this notebook; nothing is kept.
 
-        What arms begin with in common is trained once. `jobs` processes share the work.
+        What arms begin with in common is trained once. `jobs` processes share the work; with a
+        `backend` of joblib, such as "dask", they are its workers, which may be on other machines
+        if they share the folder of `cache`.
 
         >>> import squeeze_utils as sq
         >>> live = sq.study("baseline").run(model="LeNet-5", jobs=1)
@@ -63,7 +68,26 @@ class NamedStudy:
         study = self.at(scale or Scale())
         study = study.where(**labels) if labels else study
         cache = cache or PrefixCache()
-        return Results(study, run_study(study, cache=cache, jobs=jobs), cache)
+        return Results(study, run_study(study, cache=cache, jobs=jobs, backend=backend), cache)
+
+    def replicate(self, arm: Any, seed: int) -> OneMoreSeed:
+        """Train one more seed of an arm in full, on this machine: where does it fall?
+
+        `arm` is the value of one of its labels, such as "simple bypass". Takes as long as the
+        records say, and goes on where it stopped when it is called again.
+        """
+        found = self.records()
+        arms = [one for one in found.study.arms if arm in dict(one.labels).values()]
+        if not arms:
+            known = dict.fromkeys(value for one in found.study.arms for _, value in one.labels)
+            names = ", ".join(map(str, known)) or "none yet: its pilot has no records"
+            raise ValueError(f"{self.name} has no arm {arm!r}; accepted: {names}")
+        wanted = replace(arms[0].experiment, seed=seed)
+        if any(one.experiment == wanted for one in arms):
+            raise ValueError(f"seed {seed} of {arm!r} is one of the study's own: give another")
+        same = [one.experiment.key for one in arms if replace(one.experiment, seed=seed) == wanted]
+        known_ones = [found.found[key].final[ACCURACY] for key in same if key in found.found]
+        return train_arm(wanted, seed, known_ones)
 
     def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
         """The steps of the first arm so labelled, at reference scale unless another is given."""

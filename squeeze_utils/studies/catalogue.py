@@ -10,17 +10,21 @@ from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import (
     activations,
     baseline,
+    combining,
     deep_compression,
+    dense_answers,
     dense_sparse_dense,
     headline,
     hyperparameters,
     kernels,
     optimizers,
     pooling,
+    priced,
     pruning,
     quantization,
     residual,
     sharing,
+    transfer,
 )
 
 CHAPTERS = (
@@ -37,6 +41,10 @@ CHAPTERS = (
     quantization,
     sharing,
     deep_compression,
+    combining,
+    priced,
+    transfer,
+    dense_answers,
 )
 
 

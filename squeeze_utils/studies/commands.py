@@ -39,7 +39,7 @@ def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -
 
     Records may add arms, as where the best rate of a pilot lies at the edge of its grid: then it
     goes on with those. The states of networks are kept, so that what was interrupted goes on
-    where it stopped.
+    where it stopped. An arm that fails is named at the end; it does not keep others from running.
     """
     pilot = catalogue.find(name, scale).pilot
     if pilot:
@@ -50,7 +50,8 @@ def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -
         keys = {arm.experiment.key for arm in study.arms}
         if keys <= tried:
             return
-        run_study(study, folder=runs_folder(scale), cache=_states(), jobs=jobs)
+        folder, cache = runs_folder(scale), _states()
+        run_study(study, folder=folder, cache=cache, jobs=jobs, keep_going=True)
         tried |= keys
 
 

@@ -29,8 +29,12 @@ ORDER = (
     "pruning_long",
     "quantization_training_long",
     "quantization_mixed_long",
+    "combining_long",
+    "combining_order_long",
     "ladder",
     "headline",
+    "priced",
+    "priced_large",
     "optimizers_long",
     "squeeze_ratio_long",
     "downsampling_long",
@@ -39,14 +43,25 @@ ORDER = (
     "float32_controls",
     "residual_72_long",
     "linear_squeeze_72_long",
+    "transfer_files",
+    "transfer",
+    "transfer_head_curve",
+    "transfer_copies",
+    "transfer_few_images",
+    "detection",
+    "segmentation",
+    "detection_compressed",
+    "segmentation_compressed",
 )
 HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
 ON_GPU = 9_000  # of HALF; small networks wait for the processor
 # Seconds of an image, those of HALF being one, where arithmetic does not tell.
-RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "resnet20": 2.2, "vgg11": 5.8}
+RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "lenet5_fire": 0.4, "resnet20": 2.2, "vgg11": 5.8}
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
-TRAINING_IMAGES = 45_000
+LARGE_ALEXNET = 20.0  # its form for photographs
+# Training images; other sets have 45,000.
+TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
 
 
 class Line(NamedTuple):
@@ -95,6 +110,46 @@ def make_plan() -> list[Line]:
     return [line._replace(hours=line.hours / hour) for line in lines]
 
 
+class Announcement(NamedTuple):
+    """What a study and its pilots still have to train, and the hours of this machine it takes."""
+
+    study: str
+    experiments: int  # without a record
+    trainings: int  # steps that train, each counted once where experiments share it
+    hours: float
+
+    def __str__(self) -> str:
+        if not self.experiments:
+            return f"{self.study}: nothing to do"
+        return (
+            f"{self.study}: {self.experiments} experiments are missing, pilots included; "
+            f"{self.trainings} trainings, about {self.hours:.1f} hours with JOBS={os.cpu_count()}"
+        )
+
+
+def announce(name: str) -> Announcement:
+    """What running one study at reference scale means, before it starts; see `make_plan`."""
+    scale = Scale("reference")
+    catalogue.find(name, scale)  # an unknown name is refused
+    studies = {known: make(scale) for known, make in catalogue.catalogue().items()}
+    done = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+    trained: set[str] = set()
+    todo: dict[str, Experiment] = {}
+    for study in _with_pilots(name, studies):
+        missing = (*study.missing(), *study.expected)
+        todo |= {arm.experiment.key: arm.experiment for arm in missing}
+    todo = {key: experiment for key, experiment in todo.items() if key not in done}
+    trainings = {
+        experiment.prefix(position).key
+        for experiment in todo.values()
+        for position, step in enumerate(experiment.recipe, start=1)
+        if isinstance(step, Train)
+    }
+    images = sum(_images(experiment, trained) for experiment in todo.values())
+    hours = images / (3600 * _speed(list(studies.values())))
+    return Announcement(name, len(todo), len(trainings), hours)
+
+
 def show_plan() -> str:
     """The plan as a table."""
     lines = make_plan()
@@ -125,16 +180,22 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
         if key not in trained and not states.path(key).is_file() and isinstance(step, Train):
-            seen = step.epochs * (experiment.data.train_limit or TRAINING_IMAGES)
+            seen = step.epochs * _training_images(experiment)
             slower = FLOAT32 if step.precision == "float32" else 1
             images += seen * slower * relative(experiment.model)
         trained.add(key)
     return images
 
 
+def _training_images(experiment: Experiment) -> int:
+    return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
+
+
 @cache
 def relative(model: ModelSpec) -> float:
     """How long an image takes, where the half-width SqueezeNet takes one unit."""
+    if model.name == "alexnet" and dict(model.options).get("image_size", 224) == 224:
+        return LARGE_ALEXNET
     if model.name in RELATIVE:
         return RELATIVE[model.name]
     with torch.device("meta"):
@@ -152,7 +213,7 @@ def _speed(studies: list[Study]) -> float:
         for record in study.records().values():
             if record.device in (name, f"{name}, 1 thread"):
                 experiment = Experiment.from_dict(record.experiment)
-                images = experiment.data.train_limit or TRAINING_IMAGES
+                images = _training_images(experiment)
                 seconds = median(epoch["seconds"] for epoch in record.history)
                 found.append(images * relative(experiment.model) / seconds)
     likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]

@@ -191,6 +191,15 @@ def long(scale: Scale) -> Study:
     return study.once(scale.name == "quick" or None not in found.values())
 
 
+def learned_rate(scale: Scale) -> tuple[float, bool]:
+    """The pilot's best rate for learned steps, and whether it is known; until then a likely one."""
+    if scale.name == "quick":
+        return QAT_RATES[1], True
+    known = long_pilot(scale)
+    found = best_rate(known.records(), _tried(scale, "learned steps")) if known.arms else None
+    return (QAT_RATES[1], False) if found is None else (found, True)
+
+
 def mixed_long(scale: Scale) -> Study:
     """For each layer its own bits, in the bytes of equal bits with 8 at both ends."""
     arms: list[Arm] = []

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from squeeze_utils.data import Batches, ImageSet, Split
 from squeeze_utils.training.evaluation import evaluating, numerics
 from squeeze_utils.training.step import trained_parameter
+from squeeze_utils.training.tasks import task_of
 
 IMAGES = 2500  # training images that batch normalisation's statistics are measured on
 BATCH = 250
@@ -79,7 +80,8 @@ def measure_statistics(model: nn.Module, data: ImageSet, precision: str = "float
                 norm.reset_running_stats()
                 norm.momentum = None  # torch's word for a cumulative average
                 norm.training = True
-            for x, _ in Batches(_spread(data.train), BATCH, mean=data.mean, std=data.std):
+            batch = min(BATCH, task_of(data).batch)
+            for x, _ in Batches(_spread(data.train), batch, mean=data.mean, std=data.std):
                 with numerics(precision, device):
                     model(x.to(device))
     finally:

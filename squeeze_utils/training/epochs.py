@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from squeeze_utils.base import machine
 from squeeze_utils.data import Batches, ImageSet
@@ -18,8 +17,10 @@ from squeeze_utils.training import optimizers
 from squeeze_utils.training.averaging import MovingAverage
 from squeeze_utils.training.evaluation import evaluate, numerics
 from squeeze_utils.training.failures import DivergedError
+from squeeze_utils.training.frozen import train_parts
 from squeeze_utils.training.mixing import mixed, mixed_loss
-from squeeze_utils.training.step import AfterStep
+from squeeze_utils.training.step import AfterStep, Penalty
+from squeeze_utils.training.tasks import task_of
 
 if TYPE_CHECKING:
     from squeeze_utils.training.loop import Train
@@ -39,8 +40,12 @@ class Epochs:
         device: torch.device,
         after_step: Sequence[AfterStep],
         masks: dict[str, Tensor],
+        penalties: Sequence[Penalty] = (),
     ) -> None:
         self.model, self.data, self.plan, self.device = model, data, plan, device
+        self.task = task_of(data)
+        if plan.mixup and self.task.name != "classification":
+            raise ValueError(f"mixup mixes classes: it is not for {self.task.name}")
         self.batches = Batches(
             data.train,
             min(plan.batch_size, len(data.train)),
@@ -55,7 +60,7 @@ class Epochs:
             plan.optimizer, model, plan.lr, plan.weight_decay
         )
         self.factor = optimizers.make_schedule(plan.schedule, plan.cycles, plan.epochs)
-        self.after_step, self.masks = after_step, masks
+        self.after_step, self.masks, self.penalties = after_step, masks, penalties
         self.average = MovingAverage(model, plan.ema) if plan.ema else None
         self.chosen = machine.precision(plan.precision, device)
         self.name = json.dumps([plan.as_dict(False), data.fingerprint, self.chosen, device.type])
@@ -63,7 +68,7 @@ class Epochs:
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""
         start = time.perf_counter()
-        self.model.train()
+        train_parts(self.model, self.plan.only)
         loss_sum = torch.zeros((), device=self.device)
         hits = torch.zeros((), device=self.device)
         first = epoch * len(self.batches)
@@ -75,7 +80,7 @@ class Epochs:
             loss, logits = self._step(x, y, done)
             rates.append(self.optimizer.param_groups[0]["lr"])
             loss_sum += loss
-            hits += (logits.argmax(1) == y).float().mean()
+            hits += self.task.share_right(logits, y)
             checked = step % 32 == 0 or step == first + len(self.batches) - 1
             if checked and not math.isfinite(float(loss_sum)):
                 raise DivergedError.at(epoch, lr, self.plan.lr)
@@ -111,12 +116,15 @@ class Epochs:
         with numerics(self.chosen, self.device):
             logits = self.model(x)
         loss = self._loss(logits.float(), y, shares)
-        loss.backward()
+        total = loss
+        for term in self.penalties:
+            total = total + term(self.model, done)
+        total.backward()
         self.optimizer.step()
         return loss.detach(), logits.detach()
 
     def _loss(self, logits: Tensor, y: Tensor, shares: Tensor | None) -> Tensor:
         smoothing = self.plan.label_smoothing
         if shares is None:
-            return F.cross_entropy(logits, y, label_smoothing=smoothing)
+            return self.task.loss(logits, y, smoothing)
         return mixed_loss(logits, y, shares, smoothing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,15 +16,30 @@ from torch.nn import functional as F
 from squeeze_utils.base import machine
 from squeeze_utils.data import Batches, ImageSet, Split
 from squeeze_utils.data.types import checked_count
+from squeeze_utils.training.tasks import task_of
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss (mean cross-entropy, nats), accuracy (percent), confusion counts (true, predicted)."""
+    """Loss (mean cross-entropy, nats), accuracy (percent), confusion counts (true, predicted).
+
+    For boxes and masks `accuracy` is the score of that task, which `measure` names, and `details`
+    say more about it.
+    """
 
     loss: float
     accuracy: float
     confusion: Tensor
+    measure: str = "accuracy"
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def noted(self, part: str) -> dict[str, Any]:
+        """What a record holds of it: the score as PART_accuracy, named where it is another."""
+        values: dict[str, Any] = {f"{part}_loss": self.loss, f"{part}_accuracy": self.accuracy}
+        if self.measure != "accuracy":
+            values["measure"] = self.measure
+            values |= {f"{part}_{name}": value for name, value in self.details.items()}
+        return values
 
 
 @contextmanager
@@ -83,6 +98,9 @@ def check_fits(model: nn.Module, data: ImageSet) -> None:
     expected = getattr(model, "input_shape", None)
     if expected is None:
         return
+    task = getattr(model, "task", "classification")
+    if task != data.task:
+        raise ValueError(f"the model is made for {task}, the labels of {data.name} for {data.task}")
     if expected[0] != data.channels:
         raise ValueError(
             f"the model takes {expected[0]}-channel images, {data.name} has {data.channels}: "
@@ -93,7 +111,7 @@ def check_fits(model: nn.Module, data: ImageSet) -> None:
             f"the model has {model.num_classes} classes, {data.name} has {data.num_classes}: "
             f"build it with num_classes={data.num_classes}"
         )
-    if expected[1] != data.size:
+    if tuple(expected[1:]) != data.shape[1:]:
         _try_size(model, data)
 
 
@@ -103,7 +121,7 @@ def _try_size(model: nn.Module, data: ImageSet) -> None:
     weight = next(model.parameters())
     try:
         with evaluating(model):
-            model(weight.new_zeros(1, data.channels, data.size, data.size))
+            model(weight.new_zeros(1, *data.shape))
     except RuntimeError as error:
         side = model.input_shape[1]
         raise ValueError(
@@ -145,6 +163,8 @@ def evaluate_views(
     `flip` the same of its mirror image: `count_views` times the arithmetic of `evaluate`.
     """
     checked_count("shift", shift, 0, data.size - 1)
+    if data.task != "classification":
+        raise ValueError(f"views are averaged for classification only, not for {data.task}")
 
     def averaged(x: Tensor) -> Tensor:
         return sum(model(view).float() for view in _views(x, flip, shift)) / count_views(
@@ -179,16 +199,14 @@ def _judged(
 ) -> Evaluation:
     """The evaluation of `answers`, the logits (b, classes) of images, which `model` gives."""
     device = next(model.parameters()).device
-    chosen = machine.precision(precision, device)
-    loss, confusion = 0.0, torch.zeros(data.num_classes**2, dtype=torch.long)
+    chosen, task = machine.precision(precision, device), task_of(data)
+    loss, tally = 0.0, task.tally(data)
     with evaluating(model):
-        for x, y in Batches(split, 500, mean=data.mean, std=data.std):
+        for x, y in Batches(split, task.batch, mean=data.mean, std=data.std):
             x, y = x.to(device), y.to(device)
             with numerics(chosen, device):
                 logits = answers(x).float()
-            loss += float(F.cross_entropy(logits, y, reduction="sum"))
-            pairs = (y * data.num_classes + logits[:, : data.num_classes].argmax(1)).cpu()
-            confusion += torch.bincount(pairs, minlength=data.num_classes**2)
-    confusion = confusion.view(data.num_classes, data.num_classes)
-    hits = int(confusion.diagonal().sum())
-    return Evaluation(loss / len(split), 100 * hits / len(split), confusion)
+            loss += float(task.summed_loss(logits, y))
+            tally.add(logits, y)
+    found = tally.judged()
+    return Evaluation(loss / len(split), found.score, found.confusion, task.measure, found.details)

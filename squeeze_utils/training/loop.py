@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,11 +18,13 @@ from squeeze_utils.training import optimizers
 from squeeze_utils.training.epochs import Epochs
 from squeeze_utils.training.evaluation import check_fits
 from squeeze_utils.training.failures import DivergedError, TrainingInterrupted
+from squeeze_utils.training.frozen import only_parts
 from squeeze_utils.training.mixing import Mixup
 from squeeze_utils.training.resuming import HalfwayFile, TrainingState
 from squeeze_utils.training.step import (
     AfterEpoch,
     AfterStep,
+    Penalty,
     State,
     Step,
     Within,
@@ -42,7 +45,8 @@ class Train(Step):
     The schedule "restarts" needs `cycles`, the lengths of its cosine cycles in epochs. `during`
     lists what happens after every optimizer step, such as gradual pruning.
     With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
-    where learning rates are compared.
+    where learning rates are compared. `only` names the parts that are trained, for example
+    ("features.12", "classifier"); the rest is frozen. All are trained where it is empty.
 
     >>> import squeeze_utils as sq
     >>> sq.Train(12, lr=0.04, optimizer="muon", weight_decay=0.05).schedule
@@ -69,6 +73,7 @@ class Train(Step):
     rotation: float = 0
     colour: float = 0.0
     sharpness: float = 0.0
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs, 1)
@@ -84,6 +89,7 @@ class Train(Step):
         choose("optimizer", self.optimizer, optimizers.OPTIMIZERS)
         object.__setattr__(self, "cycles", tuple(self.cycles))
         object.__setattr__(self, "during", tuple(self.during))
+        object.__setattr__(self, "only", tuple(self.only))
         if not all(isinstance(part, Within) for part in self.during):
             raise ValueError(f"during takes things to do within training, got {self.during}")
         optimizers.make_schedule(self.schedule, self.cycles, self.epochs)
@@ -104,7 +110,10 @@ class Train(Step):
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": machine.precision(self.precision, state.device)}
         try:
-            with shared_weights(state):
+            with shared_weights(state), only_parts(state.model, self.only), ExitStack() as parts:
+                for part in self.during:
+                    parts.enter_context(part.around(state))
+                terms = [part.penalty(state) for part in self.during]
                 history = fit(
                     state.model,
                     state.data,
@@ -119,6 +128,7 @@ class Train(Step):
                     progress=state.progress,
                     halfway=state.halfway,
                     masks=state.masks,
+                    penalties=[term for term in terms if term],
                 )
         except DivergedError as error:
             if not self.may_diverge:
@@ -140,6 +150,7 @@ def fit(
     progress: bool = False,
     halfway: HalfwayFile | None = None,
     masks: dict[str, Tensor] | None = None,
+    penalties: Sequence[Penalty] = (),
 ) -> list[dict[str, Any]]:
     """Train `model` on `data.train` by `plan`; one dict per epoch, with validation results.
 
@@ -149,6 +160,7 @@ def fit(
     (model, steps done, steps in all), after every epoch `after_epoch` with that epoch's dict; what
     it raises ends the training. The test split is never touched.
 
+    Each of `penalties` is called with (model, share of training done); the loss gets what it gives.
     With `halfway` a training that was cut off goes on after the last epoch kept there, to the
     same result; `masks`, which `after_step` may change, go with it. With `plan.ema` the moving
     average is what is validated, and what `model` holds when training ends or is interrupted.
@@ -170,7 +182,7 @@ def fit(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         held = {} if masks is None else masks
-        epochs = Epochs(model, data, plan, generator, device, after_step, held)
+        epochs = Epochs(model, data, plan, generator, device, after_step, held, penalties)
         average = epochs.average and epochs.average.network
         going = TrainingState(epochs.name, model, epochs.optimizer, generator, held, average)
         history = halfway.resume(going) if halfway else []

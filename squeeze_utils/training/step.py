@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from squeeze_utils.training.resuming import HalfwayFile
 
 AfterStep = Callable[[nn.Module, int, int], None]
 AfterEpoch = Callable[[dict[str, Any]], None]
+Penalty = Callable[[nn.Module, float], Tensor]
 
 
 @dataclass
@@ -165,11 +166,23 @@ class Step:
 
 
 class Within(Step):
-    """Something done during training, after every optimizer step, as a part of `Train`."""
+    """Something done during training, as a part of `Train`.
+
+    It can act after every optimizer step (`callback`), change the network for as long as training
+    lasts (`around`), and add a term to the loss (`penalty`).
+    """
 
     def callback(self, state: State) -> AfterStep:
         """What is called with (model, steps done, steps in all)."""
         raise NotImplementedError
+
+    def around(self, state: State) -> AbstractContextManager[None]:
+        """Entered before the optimizer is made, left when training ends."""
+        return nullcontext()
+
+    def penalty(self, state: State) -> Penalty | None:
+        """What is called with (model, share of training done) and gives a term of the loss."""
+        return None
 
     def apply(self, state: State) -> dict[str, Any]:
         """Refused: it happens inside training, not beside it."""

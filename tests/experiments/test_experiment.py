@@ -86,6 +86,7 @@ def test_the_key_changes_with_every_field():
         "rotation": 15,
         "colour": 0.1,
         "sharpness": 0.5,
+        "only": ("classifier",),
     }
     assert {*changed, "cycles", "during", "mixup_growth"} == {
         field.name for field in dataclasses.fields(Train)

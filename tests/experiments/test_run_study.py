@@ -198,3 +198,36 @@ def test_a_record_that_this_version_does_not_know_stays_where_it_is(tmp_path, fi
     with pytest.warns(UserWarning, match=f"{foreign.name} is of an experiment that is not known"):
         run_study(rates(0.1, 0.2), folder=tmp_path, progress=False)
     assert fits == [0.1, 0.2] and foreign.read_text() == text
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failing_arm_is_reported_and_the_rest_runs(tmp_path, monkeypatch, jobs):
+    """Two arms begin with a training that fails; it is tried once, and the third arm runs."""
+    from squeeze_utils.compress.pruning.steps import Prune
+    from squeeze_utils.experiments import run_study as module
+
+    good, bad = rates(0.1, 0.2).arms
+    failing = replace(bad.experiment.recipe[0], schedule="one_cycle", epochs=1)
+    recipes = [(failing, Prune(0.5)), (failing, Prune(0.9))]
+    doomed = [
+        Arm.of(replace(bad.experiment, recipe=recipe), share=recipe[1].sparsity)
+        for recipe in recipes
+    ]
+    study = Study("mixed", "?", [*doomed, good])
+    tried, run_arm = [], module.run_arm
+
+    def breaks(arm, load, **how):
+        if arm in doomed:
+            tried.append(arm)
+            raise ValueError("no such picture")
+        return run_arm(arm, load, **how)
+
+    monkeypatch.setattr(module, "run_arm", breaks)
+    monkeypatch.setattr(module, "run_tasks", lambda run, tasks, jobs: [run(*t) for t in tasks])
+    cache = PrefixCache(tmp_path / "states")
+    how = {"folder": tmp_path, "cache": cache, "jobs": jobs, "progress": False}
+    with pytest.raises(module.StudyIncomplete, match="2 of the arms of mixed failed") as caught:
+        run_study(study, **how, keep_going=True)
+    assert "0.5-s0: ValueError: no such picture" in str(caught.value)
+    assert list(caught.value.records) == [good.experiment.key]
+    assert len(tried) == 1 and len(list((tmp_path / "mixed").glob("*.json"))) == 1

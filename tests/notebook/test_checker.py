@@ -66,7 +66,7 @@ def nothing(x):
 @pytest.mark.parametrize(
     "answer",
     [..., None, open_function, (..., ...), {"a": ..., "b": open_function}, lambda x: None],
-    ids=repr,
+    ids=["open", "nothing", "open function", "open pair", "open parts", "function of nothing"],
 )
 def test_an_untouched_answer_is_not_answered(check, answer, capsys):
     assert not check(1, answer)

@@ -9,7 +9,7 @@ import torch
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.compress.pricing import squeeze
-from squeeze_utils.data import Batches
+from squeeze_utils.data import Batches, Split
 from squeeze_utils.training.step import State, Step, masks_from_zeros
 
 
@@ -18,11 +18,13 @@ class Squeeze(Step):
     """Round every layer, at one price for a bit, until the file has at most `target_bytes`.
 
     It is shown `images` of the training split, drawn with the experiment's seed, and no labels.
+    With `balanced` they are of all classes as evenly as possible, which only labels can tell.
     What becomes zero is a mask for later steps. Notebook 14 derives how it works.
     """
 
     target_bytes: int
     images: int = 1000
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         whole_number("target_bytes", self.target_bytes, 1)
@@ -35,7 +37,10 @@ class Squeeze(Step):
         data = state.data
         count = min(self.images, len(data.train))
         how = {"mean": data.mean, "std": data.std, "generator": state.generator}
-        x, _ = next(iter(Batches(data.train, count, **how)))
+        split = data.train
+        if self.balanced:  # a split begins with its classes as even as possible
+            split = Split(split.images[:count], split.labels[:count])
+        x, _ = next(iter(Batches(split, count, **how)))
         seed = int(torch.randint(2**31, (), generator=state.generator))
         found = squeeze(state.model.cpu(), x.cpu(), self.target_bytes, seed, state.progress)
         state.model = found.model.to(state.device, memory_format=torch.channels_last)

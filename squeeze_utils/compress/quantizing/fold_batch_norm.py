@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.compress.replacing import rebuilt
-from squeeze_utils.models import Classifier, Fire, SqueezeNet
+from squeeze_utils.models import Classifier, Detector, Fire, Segmenter, SqueezeNet
 from squeeze_utils.training.step import State, Step, masks_from_zeros
 
 
@@ -47,7 +47,12 @@ def batch_norms(model: nn.Module) -> list[nn.BatchNorm2d]:
     return [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
-OPTION = {SqueezeNet: "norm", Classifier: "normalisation"}  # what a network calls it
+OPTION = {  # what a network calls it
+    SqueezeNet: "norm",
+    Classifier: "normalisation",
+    Detector: "norm",
+    Segmenter: "norm",
+}
 
 
 def foldable(model: nn.Module) -> bool:
@@ -60,7 +65,8 @@ def folded(model: nn.Module) -> nn.Module:
     """The same network without batch normalisation: it computes what `model` does in evaluation."""
     if type(model) not in OPTION:
         raise ValueError(
-            f"a {type(model).__name__} cannot be folded; accepted: SqueezeNet, AlexNet, VGG"
+            f"a {type(model).__name__} cannot be folded; accepted: SqueezeNet, AlexNet, VGG, "
+            "detectors and segmenters"
         )
     if not batch_norms(model):
         raise ValueError("nothing to fold: the network has no batch normalisation")
@@ -82,7 +88,8 @@ Pair = tuple[nn.Conv2d, nn.Module | None, int]
 
 def _pairs(model: nn.Module) -> Iterator[Pair]:
     """Every convolution that a normalisation follows, where it stands in it, or would follow."""
-    layers = list(model.features)
+    dense = isinstance(model, Detector | Segmenter)
+    layers = model.layers()[:-1] if dense else list(model.features)  # not what gives the answer
     for at, layer in enumerate(layers):
         if isinstance(layer, nn.Conv2d) and layer.groups == 1:
             after = layers[at + 1]

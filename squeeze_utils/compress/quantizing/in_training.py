@@ -30,6 +30,9 @@ class _Rounded(nn.Module):
         self.shape = scale.shape
         # One-dimensional, so that no optimizer takes it for a matrix and none lets it decay.
         self.scale = nn.Parameter(scale.flatten(), requires_grad=steps == "learned")
+        # A tensor where rounding may be off for a while: see `alternating`. It is a buffer so
+        # that a training which was cut off goes on in the right turn.
+        self.register_buffer("is_on", None)
 
     def grid(self, weight: Tensor) -> Tensor:
         """The steps to which `weight` is rounded: (out, 1, ...), or one for all of it."""
@@ -38,6 +41,8 @@ class _Rounded(nn.Module):
         return self.scale.abs().view(self.shape)
 
     def forward(self, weight: Tensor) -> Tensor:
+        if self.is_on is not None and not self.is_on:
+            return weight
         low, high = levels(self.bits, signed=True)
         per_step = weight.numel() / self.scale.numel()
         share = (per_step * high) ** -0.5 if self.steps == "learned" else 1.0

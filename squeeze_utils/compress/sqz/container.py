@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.base.files import write_atomically
-from squeeze_utils.compress.sqz import coders, forms
+from squeeze_utils.compress.sqz import coders, compact, forms
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer
 from squeeze_utils.compress.sqz.floats import Floats, read_floats, write_floats
 from squeeze_utils.compress.sqz.forms import KINDS
@@ -28,6 +28,7 @@ __all__ = ["ContainerError", "decode_sqz", "encode_sqz", "load_sqz", "save_sqz"]
 
 MAGIC = b"SQZ"
 VERSION = 1
+COMPACT = 2  # the version of `compact`, which the coder of that name writes
 CODERS: tuple[str, ...] = tuple(coders.CODERS)  # in this order: a file holds a coder's number
 MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
@@ -71,12 +72,15 @@ def encode_sqz(
 
     `grids` gives, by name, the steps of weights that were rounded: one, or one for each row. They
     are used if the weights are still multiples of them; where none are given they are searched for.
+    The coder "compact" needs them, one for each tensor, and writes version 2 of the format.
     """
-    choose("coder", coder, ("best", *CODERS))
+    choose("coder", coder, ("best", *CODERS, "compact"))
     spec = getattr(model, "spec", None)
     if spec is None:
         raise ValueError("only a model that squeeze_utils.models.build has made can be saved")
     out, config = Writer(), Writer()
+    if coder == "compact":
+        return _encode_compact(model, spec, grids or {})
     out.add("magic and version", MAGIC + bytes([VERSION]))
     config.add("config", json.dumps(list(spec.as_dict().values()), separators=(",", ":")).encode())
     out.add_framed("config", config)
@@ -86,6 +90,17 @@ def encode_sqz(
         collected.append(Floats(name, coded.form.floats, coded.form.kind == "codebook"))
         _write_tensor(out, name, coded)
     write_floats(out, collected, coder)
+    return bytes(out.data), out.parts
+
+
+def _encode_compact(
+    model: nn.Module, spec: ModelSpec, grids: Mapping[str, Tensor]
+) -> tuple[bytes, dict[str, int]]:
+    out, state = Writer(), dict(_tensors(model))
+    out.add("magic and version", MAGIC + bytes([COMPACT]))
+    names = [name for name, _ in _tensors(_without_memory(spec))]
+    values = {name: forms.values_of(state[name]) for name in names}
+    compact.write_compact(out, list(spec.as_dict().values()), values, grids)
     return bytes(out.data), out.parts
 
 
@@ -117,8 +132,11 @@ def decode_sqz(data: bytes) -> nn.Module:
     if reader.take(3, "magic") != MAGIC:
         raise ContainerError("this is not a .sqz file: it does not begin with SQZ")
     version = reader.number(1, "version")
+    if version == COMPACT:
+        return _decode_compact(reader)
     if version != VERSION:
-        raise ContainerError(f"version {version} of the format; this program reads {VERSION}")
+        known = f"{VERSION} and {COMPACT}"
+        raise ContainerError(f"version {version} of the format; this program reads {known}")
     config, sections = reader.framed("the config", MOST_CONFIG), []
     while not reader.is_at_end:  # every checksum is compared before anything is made of the bytes
         sections.append(reader.framed("a section"))
@@ -128,9 +146,26 @@ def decode_sqz(data: bytes) -> nn.Module:
         raise ContainerError(f"{len(sections)} sections for {len(shapes)} tensors and their floats")
     opened = [_open_tensor(*one) for one in zip(sections, shapes, shapes.values(), strict=False)]
     floats = read_floats(sections[-1], [(one.floats, one.ascends) for one in opened])
+    values = {
+        name: one.values(numbers) for name, one, numbers in zip(shapes, opened, floats, strict=True)
+    }
+    return _filled(model, shapes, values)
+
+
+def _decode_compact(reader: Reader) -> nn.Module:
+    model = _empty_model(compact.read_config(reader))
+    shapes = {name: tensor.shape for name, tensor in _tensors(model)}
+    sizes = {name: shape.numel() for name, shape in shapes.items()}
+    return _filled(model, shapes, compact.read_tensors(reader, sizes))
+
+
+def _filled(
+    model: nn.Module, shapes: Mapping[str, torch.Size], values: Mapping[str, np.ndarray]
+) -> nn.Module:
+    """The empty model with its numbers."""
     state = {name: torch.zeros((), dtype=torch.long) for name in model.state_dict()}
-    for (name, shape), one, numbers in zip(shapes.items(), opened, floats, strict=True):
-        state[name] = torch.from_numpy(np.ascontiguousarray(one.values(numbers))).view(shape)
+    for name, shape in shapes.items():
+        state[name] = torch.from_numpy(np.ascontiguousarray(values[name])).view(shape)
     model.load_state_dict(state, assign=True)
     return model.eval()
 

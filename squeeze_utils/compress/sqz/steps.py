@@ -16,6 +16,7 @@ from squeeze_utils.compress.sqz import coders, container, forms, huffman
 from squeeze_utils.compress.sqz.bits import width_of
 from squeeze_utils.data import Batches
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import task_of
 
 CODERS: tuple[str, ...] = ("best", *container.CODERS)
 PARTS: tuple[str, ...] = ("codes", "gaps", "tables", "floats", "header")
@@ -26,7 +27,10 @@ class Encode(Step):
     """Write the network as a `.sqz` file in memory, and go on with what is read from it.
 
     With `details` the record also holds the paper's table layer by layer, the bytes of every
-    part, and the size with every coder.
+    part, and the size with every coder. The coder "compact" writes whole numbers of known steps
+    with little around them (version 2 of the format). `coders` names more coders whose files are
+    written, checked in the same way, and thrown away: the record has their sizes, and the state is
+    the same.
 
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8)
@@ -38,34 +42,51 @@ class Encode(Step):
 
     coder: str = "best"
     details: bool = False
+    coders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        choose("coder", self.coder, CODERS)
+        object.__setattr__(self, "coders", tuple(self.coders))
+        for coder in (self.coder, *self.coders):
+            choose("coder", coder, (*CODERS, "compact"))
+        if self.details and self.coders:
+            raise ValueError("details hold the size with every coder: leave coders out")
 
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Measure the bytes, in all and by kind of part; every tensor must come back equal."""
         grids = state.saved.get("grids", {})
-        data, parts = container.encode_sqz(state.model, self.coder, grids)
-        model = container.decode_sqz(data).to(state.device, memory_format=torch.channels_last)
-        before = state.model.to(memory_format=torch.channels_last).state_dict()
-        _check_outputs(state, model)
-        for name, tensor in model.state_dict().items():
-            if not name.endswith(container.SKIPPED) and not torch.equal(tensor, before[name]):
-                raise RuntimeError(f"{name} came back from the file with other values")
+        sizes = {coder: len(_written(state, coder, grids)[0]) for coder in self.coders}
+        data, parts, model = _written(state, self.coder, grids)
         state.model = model
         measured = {
             "file_bytes": len(data),
             "file_parts": container.itemise(parts),
             "ratio": 4 * sum(p.numel() for p in model.parameters()) / len(data),
         }
+        if sizes:
+            measured["coder_bytes"] = sizes
         return measured | (_details(model, parts, grids) if self.details else {})
+
+
+def _written(
+    state: State, coder: str, grids: Mapping[str, Tensor]
+) -> tuple[bytes, dict[str, int], nn.Module]:
+    """A file, the bytes of its parts, and the network read from it, which must be the same."""
+    data, parts = container.encode_sqz(state.model, coder, grids)
+    model = container.decode_sqz(data).to(state.device, memory_format=torch.channels_last)
+    before = state.model.to(memory_format=torch.channels_last).state_dict()
+    _check_outputs(state, model)
+    for name, tensor in model.state_dict().items():
+        if not name.endswith(container.SKIPPED) and not torch.equal(tensor, before[name]):
+            raise RuntimeError(f"{name} came back from the file with other values")
+    return data, parts, model
 
 
 def _check_outputs(state: State, decoded: nn.Module) -> None:
     """On a batch of validation images both networks must give the same bits."""
     data = state.data
-    x, _ = next(iter(Batches(data.validation, 100, mean=data.mean, std=data.std)))
+    count = min(100, task_of(data).batch)
+    x, _ = next(iter(Batches(data.validation, count, mean=data.mean, std=data.std)))
     x = x.to(state.device)
     if not torch.equal(state.model.eval()(x), decoded(x)):
         raise RuntimeError("the network in the file gives other outputs than the one saved")

@@ -19,6 +19,7 @@ from squeeze_utils.results.diagrams.networks import (
     one_by_one,
 )
 from squeeze_utils.results.diagrams.optimizers import update_rules
+from squeeze_utils.results.diagrams.pricing import priced_training
 from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
 from squeeze_utils.results.diagrams.training import training_step
 
@@ -33,6 +34,7 @@ __all__ = [
     "masks_through_training",
     "network_map",
     "one_by_one",
+    "priced_training",
     "quantizer",
     "training_step",
     "update_rules",

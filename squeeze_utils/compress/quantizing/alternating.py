@@ -1,0 +1,106 @@
+"""Pruning and rounding in turns, within one training and one schedule of the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.compress.pruning import masks
+from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.training.step import AfterStep, State, Within, trained_parameter
+
+FIRST: tuple[str, ...] = ("prune", "round")
+
+
+@dataclass(frozen=True)
+class Alternate(Within):
+    """Prune and round in turns of equal length: a part of `QuantizedTrain`.
+
+    Training is cut into `turns`, an even number, of which every other one prunes. A turn that
+    prunes begins by removing the smallest weights: after the r-th of R such turns a share
+    1 - (1 - sparsity)^(r/R) of each layer is zero, and stays zero. During such a turn the other
+    weights are not rounded. In the turns between, weights are rounded in every step. The last
+    turn always rounds, so that the network ends on its grid. So with `first` "prune" and two
+    turns the network is pruned, then rounded; with `first` "round" and two turns it is rounded,
+    then pruned while it stays rounded. `exclude` names layers that are not pruned.
+
+    >>> Alternate(0.9, turns=4).sparsity_of(1)
+    0.684
+    """
+
+    sparsity: float
+    turns: int = 2
+    first: str = "prune"
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        masks.check_sparsity(self.sparsity)
+        whole_number("turns", self.turns, 2)
+        if self.turns % 2:
+            raise ValueError(f"turns must be even, half of them prune, got {self.turns}")
+        choose("first", self.first, FIRST)
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+
+    def prunes(self, turn: int) -> bool:
+        """Whether a turn, counted from 0, begins with pruning."""
+        return turn % 2 == (0 if self.first == "prune" else 1)
+
+    def rounds(self, turn: int) -> bool:
+        """Whether weights are rounded during a turn."""
+        return not self.prunes(turn) or turn == self.turns - 1
+
+    def sparsity_of(self, count: int) -> float:
+        """The share of zeros after `count` turns that prune."""
+        return round(1 - (1 - self.sparsity) ** (2 * count / self.turns), 3)
+
+    def callback(self, state: State) -> AfterStep:
+        """Begins a turn before its first step; the first one begins now."""
+        parts = list(_roundings(state.model))
+        if not parts:
+            raise ValueError("nothing rounds here: use Alternate within QuantizedTrain")
+        for part in parts:
+            part.is_on = torch.tensor(True, device=part.scale.device)
+        names = list(prunable(state.model, self.exclude))
+        self._begin(0, state, names, parts)
+
+        def turn_over(model: nn.Module, step: int, steps: int) -> None:
+            if steps < self.turns:
+                raise ValueError(f"{self.turns} turns need as many steps, not {steps}")
+            before, now = (self.turns * done // steps for done in (step - 1, step))
+            if now > before and now < self.turns:
+                self._begin(now, state, names, list(_roundings(model)))
+
+        return turn_over
+
+    def _begin(self, turn: int, state: State, names: list[str], parts: list[nn.Module]) -> None:
+        if self.prunes(turn):
+            self._prune(turn // 2 + 1, state, names)
+        for part in parts:
+            part.is_on.fill_(self.rounds(turn))
+
+    @torch.no_grad()
+    def _prune(self, count: int, state: State, names: list[str]) -> None:
+        weights = {name: trained_parameter(state.model, name) for name in names}
+        scores = {name: _sizes(weights[name], state.masks.get(name)) for name in names}
+        for name, mask in masks.build(scores, self.sparsity_of(count)).items():
+            old = state.masks.get(name, torch.ones_like(mask))
+            state.masks[name] = old.bool() & mask.bool()
+            weights[name].mul_(state.masks[name])
+
+
+def _sizes(weight: Tensor, mask: Tensor | None) -> Tensor:
+    """|w|; what is pruned already comes last."""
+    size = weight.detach().abs()
+    return size if mask is None else size.masked_fill(~mask.bool(), -torch.inf)
+
+
+def _roundings(model: nn.Module) -> Iterator[nn.Module]:
+    """What rounds the weights of a network while `QuantizedTrain` trains it."""
+    for module in model.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            yield from (p for p in module.parametrizations.weight if hasattr(p, "is_on"))

@@ -1,0 +1,116 @@
+"""Running one arm of a study: claimed first, where several runs share a folder, then recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from squeeze_utils.base.claims import BEAT, Claims
+from squeeze_utils.data import ImageSet
+from squeeze_utils.experiments.experiment import DataSpec
+from squeeze_utils.experiments.records import (
+    Record,
+    read_record,
+    record_path,
+    recorded_elsewhere,
+    write_first,
+)
+from squeeze_utils.experiments.run_experiment import finish, run_experiment
+from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.study import Arm
+
+CLAIMS = ".claims"  # a folder beside the studies' records, and one beside the kept states
+Load = Callable[[DataSpec], ImageSet]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An arm that ended with an error instead of a record."""
+
+    arm: Arm
+    error: str
+
+    @property
+    def key(self) -> str:
+        """The key of the arm's experiment."""
+        return self.arm.experiment.key
+
+    def __str__(self) -> str:
+        return f"{self.arm.slug}: {self.error}"
+
+
+def or_failure(run: Callable[..., Record | None], arm: Arm, load: Load) -> Record | Failure | None:
+    """What `run` comes to; an error becomes a `Failure`."""
+    try:
+        return run(arm, load)
+    except Exception as error:  # whatever it is, the other arms have nothing to do with it
+        return Failure(arm, f"{type(error).__name__}: {error}")
+
+
+def run_arm(
+    arm: Arm,
+    load: Load,
+    target: Path | None,
+    cache: PrefixCache | None,
+    commit: str,
+    limit: float,
+) -> Record | None:
+    """The record of an arm: what is known already, or else what is measured now.
+
+    None where another run has claimed the arm, or what comes first in it.
+    """
+    if target is None:
+        return _measure(arm, load, cache, commit)
+    path = record_path(target, arm.slug, arm.experiment.key)
+    with ExitStack() as held:
+        if not _claimed(arm, target.parent, cache, limit, held):
+            return read_record(path, arm.experiment.key)
+        found = read_record(path, arm.experiment.key)
+        if found is not None:  # another process was faster
+            return found
+        known = recorded_elsewhere(target.parent, arm.experiment.key)
+        if known is not None and arm.checkpoint is None:  # a checkpoint needs the network itself
+            record = replace(known, labels=dict(arm.labels))
+        else:
+            record = _measure(arm, load, cache, commit)
+        return write_first(record, path)
+
+
+def _claimed(
+    arm: Arm, runs: Path, cache: PrefixCache | None, limit: float, held: ExitStack
+) -> bool:
+    """Whether the arm is ours until `held` ends, with the state that it makes first."""
+    wanted = [(runs / CLAIMS, arm.experiment.key)]
+    if cache:
+        wanted.append((cache.folder / CLAIMS, cache.lacks(arm.experiment)))
+    for folder, name in wanted:
+        claims = _claims(folder, limit)
+        claim = claims.take(name)
+        if claim is None:
+            held.close()
+            return False
+        held.enter_context(claim)
+    return True
+
+
+@lru_cache(maxsize=8)
+def _claims(folder: Path, limit: float) -> Claims:
+    """One object for each folder: it remembers since when a claim has not changed."""
+    return Claims(folder, beat=min(BEAT, limit / 4), limit=limit)
+
+
+def _measure(arm: Arm, load: Load, cache: PrefixCache | None, commit: str) -> Record:
+    device = arm.experiment.data.device()
+    data = load(arm.experiment.data)
+    state, steps = run_experiment(arm.experiment, data=data, cache=cache, device=device)
+    return Record.of(
+        arm.experiment,
+        finish(state, steps),
+        labels=dict(arm.labels),
+        device=device,
+        data_fingerprint=data.fingerprint,
+        commit=commit,
+    )

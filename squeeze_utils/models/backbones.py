@@ -1,0 +1,120 @@
+"""The part of a detector or segmenter that makes maps: SqueezeNet's features, or plain VGG's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from squeeze_utils.base.checks import choose, real_number
+from squeeze_utils.models.fire import Fire
+from squeeze_utils.models.layers import norm, pooling
+from squeeze_utils.models.squeezenet import SMALL, V1_1, SqueezeNet
+
+# The widths of a VGG of 3x3 convolutions as large as SqueezeNet 1.1's features (3 % more weights).
+VGG_STAGES = ((32,), (64, 64), (96, 96), (128, 128, 128, 128))
+BACKBONES: tuple[str, ...] = ("squeezenet1_1", "squeezenet_small", "vgg")
+POOL_AFTER = (1, 3, 5)  # layers of both SqueezeNets, and how a VGG's stages end
+
+
+def conv_norm(inputs: int, outputs: int, normalisation: str, kernel: int = 3) -> list[nn.Module]:
+    """A convolution that keeps height and width, its normalisation and a ReLU."""
+    plain = normalisation == "none"
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=plain)
+    norms = [] if plain else [norm(normalisation, outputs)]
+    return [conv, *norms, nn.ReLU(inplace=True)]
+
+
+class Backbone(nn.Module):
+    """Maps at falling resolution: what comes before each pooling layer, and the last map.
+
+    `features` are the layers in a row; a SqueezeNet's have the names that torchvision gives them,
+    so its weights fit. `channels` are those of the maps, `forward` returns the maps, finest first.
+    `pools` of the three pooling layers are kept: a backbone that pools less has finer maps.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        in_channels: int = 3,
+        *,
+        width: float = 1.0,
+        normalisation: str = "batch",
+        pools: int = 3,
+    ) -> None:
+        super().__init__()
+        choose("backbone", kind, BACKBONES)
+        real_number("width", width, above=0)
+        choose("pools", pools, (1, 2, 3))
+        make = _vgg if kind == "vgg" else _squeezenet
+        self.features = make(kind, in_channels, width, normalisation, POOL_AFTER[:pools])
+        self.channels = tuple(_channels(self.features))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for layer in self.features:
+            if isinstance(layer, nn.MaxPool2d):
+                maps.append(x)
+            x = layer(x)
+        return [*maps, x]
+
+
+def _squeezenet(
+    kind: str, in_channels: int, width: float, normalisation: str, pool_after: tuple[int, ...]
+) -> nn.Sequential:
+    config = replace(
+        V1_1 if kind == "squeezenet1_1" else SMALL,
+        in_channels=in_channels,
+        num_classes=1,
+        width=width,
+        norm=normalisation,
+        pool_after=pool_after,
+        first_padding=1,
+    )
+    return SqueezeNet(config).features
+
+
+def _vgg(
+    kind: str, in_channels: int, width: float, normalisation: str, pool_after: tuple[int, ...]
+) -> nn.Sequential:
+    """Stages of 3x3 convolutions, the first with stride 2; pooling between them."""
+    layers: list[nn.Module] = []
+    channels = in_channels
+    for number, stage in enumerate(VGG_STAGES):
+        for outputs in (max(1, round(width * wide)) for wide in stage):
+            layers += conv_norm(channels, outputs, normalisation)
+            channels = outputs
+        if number < len(pool_after):
+            layers.append(pooling("max", channels))
+    layers[0].stride = (2, 2)
+    return nn.Sequential(*layers)
+
+
+def _channels(features: nn.Sequential) -> Iterator[int]:
+    channels = 0
+    for layer in features:
+        if isinstance(layer, nn.MaxPool2d):
+            yield channels
+        channels = getattr(layer, "out_channels", channels)
+    yield channels
+
+
+def image_shape(in_channels: int, image_size: object) -> tuple[int, int, int]:
+    """(channels, height, width) where `image_size` is a side, or (height, width)."""
+    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)  # type: ignore[call-overload]
+    if len(sides) != 2 or not all(type(side) is int and side >= 32 for side in sides):
+        raise ValueError(f"image_size is a side or (height, width) from 32, got {image_size!r}")
+    return in_channels, *sides
+
+
+def flat_layers(*parts: nn.Module) -> list[nn.Module]:
+    """The layers of nested sequences in a row, Fire modules whole: what folding walks along."""
+    found: list[nn.Module] = []
+    for part in parts:
+        nested = isinstance(part, nn.Sequential | nn.ModuleList)
+        if isinstance(part, Fire) or not nested:
+            found.append(part)
+        else:
+            found += flat_layers(*part)
+    return found

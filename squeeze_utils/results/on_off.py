@@ -1,0 +1,114 @@
+"""The price switched on and off: what each recipe's file holds, and how far it is ahead."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pandas as pd
+
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.results.statistics import mean_sd
+from squeeze_utils.results.study_results import Results, Sentence
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
+
+__all__ = ["advantage", "advantage_sentence", "agreement", "on_off_table", "progress", "recipes"]
+
+COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller")
+PRICED = "price "
+
+
+@cache
+def dense_bytes(spec: ModelSpec) -> int:
+    """Bytes of a network's parameters in float32, before anything is taken out of it."""
+    return 4 * sum(parameter.numel() for parameter in spec.build().parameters())
+
+
+def recipes(results: Results) -> pd.DataFrame:
+    """A row for each network and recipe with records: mean error and bytes over seeds, and n."""
+    frame = results.frame
+    if frame.empty:
+        return pd.DataFrame(columns=["network", "recipe", "error", "bytes", "n"])
+    frame = frame.assign(error=100 - frame[ACCURACY])
+    grouped = frame.groupby(["network", "recipe"], sort=False)
+    means = grouped.agg(error=("error", "mean"), bytes=("file_bytes", "mean"), n=("error", "size"))
+    return means.reset_index()
+
+
+def on_off_table(results: Results) -> pd.DataFrame:
+    """Error, bytes and ratio of every recipe that has records; empty where none has."""
+    frame, rows = results.frame, {}
+    if frame.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    specs = {dict(a.labels)["network"]: a.experiment.model for a in results.study.arms}
+    for group, part in frame.groupby(["network", "recipe"], sort=False):
+        ratio = dense_bytes(specs[group[0]]) / part["file_bytes"].mean()
+        cells = mean_sd(100 - part[ACCURACY], 2), len(part), mean_sd(part["file_bytes"], 0)
+        rows[group] = dict(zip(COLUMNS, (*cells, f"{ratio:,.0f}"), strict=True))
+    table = pd.DataFrame(list(rows.values()))
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=["network", "recipe"])
+    return table
+
+
+def progress(results: Results) -> Sentence:
+    """How many of the study's experiments have a record."""
+    done, all_of_them = len(results), len(results.study.arms)
+    if done == all_of_them:
+        return Sentence(results.source)
+    return Sentence(f"Not trained yet: {all_of_them - done} of {all_of_them}. {results.source}")
+
+
+def advantage(results: Results) -> pd.DataFrame:
+    """For each file made at a price: the smallest other file with at most the same error.
+
+    `times` says how many times larger that one is; it is missing where no other is as good.
+    """
+    found, rows = recipes(results), []
+    for network, part in found.groupby("network", sort=False):
+        priced = part["recipe"].str.startswith(PRICED)
+        for row in part[priced].itertuples():
+            others = part[~priced & (part["error"] <= row.error)].sort_values("bytes")
+            best = others.iloc[0] if len(others) else None
+            rows.append(
+                {
+                    "network": network,
+                    "recipe": row.recipe,
+                    "error": row.error,
+                    "bytes": row.bytes,
+                    "as good without a price": "none" if best is None else best["recipe"],
+                    "times": None if best is None else best["bytes"] / row.bytes,
+                }
+            )
+    names = ("network", "recipe", "error", "bytes", "as good without a price", "times")
+    return pd.DataFrame(rows, columns=names)
+
+
+def advantage_sentence(results: Results) -> Sentence:
+    """`advantage` in one sentence for each network, or that there is nothing to say yet."""
+    rows = advantage(results)
+    if rows.empty:
+        return Sentence(f"The comparison is still open: {NO_RECORDS} of files made at a price.")
+    parts = []
+    for network, part in rows.groupby("network", sort=False):
+        known = part.dropna(subset=["times"])
+        if known.empty:
+            parts.append(f"{network}: no recipe without a price has as small an error")
+            continue
+        low, high = known["times"].min(), known["times"].max()
+        span = f"{low:.1f}" if round(low, 1) == round(high, 1) else f"{low:.1f} to {high:.1f}"
+        parts.append(f"{network}: the others need {span} times the bytes for at most the error")
+    return Sentence("; ".join(parts) + ".")
+
+
+def agreement(results: Results) -> pd.DataFrame:
+    """Estimated bytes of the numbers, bytes of the codes, and the difference in percent."""
+    rows = []
+    for record in results.found.values():
+        estimated = [s["estimated_bytes"] for s in record.steps if "estimated_bytes" in s]
+        if estimated and "codes" in record.final.get("file_parts", {}):
+            codes = record.final["file_parts"]["codes"]
+            off = 100 * (codes / estimated[-1] - 1) if estimated[-1] else 0.0
+            labels = {**record.labels, "seed": record.seed}
+            rows.append({**labels, "estimated": estimated[-1], "codes": codes, "percent": off})
+    return pd.DataFrame(
+        rows, columns=["network", "recipe", "seed", "estimated", "codes", "percent"]
+    )

@@ -1,0 +1,116 @@
+"""Bytes against error: networks of this series beside published ones, each with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.tables import ACCURACY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from squeeze_utils.results.study_results import Results
+
+__all__ = ["PUBLISHED", "SHAPES", "front", "published_table", "size_and_error"]
+
+
+class Published(NamedTuple):
+    """A compressed network of a paper: what was compressed, bytes, test error in percent."""
+
+    network: str
+    source: str
+    bytes: int
+    error: float
+
+
+DEEP = "Han et al. 2016"
+SOFT = "Ullrich et al. 2017"
+MIRACLE = "Havasi et al. 2019"
+ENTROPY = "Oktay et al. 2020"
+DENSE_BYTES = {"LeNet-300-100": 1_066_440, "LeNet-5": 1_724_320}
+# Where a paper gives a ratio, the bytes are those of the dense float32 network by that ratio.
+PUBLISHED: tuple[Published, ...] = (
+    Published("LeNet-300-100", DEEP, 27_000, 1.58),
+    Published("LeNet-300-100", SOFT, DENSE_BYTES["LeNet-300-100"] // 64, 1.94),
+    Published("LeNet-300-100", ENTROPY, 8_560, 1.9),
+    Published("LeNet-5", DEEP, 44_000, 0.74),
+    Published("LeNet-5", SOFT, DENSE_BYTES["LeNet-5"] // 162, 0.97),
+    Published("LeNet-5", MIRACLE, 3_000, 0.69),
+    Published("LeNet-5", MIRACLE, 1_520, 0.96),
+    Published("LeNet-5", ENTROPY, 2_840, 1.0),
+)
+SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v"}
+
+
+def published_table(network: str | None = None) -> pd.DataFrame:
+    """The published points, of one network or of all, one row each."""
+    rows = [p for p in PUBLISHED if network in (None, p.network)]
+    if not rows:
+        known = ", ".join(dict.fromkeys(p.network for p in PUBLISHED))
+        raise ValueError(f"no published point of {network!r}; there are points of {known}")
+    return pd.DataFrame(rows)
+
+
+def front(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows (columns `bytes`, `error`) that no other row beats in both, smallest file first."""
+    ordered = frame.sort_values(["bytes", "error"])
+    better = ordered["error"] < ordered["error"].cummin().shift(fill_value=float("inf"))
+    return ordered[better]
+
+
+def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES)) -> Figure:
+    """A panel for each network: our files (means over seeds), and published ones.
+
+    Where a network has no record yet its panel holds the published points alone, and says so.
+    """
+    import matplotlib.pyplot as plt
+
+    names = list(networks)
+    fig, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 4.0), squeeze=False)
+    for ax, name in zip(axes[0], names, strict=True):
+        ours = _ours(results, name)
+        _draw(ax, name, ours)
+        if ours.empty:
+            ax.text(
+                0.5, 0.95, "ours: not trained yet", ha="center", va="top", transform=ax.transAxes
+            )
+        ax.set(title=name, xlabel="file (bytes, log scale)", xscale="log")
+    axes[0, 0].set_ylabel("test error (%)")
+    pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
+    unique = {label: handle for each in pairs for handle, label in each}
+    fig.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def _ours(results: Results, network: str) -> pd.DataFrame:
+    """Mean bytes and error of each recipe of a network that has records and a file."""
+    frame = results.frame
+    if frame.empty or "file_bytes" not in frame:
+        return pd.DataFrame(columns=["recipe", "bytes", "error"])
+    part = frame[(frame["network"] == network) & frame["file_bytes"].notna()]
+    part = part.assign(bytes=part["file_bytes"], error=100 - part[ACCURACY])
+    return part.groupby("recipe", sort=False)[["bytes", "error"]].mean().reset_index()
+
+
+def _draw(ax: Axes, network: str, ours: pd.DataFrame) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    priced = ours["recipe"].astype(str).str.startswith("price ")
+    groups = (("ours, priced in training", ours[priced]), ("ours, other recipes", ours[~priced]))
+    for place, (label, part) in enumerate(groups):
+        if len(part):
+            look = curve_style(place)
+            if place:
+                look |= {"linestyle": "none"}
+            part = part.sort_values("bytes")
+            ax.plot(part["bytes"], part["error"], label=label, **look)
+    for point in (p for p in PUBLISHED if p.network == network):
+        style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.45"}
+        ax.plot(point.bytes, point.error, label=point.source, markersize=7, **style)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())

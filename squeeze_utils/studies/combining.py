@@ -1,0 +1,222 @@
+"""Chapter 16: every technique with every other: which matter most, and in which order they come.
+
+A cell is a network, a sparsity, a representation of the weights, and a coder. The first three make
+an experiment; the coders are measured inside its last step. All experiments of a network and a seed
+begin with one dense training, those of one sparsity go on with the same retraining, and all of
+them train for the same number of epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.alternating import Alternate
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.records import Record, read_records
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies import baseline, deep_compression, residual
+from squeeze_utils.studies.dense_network import LONG_DENSE, WHOLE, images, network, training
+from squeeze_utils.studies.pruning import RETRAIN, recalibrate
+from squeeze_utils.studies.quantization import ADAMW, by_seed, learned_rate
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import Step
+
+CODERS = ("raw", "huffman", "best")
+SPARSITIES = (0.0, 0.7, 0.9)
+FLOAT, BOOK, EIGHT, FOUR = "float32", "codebook, 5 bits", "8 bits", "4 bits"
+REPRESENTATIONS = (FLOAT, BOOK, EIGHT, FOUR)
+SEEDS = (0, 1, 2)
+FINISH = (1, 3)  # epochs in the representation, which float32 gets as well
+ALEXNET = "AlexNet"
+PILOT = "combining_lr_long"
+LAST = {"squeezenet_small": "classifier.1.weight", "alexnet": "classifier.6.weight"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A level of the first factor: its dense training, and whether the rate has been found."""
+
+    name: str
+    dense: Experiment
+    known: bool = True
+
+    @property
+    def training(self) -> Train:
+        """The dense training."""
+        return self.dense.recipe[0]
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether there is batch normalisation, to be measured anew and folded."""
+        return self.dense.model.name != "lenet5"
+
+    @property
+    def ends(self) -> tuple[tuple[str, int], ...]:
+        """First and last layer, which keep 8 bits where the others have fewer."""
+        last = LAST.get(self.dense.model.name, "classifier.2.weight")
+        return (("features.0.weight", 8), (last, 8))
+
+
+def networks(scale: Scale) -> list[Network]:
+    """SqueezeNet without and with simple bypass, and AlexNet; of digits SqueezeNet and LeNet-5."""
+    if scale.name == "quick":
+        first = training(scale, LONG_DENSE)
+        lenet = Train(8, lr=3e-3, **deep_compression.QUICK)
+        specs = {"SqueezeNet": (network(scale), first)}
+        specs["LeNet-5"] = (ModelSpec.of("lenet5", image_size=16), lenet)
+        return [
+            Network(name, Experiment(spec, images(scale), (step,)))
+            for name, (spec, step) in specs.items()
+        ]
+    chapter, found = residual.LONG_CHAPTER, []
+    records = chapter.pilot_records(scale)
+    for name, variant in zip(("SqueezeNet", "simple bypass"), chapter.variants, strict=False):
+        rate = chapter.rate(variant, scale, records)
+        dense = chapter.experiment(scale, variant, rate or 0.04, seed=0)
+        found.append(Network(name, dense, rate is not None))
+    rate = baseline.LONG_CHAPTER.rate(_alexnet(), scale, _alexnet_records(scale))
+    dense = baseline.LONG_CHAPTER.experiment(scale, _alexnet(), rate or 0.02, seed=0)
+    return [*found, Network(ALEXNET, dense, rate is not None)]
+
+
+def _alexnet() -> Any:
+    """AlexNet with Muon, as the other networks have it: a variant of `baseline_long`."""
+    wanted = {"model": ALEXNET, "optimizer": "muon"}
+    return next(v for v in baseline.LONG_CHAPTER.variants if dict(v.labels) == wanted)
+
+
+def _alexnet_records(scale: Scale) -> dict[str, Record]:
+    """What this chapter's pilot and that of `baseline_long` know: they share experiments."""
+    own = read_records(paths.shipped("runs") / PILOT)
+    return own | baseline.LONG_CHAPTER.pilot_records(scale)
+
+
+def retraining(one: Network, scale: Scale) -> Train:
+    """After pruning, and where nothing is pruned: from half the rate, straight down."""
+    lower = {"lr": one.training.lr / 2, "schedule": "linear"}
+    return replace(one.training, epochs=scale.pick(*RETRAIN), **lower)
+
+
+def finishing(one: Network, scale: Scale, epochs: tuple[int, int] = FINISH) -> Train:
+    """The last training, at the rate that notebook 12's pilot found for learned steps."""
+    how = {**ADAMW, "lr": learned_rate(scale)[0], "epochs": scale.pick(*epochs)}
+    return replace(retraining(one, scale), **how)
+
+
+def representing(one: Network, name: str, scale: Scale) -> tuple[Step, ...]:
+    """The weights in one of `REPRESENTATIONS`, trained in it."""
+    last = finishing(one, scale)
+    if name == FLOAT:
+        return (last,)
+    if name == BOOK:
+        same = ("batch_size", "shift", "flip", "precision", "may_diverge")
+        how = {field: getattr(last, field) for field in same}
+        return (Share(5), TuneCentroids(last.epochs, **how))
+    bits = {EIGHT: 8, FOUR: 4}[name]
+    return (QuantizedTrain(**vars(last), bits=bits, steps="learned", per_layer=one.ends),)
+
+
+def recipe(one: Network, sparsity: float, representation: str, scale: Scale) -> tuple[Step, ...]:
+    """All that happens to a network: what cells have in common comes first."""
+    prune = (Prune(sparsity, scope="sensitivity", exclude=WHOLE),) if sparsity else ()
+    norms = (recalibrate(scale), FoldBatchNorm()) if one.is_normalised else ()
+    return (
+        one.training,
+        *prune,
+        retraining(one, scale),
+        *norms,
+        *representing(one, representation, scale),
+        Encode(coders=CODERS),
+    )
+
+
+def factorial(scale: Scale) -> Study:
+    """Network x sparsity x representation, each with every coder."""
+    arms: dict[bool, list[Arm]] = {True: [], False: []}
+    known = learned_rate(scale)[1]
+    for one in networks(scale):
+        for sparsity in scale.pick((0.0, 0.9), SPARSITIES):
+            for name in scale.pick((FLOAT, BOOK, FOUR), REPRESENTATIONS):
+                steps = recipe(one, sparsity, name, scale)
+                labels = {"network": one.name, "pruning": sparsity, "representation": name}
+                made = _each_seed(one, steps, scale.pick((0,), SEEDS), **labels)
+                arms[one.known and known] += made
+    title = "which technique matters most, and do they add up?"
+    pilot, settled, waiting = PILOT, by_seed(arms[True]), by_seed(arms[False])
+    return Study("combining_long", title, settled, pilot, expected=waiting)
+
+
+def _each_seed(
+    one: Network, steps: tuple[Step, ...], seeds: tuple[int, ...], **labels: Any
+) -> Iterator[Arm]:
+    for seed in seeds:
+        yield Arm.of(replace(one.dense, recipe=steps, seed=seed), **labels)
+
+
+ORDER_SPARSITY, ORDER_BITS = 0.9, 4
+ORDER_EPOCHS = (4, 16)
+SEQUENCE = "prune, then round"  # the control
+ORDERS: dict[str, Alternate | None] = {
+    SEQUENCE: Alternate(ORDER_SPARSITY, 2, exclude=WHOLE),
+    "round, then prune": Alternate(ORDER_SPARSITY, 2, "round", exclude=WHOLE),
+    "in turns of 2 epochs": Alternate(ORDER_SPARSITY, 8, exclude=WHOLE),
+    "in turns of 1 epoch": Alternate(ORDER_SPARSITY, 16, exclude=WHOLE),
+    "both from the start": None,
+}
+
+
+def order_recipe(one: Network, order: str, scale: Scale) -> tuple[Step, ...]:
+    """One training with rounding in it; the way of pruning and rounding is all that differs."""
+    way = ORDERS[order]
+    if way is not None:  # turns as long as at reference scale, where there are fewer epochs
+        way = replace(way, turns=max(2, scale.pick(way.turns // 4, way.turns)))
+    prune = () if way else (Prune(ORDER_SPARSITY, exclude=WHOLE),)
+    how = vars(finishing(one, scale, ORDER_EPOCHS)) | {"during": (way,) if way else ()}
+    rounding = QuantizedTrain(**how, bits=ORDER_BITS, steps="learned", per_layer=one.ends)
+    return (one.training, FoldBatchNorm(), *prune, rounding, Encode())
+
+
+def order(scale: Scale) -> Study:
+    """Pruning and rounding one after the other, in turns, and both at once, in equal epochs."""
+    one = networks(scale)[0]
+    seeds = scale.pick((0,), residual.LONG_CHAPTER.seeds)
+    names = scale.pick([n for n in ORDERS if n != "in turns of 2 epochs"], list(ORDERS))
+    arms = [
+        arm
+        for name in names
+        for arm in _each_seed(one, order_recipe(one, name, scale), seeds, order=name)
+    ]
+    title = "does it matter which of pruning and rounding comes first, or whether they take turns?"
+    study = Study("combining_order_long", title, by_seed(arms), PILOT)
+    return study.once(one.known and learned_rate(scale)[1])
+
+
+def pilot(scale: Scale) -> Study:
+    """AlexNet's learning rate; those of the other networks come from the chapters before."""
+    variant, chapter = _alexnet(), baseline.LONG_CHAPTER
+    reference = scale.name == "reference"
+    records = _alexnet_records(scale) if reference else {}
+    arms = [
+        Arm.of(experiment, network=ALEXNET, lr=lr)
+        for lr, experiments in chapter.grid(variant, scale, records).items()
+        for experiment in experiments
+    ]
+    title = "the learning rate of AlexNet"
+    return Study(PILOT, title, arms, "quantization_training_lr_long")
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "combining_long": factorial,
+    "combining_order_long": order,
+    PILOT: pilot,
+}

@@ -1,0 +1,176 @@
+"""Chapter 19: Fire modules that detect and segment, and what few bits take from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
+from squeeze_utils.compress.quantizing.equalising import CorrectBias
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.records import read_records
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.variants import MUON, best_rate, extended
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
+from squeeze_utils.training.step import Step
+
+TASKS = ("detection", "segmentation")
+NETWORKS = {"detection": "detector", "segmentation": "segmenter"}
+QUICK_IMAGES = {"detection": "digit_scenes", "segmentation": "digit_masks"}
+IMAGES = {"detection": "bccd", "segmentation": "camvid"}
+CLASSES = {"digit_scenes": 10, "digit_masks": 11, "bccd": 3, "camvid": 11}
+SHAPES = {"bccd": (240, 320), "camvid": (180, 240)}
+POOLS = {"detection": {"pools": 2}, "segmentation": {}}  # a finer grid for small boxes
+
+SEEDS = (0, 1, 2)
+FROM_IMAGENET, FROM_SCRATCH, VGG = "SqueezeNet, ImageNet", "SqueezeNet", "VGG"
+BACKBONES = {  # name of the arm: (backbone, steps before training)
+    FROM_IMAGENET: ("squeezenet1_1", (ImageNetBackbone(),)),
+    FROM_SCRATCH: ("squeezenet1_1", ()),
+    VGG: ("vgg", ()),
+}
+EPOCHS = {"detection": (10, 60), "segmentation": (8, 80)}  # quick, reference
+AGAIN = {"detection": (3, 15), "segmentation": (2, 20)}  # after pruning
+RATES = (0.005, 0.01, 0.02)
+LIKELY, QUICK_RATE = 0.01, 0.02
+
+FLOAT = 32
+BITS = (6, 4, 3, 2)
+SPARSITY = 0.5
+ENDS = (("backbone.features.0.weight", 8), ("predict.weight", 8))
+
+
+def network(scale: Scale, task: str, backbone: str = "squeezenet1_1") -> ModelSpec:
+    """The detector or segmenter: half width for scenes of digits, whole for photographs."""
+    images = scale.pick(QUICK_IMAGES, IMAGES)[task]
+    small = {"in_channels": 1, "image_size": 48, "width": 0.5}
+    size = scale.pick(small, {"image_size": SHAPES.get(images)})
+    options = {"num_classes": CLASSES[images], "backbone": backbone, **size, **POOLS[task]}
+    return ModelSpec.of(NETWORKS[task], **options)
+
+
+def training(scale: Scale, task: str, lr: float = LIKELY, **changes: Any) -> Train:
+    """The training from the beginning."""
+    how: dict[str, Any] = {"epochs": scale.pick(*EPOCHS[task]), "lr": lr, **MUON}
+    how |= scale.pick(
+        {"shift": 2, "batch_size": 32},
+        {"shift": 8, "flip": True, "colour": 0.2, "batch_size": 8},
+    )
+    return Train(**{**how, **changes})
+
+
+def retraining(scale: Scale, task: str, lr: float = LIKELY) -> Train:
+    """After pruning: from half the rate, straight down."""
+    return training(scale, task, lr / 2, schedule="linear", epochs=scale.pick(*AGAIN[task]))
+
+
+def compression(
+    scale: Scale, task: str, bits: int, lr: float = LIKELY, sparsity: float = SPARSITY
+) -> tuple[Step, ...]:
+    """What follows training: prune, train on, fold, round, correct, write the file and read it."""
+    return (
+        Prune(sparsity, exclude=("backbone.features.0", "predict")),
+        retraining(scale, task, lr),
+        FoldBatchNorm(),
+        QuantizeWeights(bits, per_layer=ENDS),
+        CorrectBias(images=32),
+        Encode(),
+    )
+
+
+def _experiment(
+    scale: Scale, task: str, name: str, lr: float, seed: int, *after: Step, **changes: Any
+) -> Experiment:
+    backbone, before = BACKBONES[name]
+    before = scale.pick((), before)
+    recipe = (*before, training(scale, task, lr, **changes), *after)
+    images = DataSpec(scale.pick(QUICK_IMAGES, IMAGES)[task])
+    return Experiment(network(scale, task, backbone), images, recipe, seed)
+
+
+def _tried(scale: Scale, task: str, name: str) -> dict[float, list[Experiment]]:
+    """The pilot's runs of an arm by rate: a third of the epochs, one seed."""
+    epochs = scale.pick(*EPOCHS[task]) // 3
+
+    def runs(lr: float) -> list[Experiment]:
+        return [_experiment(scale, task, name, lr, 0, epochs=epochs)]
+
+    if scale.name == "quick":
+        return {QUICK_RATE: runs(QUICK_RATE)}
+    return extended(RATES, read_records(paths.shipped("runs") / f"{task}_lr"), runs)
+
+
+def _rates(scale: Scale, task: str) -> dict[str, float | None]:
+    """The pilot's best rate of each arm; None where one of its runs is missing."""
+    if scale.name == "quick":
+        return dict.fromkeys(BACKBONES, QUICK_RATE)
+    records = pilot(scale, task).records()
+    return {name: best_rate(records, _tried(scale, task, name)) for name in BACKBONES}
+
+
+def _names(scale: Scale) -> tuple[str, ...]:
+    """The arms of a scale: no ImageNet for grey digits."""
+    return scale.pick((FROM_SCRATCH, VGG), tuple(BACKBONES))
+
+
+def pilot(scale: Scale, task: str) -> Study:
+    """A learning rate for each backbone."""
+    arms = [
+        Arm.of(experiment, backbone=name, lr=lr)
+        for name in _names(scale)
+        for lr, experiments in _tried(scale, task, name).items()
+        for experiment in experiments
+    ]
+    return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms)
+
+
+def backbones(scale: Scale, task: str) -> Study:
+    """Three backbones of one size, each at its own rate."""
+    rates = _rates(scale, task)
+    arms = [
+        Arm.of(_experiment(scale, task, name, rates[name] or LIKELY, seed), backbone=name)
+        for seed in scale.pick((0,), SEEDS)
+        for name in _names(scale)
+    ]
+    study = Study(task, TITLES[task], arms, f"{task}_lr")
+    return study.once(None not in [rates[name] for name in _names(scale)])
+
+
+def compressed(scale: Scale, task: str) -> Study:
+    """The best trained network with fewer and fewer bits, judged as it comes from its file."""
+    name = scale.pick(FROM_SCRATCH, FROM_IMAGENET)
+    rate = _rates(scale, task)[name]
+    arms = list(_compressed_arms(scale, task, name, rate or LIKELY))
+    title = f"what do few bits take from {NETWORKS[task]}s first?"
+    return Study(f"{task}_compressed", title, arms, f"{task}_lr").once(rate is not None)
+
+
+def _compressed_arms(scale: Scale, task: str, name: str, lr: float) -> Iterator[Arm]:
+    for seed in scale.pick((0,), SEEDS):
+        yield Arm.of(_experiment(scale, task, name, lr, seed), bits=FLOAT)
+        for bits in scale.pick((6, 3), BITS):
+            after = compression(scale, task, bits, lr)
+            yield Arm.of(_experiment(scale, task, name, lr, seed, *after), bits=bits)
+
+
+TITLES = {
+    "detection": "does a SqueezeNet find cells as well as a VGG of its size?",
+    "segmentation": "does a SqueezeNet tell pixels apart as well as a VGG of its size?",
+}
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    name: partial(make, task=task)
+    for task in TASKS
+    for name, make in (
+        (f"{task}_lr", pilot),
+        (task, backbones),
+        (f"{task}_compressed", compressed),
+    )
+}

@@ -1,0 +1,100 @@
+"""What the frozen part of a network says of each picture, computed once and kept on disk.
+
+Behind the last Fire module SqueezeNet has a 1x1 convolution and a mean over positions. Without an
+activation in between these two may change places: the mean of W f(p) + b over positions p is
+W (mean of f) + b. So a frozen network's head sees nothing of a picture but `averaged_features`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.base import paths
+from squeeze_utils.data import Batches, ImageSet, Split
+from squeeze_utils.models import SqueezeNet
+from squeeze_utils.training.evaluation import evaluating
+from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
+
+WORTH_KEEPING = 20_000_000  # numbers of a split's pictures, from where its features go to disk
+BATCH = 100
+
+
+class StaleFeaturesError(ValueError):
+    """A file of features that other weights or other images have made."""
+
+
+def check_linear_head(model: nn.Module) -> None:
+    """Raise unless the scores of `model` are linear in its averaged features."""
+    if not isinstance(model, SqueezeNet) or model.config.head != "average":
+        raise ValueError("features are averaged for a SqueezeNet with the paper's head only")
+    if model.config.final_relu:
+        raise ValueError(
+            "an activation behind the last convolution keeps the mean from changing places with "
+            "it: build the network with final_relu=False"
+        )
+
+
+@torch.no_grad()
+def averaged_features(model: nn.Module, split: Split, data: ImageSet) -> Tensor:
+    """The last maps of `model` as means over positions, float32 (pictures, channels)."""
+    device = next(model.parameters()).device
+    with evaluating(model):
+        found = [
+            model.features(x.to(device)).mean((2, 3)).cpu()
+            for x, _ in Batches(split, BATCH, mean=data.mean, std=data.std)
+        ]
+    return torch.cat(found)
+
+
+def signature(model: nn.Module, split: Split, data: ImageSet) -> dict[str, str]:
+    """Hashes of all that features depend on: the weights, and the images with their scale."""
+    weights = hashlib.blake2b(digest_size=16)
+    for name, tensor in model.features.state_dict().items():
+        weights.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
+    images = hashlib.blake2b(digest_size=16)
+    images.update(repr((tuple(split.images.shape), data.mean, data.std)).encode())
+    images.update(split.images.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+    return {"weights": weights.hexdigest(), "images": images.hexdigest()}
+
+
+def write_features(path: Path, features: Tensor, made_by: dict[str, str]) -> None:
+    """Keep features together with the signature of what made them."""
+    save_tensors(path, {"features": features, "made_by": json.dumps(made_by)})
+
+
+def read_features(path: Path, wanted: dict[str, str]) -> Tensor:
+    """Kept features; StaleFeaturesError names what has changed since they were made."""
+    content: dict[str, Any] = load_tensors(path, ("features", "made_by"))
+    made_by = json.loads(content["made_by"])
+    changed = [name for name, value in wanted.items() if made_by.get(name) != value]
+    if changed:
+        raise StaleFeaturesError(
+            f"{path.name} was made with other {' and other '.join(changed)}: it is not used"
+        )
+    return content["features"]
+
+
+def kept_features(
+    model: nn.Module, split: Split, data: ImageSet, folder: Path | None = None
+) -> Tensor:
+    """`averaged_features` from the cache folder, or computed and put there.
+
+    What is small is computed each time; a damaged or stale file is replaced.
+    """
+    if folder is None and split.images.numel() < WORTH_KEEPING:
+        return averaged_features(model, split, data)
+    made_by = signature(model, split, data)
+    name = f"{data.name}-{data.size}-{made_by['weights'][:8]}-{made_by['images'][:8]}.features"
+    path = (folder or paths.cache() / "features") / name
+    try:
+        return read_features(path, made_by)
+    except (OSError, UnusableFileError, StaleFeaturesError):
+        features = averaged_features(model, split, data)
+        write_features(path, features, made_by)
+        return features

@@ -1,0 +1,124 @@
+"""A recipe whose backbone begins with what ImageNet has taught it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from squeeze_utils.base.checks import whole_number
+from squeeze_utils.data import Batches, ImageSet
+from squeeze_utils.models import Fire
+from squeeze_utils.training.evaluation import evaluating, watching
+from squeeze_utils.training.step import State, Step
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what torchvision's networks take
+
+
+@dataclass(frozen=True)
+class ImageNetBackbone(Step):
+    """Give a detector's or segmenter's backbone the weights of torchvision's SqueezeNet 1.1.
+
+    That network has no batch normalisation. Ours gets statistics from `images` training images,
+    and such scales and shifts that it computes, in evaluation, what torchvision's does.
+    """
+
+    images: int = 64
+
+    def __post_init__(self) -> None:
+        whole_number("images", self.images, 1)
+
+    @torch.no_grad()
+    def apply(self, state: State) -> dict[str, Any]:
+        """Fill the backbone; all other layers stay as they are."""
+        if state.masks or state.codebooks:
+            raise ValueError("ImageNetBackbone comes first: it would undo what was pruned")
+        layers = list(_layers(state.model))
+        tensors = list(_released().values())
+        pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+        shapes = [layer.weight.shape for layer, _, _ in layers]
+        if shapes != [weight.shape for weight, _ in pairs][: len(shapes)]:
+            raise ValueError(
+                "ImageNetBackbone is for a colour network with a backbone squeezenet1_1 of width 1"
+            )
+        pairs = [(w.to(state.device), b.to(state.device)) for w, b in pairs[: len(layers)]]
+        pairs[0] = _for_images(*pairs[0], state.data)
+        for (layer, norm, start), (weight, bias) in zip(layers, pairs, strict=True):
+            layer.weight.copy_(weight)
+            where = layer.bias if norm is None else norm.bias[start : start + len(bias)]
+            where.copy_(bias)
+        norms = {f"{place}": norm for place, norm in enumerate(_norms(layers))}
+        _keep_function(state, norms, self.images)
+        return {"layers": len(layers)}
+
+
+def _released() -> dict[str, Tensor]:
+    """torchvision's weights by name, in network order, each before its bias."""
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    try:
+        found = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
+    except OSError as error:
+        raise ValueError(
+            f"torchvision's weights of squeezenet1_1 (5 MB) could not be fetched ({error}); "
+            "without a network, place its file in TORCH_HOME/hub/checkpoints"
+        ) from error
+    return {name: tensor for name, tensor in found.items() if name.startswith("features.")}
+
+
+Place = tuple[nn.Conv2d, nn.BatchNorm2d | None, int]
+
+
+def _layers(model: nn.Module) -> Iterator[Place]:
+    """The backbone's convolutions in order, with their normalisation and their place in it."""
+    backbone = getattr(model, "backbone", None)
+    if backbone is None:
+        raise ValueError(f"ImageNetBackbone is for detectors and segmenters, not {type(model)}")
+    layers = list(backbone.features)
+    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+        if isinstance(layer, nn.Conv2d):
+            yield layer, after if isinstance(after, nn.BatchNorm2d) else None, 0
+        elif isinstance(layer, Fire):
+            squeeze, expand = (_norm(n) for n in (layer.squeeze_norm, layer.expand_norm))
+            yield layer.squeeze, squeeze, 0
+            yield layer.expand1x1, expand, 0
+            yield layer.expand3x3, expand, layer.expand1x1.out_channels
+
+
+def _norm(module: nn.Module) -> nn.BatchNorm2d | None:
+    return module if isinstance(module, nn.BatchNorm2d) else None
+
+
+def _norms(layers: list[Place]) -> list[nn.BatchNorm2d]:
+    return list(dict.fromkeys(norm for _, norm, _ in layers if norm is not None))
+
+
+def _for_images(weight: Tensor, bias: Tensor, data: ImageSet) -> tuple[Tensor, Tensor]:
+    """The first layer for images normalised as `data`: x_ImageNet = factor x + shift."""
+    mean, std, own_mean, own_std = (weight.new_tensor(v) for v in (MEAN, STD, data.mean, data.std))
+    factor, shift = own_std / std, (own_mean - mean) / std
+    return weight * factor[:, None, None], bias + (weight * shift[:, None, None]).sum((1, 2, 3))
+
+
+def _keep_function(state: State, norms: dict[str, nn.BatchNorm2d], count: int) -> None:
+    """Statistics of each normalisation as it is reached, and the scale and shift that undo them.
+
+    `norm.bias` holds the convolution's bias b. With gamma = sqrt(var + eps), beta = mean + b the
+    layer computes x + b in evaluation.
+    """
+
+    def settle(name: str, norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        var, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var)
+        norm.weight.copy_(torch.sqrt(var + norm.eps))
+        norm.bias.add_(mean)
+
+    data = state.data
+    some = data.train.first(count)
+    x, _ = next(iter(Batches(some, len(some), mean=data.mean, std=data.std)))
+    with evaluating(state.model), watching(norms, before=settle):
+        state.model(x.to(state.device))

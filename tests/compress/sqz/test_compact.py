@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from squeeze_utils.compress.sqz.bits import ContainerError, checksum
+from squeeze_utils.compress.sqz.compact import MOST, numbers_of
+from squeeze_utils.compress.sqz.container import decode_sqz, encode_sqz
+from squeeze_utils.models import build
+
+
+def on_grids(name: str = "lenet5", keep: float = 0.1, seed: int = 0, **options):
+    """A network of small whole numbers times steps, and those."""
+    torch.manual_seed(seed)
+    model, steps = build(name, **options).eval(), {}
+    for key, parameter in model.named_parameters():
+        step = torch.tensor([0.01]).half().float()
+        size = torch.round(torch.randn(parameter.shape) * 2)
+        parameter.data = size * (torch.rand(parameter.shape) < keep) * step
+        steps[key] = step
+    return model, steps
+
+
+def same(one, other) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("name", ["lenet5", "lenet_300_100", "lenet5_fire"])
+def test_a_network_comes_back_bit_for_bit(name, keep):
+    model, steps = on_grids(name, keep)
+    data, parts = encode_sqz(model, "compact", steps)
+    assert sum(parts.values()) == len(data) and same(decode_sqz(data), model)
+
+
+def test_the_header_of_a_small_network_takes_at_most_100_bytes():
+    for name in ("lenet5", "lenet_300_100"):
+        data, parts = encode_sqz(*_args(on_grids(name)))
+        codes = sum(size for part, size in parts.items() if part.endswith("/codes"))
+        assert len(data) - codes <= 100
+
+
+def _args(made):
+    return made[0], "compact", made[1]
+
+
+def test_what_is_no_multiple_is_kept_as_floats():
+    model, steps = on_grids("squeezenet_small", width=0.125)
+    with torch.no_grad():
+        model.features[0].weight[0, 0, 0, 0] = 0.12345
+    data, parts = encode_sqz(model, "compact", steps)
+    assert same(decode_sqz(data), model)
+    assert "features.0.weight/codes" not in parts
+
+
+@pytest.mark.parametrize("value", [1, MOST, MOST + 1, 1e9, float("inf"), float("nan")])
+def test_one_weight_one_value_and_numbers_beyond_the_range(value):
+    model, steps = on_grids("lenet_300_100", 0.0, image_size=8)
+    with torch.no_grad():
+        model.classifier[4].bias.fill_(value * steps["classifier.4.bias"].item())
+    data, parts = encode_sqz(model, "compact", steps)
+    back = decode_sqz(data).classifier[4].bias
+    assert torch.equal(back.view(torch.int32), model.classifier[4].bias.view(torch.int32))
+    assert ("classifier.4.bias/codes" in parts) == (value <= MOST)
+
+
+def test_steps_are_one_for_each_tensor_and_exact():
+    values = np.array([0.5, -1.0, 0.0], np.float32)
+    assert numbers_of(values, torch.tensor([0.5])).numbers.tolist() == [1, -2, 0]
+    for wrong in (None, torch.tensor([0.5, 0.5]), torch.tensor([0.3]), torch.tensor([0.0])):
+        assert numbers_of(values, wrong) is None
+
+
+def test_damage_is_noticed():
+    data, _ = encode_sqz(*_args(on_grids(keep=0.02)))
+    for at in range(0, len(data), 37):
+        for size in (at,):
+            with pytest.raises(ContainerError):
+                decode_sqz(data[:size])
+        broken = bytearray(data)
+        broken[at] ^= 1 << (at % 8)
+        with pytest.raises(ContainerError):
+            decode_sqz(bytes(broken))
+
+
+def test_hostile_files_are_refused_or_make_a_network():
+    """Bytes changed, and the checksum made to fit: nothing but a ContainerError comes out."""
+    data, _ = encode_sqz(*_args(on_grids("lenet_300_100", 0.02, image_size=8)))
+    rng, refused = random.Random(0), 0
+    for _ in range(300):
+        body = bytearray(data[8:])
+        for _ in range(rng.choice((1, 2, 8))):
+            body[rng.randrange(min(len(body), rng.choice((8, 60, 10**6))))] = rng.randrange(256)
+        cut = body[: rng.choice((len(body), rng.randrange(len(body))))]
+        try:
+            decode_sqz(data[:4] + checksum(bytes(cut)) + bytes(cut))
+        except ContainerError:
+            refused += 1
+    assert refused > 200
+
+
+def test_an_unknown_version_names_those_that_are_known():
+    data, _ = encode_sqz(*_args(on_grids("lenet_300_100", 0.0)))
+    with pytest.raises(ContainerError, match="1 and 2"):
+        decode_sqz(data[:3] + b"\x03" + data[4:])

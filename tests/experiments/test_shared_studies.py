@@ -1,0 +1,130 @@
+"""Several runs of one study at once, and workers that die: no arm is lost, none done twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import shared_study
+from shared_study import begun
+from tiny_study import rates
+
+from squeeze_utils.experiments import run_study as module
+from squeeze_utils.experiments.records import record_path, write_first
+from squeeze_utils.experiments.run_arm import run_arm
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.state_cache import PrefixCache
+
+SCRIPT = str(Path(shared_study.__file__))
+
+
+@contextmanager
+def another_run(folder, seconds=0.3):
+    """A second run of the study, in a process of its own."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, SCRIPT, str(folder), str(seconds)], env=env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_two_runs_at_once_do_each_arm_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    with another_run(tmp_path) as other:
+        wait_for(lambda: (tmp_path / "log.txt").exists())
+        study, cache = shared_study.study(tmp_path), PrefixCache(tmp_path / "states")
+        records = run_study(study, folder=tmp_path, cache=cache, progress=False)
+        assert other.wait(60) == 0
+    assert begun(tmp_path) == [0, 1, 2, 3]
+    assert len(records) == 4 and len(list((tmp_path / "shared").glob("*.json"))) == 4
+    processes = {line.split()[1] for line in (tmp_path / "log.txt").read_text().splitlines()}
+    assert len(processes) == 2  # both did their share
+    assert not list(tmp_path.glob("**/*.claim"))
+
+
+def test_an_arm_of_a_run_that_was_killed_is_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    with another_run(tmp_path, seconds=60) as other:
+        wait_for(lambda: (tmp_path / "log.txt").exists())
+        other.kill()
+        other.wait()
+        study, cache = shared_study.study(tmp_path, seconds=60.0), PrefixCache(tmp_path / "states")
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+        records = run_study(study, folder=tmp_path, cache=cache, progress=False)
+    assert begun(tmp_path) == [0, 0, 1, 2, 3] and len(records) == 4
+    assert not list((tmp_path / ".claims").glob("*.claim"))
+
+
+def test_a_helper_that_dies_has_its_arm_run_again(tmp_path):
+    """The arm kills whoever runs it first; were that this process, the test would be over."""
+    study = shared_study.study(tmp_path, count=3, kills=True)
+    last = study.only("1-s0")
+    with pytest.warns(UserWarning, match="a helper process has died; its experiment is run again"):
+        found = list(
+            module._run_arms(
+                last.arms,
+                lambda arm, load: run_arm(arm, load, tmp_path / "shared", None, "", 60),
+                None,
+                2,  # joblib runs a single job in this process
+                "loky",
+            )
+        )
+    assert [record.final["number"] for record in found] == [1]
+    assert begun(tmp_path) == [1, 1]
+
+
+def test_an_arm_that_kills_every_helper_ends_the_study(monkeypatch):
+    def dead(*arguments):
+        raise module.BrokenProcessPool("killed")
+        yield
+
+    monkeypatch.setattr(module, "_one_round", dead)
+    monkeypatch.setattr(module, "PATIENCE", 0)
+    with pytest.warns(UserWarning, match="has died"), pytest.raises(RuntimeError, match="killed"):
+        run_study(rates(0.1), progress=False)
+
+
+def test_a_record_is_written_once(tmp_path):
+    study = rates(0.1)
+    (record,) = run_study(study, progress=False).values()
+    path = record_path(tmp_path, study.arms[0].slug, record.key)
+    assert write_first(record, path) is record
+    written = path.stat().st_mtime_ns
+    again = write_first(record, path)
+    assert again == record and again is not record and path.stat().st_mtime_ns == written
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match="joblib has no backend 'cloud' here; accepted"):
+        run_study(rates(0.1), backend="cloud", progress=False)
+
+
+def test_a_cluster_of_dask_runs_a_study_and_survives_a_dead_worker(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    support = str(Path(SCRIPT).parent)
+    cluster = distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        env={"PYTHONPATH": os.pathsep.join([support, os.environ.get("PYTHONPATH", "")])},
+    )
+    with cluster, distributed.Client(cluster):
+        study = shared_study.study(tmp_path, kills=True)
+        records = run_study(study, folder=tmp_path, backend="dask", jobs=-1, progress=False)
+    assert sorted(record.final["number"] for record in records.values()) == [0, 1, 2, 3]
+    assert sorted(set(begun(tmp_path))) == [0, 1, 2, 3] and begun(tmp_path).count(1) == 2
+    assert len(list((tmp_path / "shared").glob("*.json"))) == 4

@@ -1,0 +1,161 @@
+"""Detectors and segmenters: shapes, sizes, and all that other networks of the series can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from squeeze_utils import models
+from squeeze_utils.anatomy.costs import count
+from squeeze_utils.anatomy.tracing import trace
+from squeeze_utils.compress.pruning import filters
+from squeeze_utils.compress.pruning.filters import Shrink
+from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.after_training import Calibrate, QuantizeWeights
+from squeeze_utils.compress.quantizing.fold_batch_norm import folded
+from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
+from squeeze_utils.data import load_images
+from squeeze_utils.deploy.onnx_files import export_onnx
+from squeeze_utils.deploy.runners import open_runner
+from squeeze_utils.training.step import State
+
+SMALL = {"in_channels": 1, "image_size": 48, "width": 0.25}
+DATA = {"detector": "digit_scenes", "segmenter": "digit_masks"}
+NAMES = tuple(DATA)
+
+
+def network(name: str, seed: int = 0, **options: object) -> nn.Module:
+    """As after some training: statistics that are not those of the beginning."""
+    torch.manual_seed(seed)
+    classes = {"num_classes": 10 if name == "detector" else 11}
+    model = models.build(name, **{**SMALL, **classes, **options})
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return model.eval()
+
+
+def images(count: int = 2, side: int = 48) -> torch.Tensor:
+    return torch.randn(count, 1, side, side, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("pools", "side"), [(3, 3), (2, 6), (1, 12)])
+def test_a_detector_answers_for_each_cell(pools: int, side: int):
+    assert network("detector", pools=pools)(images()).shape == (2, 15, side, side)
+
+
+@pytest.mark.parametrize("backbone", models.backbones.BACKBONES)
+@pytest.mark.parametrize("shape", [(48, 48), (45, 60), (33, 49)])
+def test_a_segmenter_answers_for_each_pixel_of_any_size(backbone: str, shape: tuple[int, int]):
+    model = network("segmenter", backbone=backbone, image_size=shape)
+    assert model.input_shape == (1, *shape)
+    assert model(torch.zeros(1, 1, *shape)).shape == (1, 11, *shape)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_backbones_are_of_one_size(name: str):
+    sizes = [
+        sum(p.numel() for p in models.build(name, backbone=kind).parameters())
+        for kind in ("squeezenet1_1", "vgg")
+    ]
+    assert sizes[0] < 1_500_000 and abs(sizes[1] / sizes[0] - 1) < 0.01
+
+
+def test_an_untrained_detector_sees_next_to_nothing():
+    model = models.build("detector", **SMALL)
+    with torch.no_grad():
+        assert float(model.eval()(images())[:, 0].sigmoid().mean()) < 0.05
+
+
+def test_without_skips_the_decoder_is_smaller():
+    sizes = [count(network("segmenter", skips=skips))["parameters"] for skips in (True, False)]
+    assert sizes[1] < sizes[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unknown_and_wrong_options_are_refused(name: str):
+    with pytest.raises(ValueError, match="has no option colour"):
+        models.build(name, colour=3)
+    with pytest.raises(ValueError, match="accepted: squeezenet1_1"):
+        models.build(name, backbone="resnet20")
+    for size in (16, (48,), (48, 48.0), (16, 48)):
+        with pytest.raises(ValueError, match="image_size is a side or"):
+            models.build(name, image_size=size)
+    with pytest.raises(ValueError, match="width"):
+        models.build(name, width=0)
+    with pytest.raises(ValueError, match="num_classes"):
+        models.build(name, num_classes=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_spec_builds_it_again_also_from_json(name: str):
+    spec = network(name, image_size=(48, 64)).spec
+    again = models.ModelSpec.from_dict({"name": name, "options": {**dict(spec.options)}})
+    assert again == spec and again.build().input_shape == (1, 48, 64)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("backbone", ["squeezenet1_1", "vgg"])
+def test_folding_changes_no_answer(name: str, backbone: str):
+    model = network(name, backbone=backbone)
+    plain = folded(model)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in plain.modules())
+    torch.testing.assert_close(plain.eval()(images()), model(images()), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_gives_the_same_network_back(name: str, tmp_path: Path):
+    model, path = network(name, image_size=(48, 60)), tmp_path / "network.sqz"
+    parts = save_sqz(model, path)
+    back = load_sqz(path)
+    assert sum(parts.values()) == path.stat().st_size and back.spec == model.spec
+    assert torch.equal(back(images()), model(images()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_runtime_gives_the_same_numbers(name: str, tmp_path: Path):
+    model, path = network(name), tmp_path / "network.onnx"
+    export_onnx(model, path, model.input_shape)
+    for batch in (1, 3):
+        with torch.no_grad():
+            expected = model(images(batch)).numpy()
+        found = open_runner(path)(images(batch).numpy())
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_anatomy_counts_them(name: str):
+    model = network(name)
+    counts = count(model)
+    assert counts["parameters"] == sum(p.numel() for p in model.parameters())
+    assert counts["multiply_adds"] > 10 * counts["parameters"]
+    assert trace(model, model.input_shape).rows
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_and_whole_filters_can_be_pruned_but_only_a_squeezenet_shrinks(name: str):
+    data = load_images(DATA[name], train_limit=8)
+    state = State(network(name), data)
+    assert Prune(0.5).apply(state)["sparsity"] == pytest.approx(0.5, abs=0.01)
+    state = State(network(name), data)
+    Prune(0.25, granularity="filter").apply(state)
+    assert any(filters.silent(state.model, state.masks).values())
+    with pytest.raises(ValueError, match="only a SqueezeNet"):
+        Shrink().apply(state)
+    with pytest.raises(ValueError, match="only a SqueezeNet can round its maps"):
+        Calibrate(bits=8).apply(state)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_can_be_rounded(name: str):
+    state = State(folded(network(name)), load_images(DATA[name], train_limit=8))
+    QuantizeWeights(4).apply(state)
+    assert all(len(row.unique()) <= 15 for w in prunable(state.model).values() for row in w)

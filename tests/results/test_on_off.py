@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.results import on_off
+from squeeze_utils.results.study_results import Results
+from squeeze_utils.studies import priced
+
+STUDY = priced.on_digits(Scale("reference"))
+
+
+class Fake(Results):
+    """Results with a table of their own."""
+
+    rows: tuple = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(list(type(self).rows))
+
+
+def with_rows(*rows: dict) -> Results:
+    return type("Some", (Fake,), {"rows": rows})(STUDY, {})
+
+
+def row(recipe: str, size: float, accuracy: float, network: str = "LeNet-5") -> dict:
+    return {"network": network, "recipe": recipe, "file_bytes": size, "test_accuracy": accuracy}
+
+
+def test_without_records_everything_is_empty_and_says_so():
+    nothing = with_rows()
+    assert on_off.on_off_table(nothing).empty and on_off.advantage(nothing).empty
+    assert "still open" in on_off.advantage_sentence(nothing)
+    assert on_off.agreement(nothing).empty and on_off.recipes(nothing).empty
+    arms = len(STUDY.arms)
+    assert on_off.progress(nothing).startswith(f"Not trained yet: {arms} of {arms}.")
+
+
+def test_one_arm_alone_is_compared_with_nothing():
+    only_priced = with_rows(row("price 1e-6", 3000, 99.3))
+    assert "no recipe without a price" in on_off.advantage_sentence(only_priced)
+    only_dense = with_rows(row("dense", 8e5, 99.3))
+    assert on_off.advantage(only_dense).empty and len(on_off.on_off_table(only_dense)) == 1
+    assert "still open" in on_off.advantage_sentence(only_dense)
+
+
+def test_the_smallest_other_file_that_is_as_good_is_what_counts():
+    found = on_off.advantage(
+        with_rows(
+            row("dense", 800_000, 99.4),
+            row("pruned and shared", 16_000, 99.3),
+            row("pruned, learned steps", 12_000, 99.0),
+            row("price 1e-6", 4_000, 99.2),
+            row("price 4e-6", 2_000, 99.5),
+        )
+    )
+    assert found["times"].iloc[0] == 4 and pd.isna(found["times"].iloc[1])
+    assert found["as good without a price"].tolist() == ["pruned and shared", "none"]
+
+
+def test_the_ratio_is_to_the_whole_network_and_means_are_over_seeds():
+    table = on_off.on_off_table(
+        with_rows(row("price 1e-6", 4000, 99.2), row("price 1e-6", 2000, 99.0))
+    )
+    assert table.iloc[0]["n"] == 2 and table.iloc[0]["times smaller"] == f"{1_724_320 / 3000:,.0f}"
+    assert table.index[0] == ("LeNet-5", "price 1e-6")
+
+
+@pytest.mark.parametrize("name", ["LeNet-300-100", "LeNet-5"])
+def test_dense_bytes_are_those_of_float32(name):
+    known = {"LeNet-300-100": 1_066_440, "LeNet-5": 1_724_320}
+    assert on_off.dense_bytes(priced.network(name, Scale("reference"))) == known[name]

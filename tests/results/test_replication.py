@@ -1,0 +1,126 @@
+"""One more seed of an arm, and committed records drawn and run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import squeeze_utils as sq
+from squeeze_utils.base import measurements
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.results import named_study, replication
+from squeeze_utils.results.replication import OneMoreSeed
+from squeeze_utils.training.loop import Train
+
+SMALL = Experiment(
+    ModelSpec.of("lenet_300_100", image_size=8), DataSpec(size=8), (Train(1, lr=0.1),), 0
+)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Records of a small study, really run."""
+    study = Study("small", "?", [Arm.of(SMALL, network="LeNet")])
+    run_study(study, folder=tmp_path / "runs", progress=False)
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The table of what was run again, in a folder of the test's own."""
+    path = tmp_path / "replications.json"
+    monkeypatch.setattr(measurements, "measurement_path", lambda name: path)
+    return path
+
+
+def test_the_interval_is_that_of_one_further_observation() -> None:
+    known = np.random.default_rng(0).normal(90, 0.3, 5)
+    low, high = OneMoreSeed(9, 90.0, tuple(known)).interval
+    reach = stats.t.ppf(0.975, 4) * known.std(ddof=1) * np.sqrt(1 + 1 / 5)
+    assert (low, high) == pytest.approx((known.mean() - reach, known.mean() + reach))
+
+
+def test_one_further_seed_in_twenty_falls_outside() -> None:
+    draws = np.random.default_rng(1).normal(90, 0.3, (2_000, 6))
+    outside = [not OneMoreSeed(9, row[0], tuple(row[1:])).inside for row in draws]
+    assert 0.04 < np.mean(outside) < 0.06
+
+
+def test_the_sentence_says_where_a_seed_falls() -> None:
+    inside = OneMoreSeed(9, 90.1, (90.0, 90.2, 90.3))
+    assert "Seed 9 reaches **90.10 %**" in inside._repr_markdown_()
+    assert "3 recorded seeds reach 90.00 to 90.30 %" in inside._repr_markdown_()
+    assert inside._repr_markdown_().endswith("It lies inside.")
+    assert "outside" in OneMoreSeed(9, 80.0, (90.0, 90.2, 90.3))._repr_markdown_()
+    assert "too few to compare" in OneMoreSeed(9, 80.0, (90.0,))._repr_markdown_()
+
+
+def test_an_arm_is_trained_with_another_seed(tmp_path: Path) -> None:
+    first = replication.train_arm(SMALL, 9, [80.0, 81.0], tmp_path)
+    again = replication.train_arm(SMALL, 9, [80.0, 81.0], tmp_path)
+    other = replication.train_arm(SMALL, 10, [], tmp_path)
+    assert first == again and first.seed == 9 and first.known == (80.0, 81.0)
+    assert 20 < first.accuracy < 100 and other.accuracy != first.accuracy
+
+
+def test_a_study_hands_over_the_seeds_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(named_study, "train_arm", lambda *given: asked.append(given))
+    sq.study("dsd").replicate("DSD 50%", seed=9)
+    ((experiment, seed, known),) = asked
+    assert experiment.seed == seed == 9 and len(known) == 5 and min(known) > 75
+    assert experiment.recipe == sq.study("dsd").recipe(recipe="DSD 50%")
+
+
+@pytest.mark.parametrize(
+    ("arm", "seed", "message"),
+    [
+        ("DSD 51%", 9, "dsd has no arm 'DSD 51%'; accepted: "),
+        ("DSD 50%", 0, "seed 0 of 'DSD 50%' is one of the study's own"),
+    ],
+)
+def test_an_unknown_arm_and_a_known_seed_are_refused(arm: str, seed: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sq.study("dsd").replicate(arm, seed)
+
+
+def test_a_record_run_again_on_this_machine_is_equal(runs: Path, kept: Path) -> None:
+    drawn = replication.draw_records(1, minutes=10, seed=0, runs=runs)
+    (row,) = replication.repeat_records(drawn)
+    assert row["again"] == row["recorded"] and row["study"] == "small"
+    assert "1 records, 1 equal to the last digit" in replication.compare_again([row])
+    list(replication.repeat_records(drawn))  # the newest of a record on a device stays
+    found = measurements.read_measurement(replication.KEPT)
+    assert found is not None and len(found.rows) == 1 and kept.is_file()
+
+
+def test_the_draw_depends_on_its_seed_and_on_the_minutes() -> None:
+    def draw(seed: int, minutes: float = 10) -> list[str]:
+        return [path.stem for path, _ in replication.draw_records(5, minutes, seed)]
+
+    assert draw(0) == draw(0) != draw(1)
+    short = replication.draw_records(20, 2, 0)
+    assert max(record.seconds for _, record in short) <= 120
+
+
+def test_more_records_than_there_are_is_refused(runs: Path) -> None:
+    with pytest.raises(ValueError, match="2 records asked for; 1 took at most 10 minutes"):
+        replication.draw_records(2, 10, 0, runs)
+    with pytest.raises(ValueError, match="0 records asked for"):
+        replication.draw_records(0, 10, 0, runs)
+
+
+def test_deviations_are_summed_up() -> None:
+    rows = [
+        {"study": "dsd", "record": "a-s0-1234", "recorded": 80.0, "again": again}
+        for again in (80.0, 80.3, 79.6)
+    ]
+    lines = replication.compare_again(rows).splitlines()
+    assert lines[2].split() == ["dsd/a-s0", "80.00", "80.30", "+0.30"]
+    assert lines[-1] == "3 records, 1 equal to the last digit; root mean square 0.29"

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from squeeze_utils.base.scale import SCALES, Scale
+from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
+from squeeze_utils.compress.pricing.silent_units import RemoveSilent
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.studies import priced
+from squeeze_utils.training.loop import Train
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("make", [priced.on_digits, priced.on_photographs])
+def test_every_experiment_comes_back_from_its_record(make, scale):
+    for arm in make(Scale(scale)).arms:
+        again = Experiment.from_dict(arm.experiment.as_dict())
+        assert again == arm.experiment and again.key == arm.experiment.key
+
+
+def epochs(arm) -> int:
+    steps = arm.experiment.recipe
+    return sum(getattr(step, "epochs", 0) for step in steps)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("make", [priced.on_digits, priced.on_photographs])
+def test_all_recipes_of_a_network_take_the_same_epochs_and_begin_alike(make, scale):
+    study = make(Scale(scale))
+    for network in {dict(arm.labels)["network"] for arm in study.arms}:
+        arms = study.where(network=network).arms
+        assert len({epochs(arm) for arm in arms}) == 1
+        assert len({arm.experiment.recipe[0] for arm in arms}) == 1
+        assert all(isinstance(arm.experiment.recipe[-1], Encode) for arm in arms)
+
+
+def test_price_on_and_off_differ_in_the_price_alone():
+    free = priced.priced(0.0, "LeNet-5", Scale("reference"))
+    paid = priced.priced(1e-6, "LeNet-5", Scale("reference"))
+    different = [one for one, other in zip(free, paid, strict=True) if one != other]
+    assert len(different) == 1 and isinstance(different[0], Train)
+    assert [type(step) for step in paid[2:]] == [RemoveSilent, FreezeCodes, Encode]
+
+
+def test_names_of_prices():
+    assert [priced.recipe_name(p) for p in (5e-7, 1e-6, 2e-5)] == [
+        "price 5e-7",
+        "price 1e-6",
+        "price 2e-5",
+    ]

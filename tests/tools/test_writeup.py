@@ -1,0 +1,164 @@
+"""`make writeup`: tables read from HTML, LaTeX that compiles, pages that hold everything."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tools.writeup import __main__ as writeup
+from tools.writeup import latex, page
+from tools.writeup.exhibits import Chapter, Figure, Table, chapters, study_tables
+from tools.writeup.html_tables import read_tables
+
+ROOT = Path(__file__).resolve().parents[2]
+PIXEL = "iVBORw0KGgo="
+TABLE = Table("10_table_1", "What is left", ("layer", "share"), (("conv_1 & more", "9.5 %"),))
+
+
+def test_spanning_cells_stand_in_every_column_and_in_the_first_row_only() -> None:
+    html = """<table>
+      <tr><th></th><th colspan="2">accuracy</th></tr><tr><th></th><th>mean</th><th>sd</th></tr>
+      <tr><th rowspan="2">plain</th><td>90.1</td><td>0.2</td></tr>
+      <tr><td>91.0<br>best</td><td>0.1</td></tr></table>"""
+    ((header, rows),) = read_tables(html)
+    assert header == ("", "accuracy mean", "accuracy sd")
+    assert rows == (("plain", "90.1", "0.2"), ("", "91.0 best", "0.1"))
+
+
+def test_a_table_without_header_gets_empty_titles_and_no_table_gives_none() -> None:
+    html = "<table><tr><td>1</td><td>2</td></tr></table>"
+    assert read_tables(html) == [(("", ""), (("1", "2"),))]
+    assert read_tables("<p>nothing</p>") == [] and read_tables("<table></table>") == []
+
+
+def test_a_row_of_another_width_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"10_bad: rows of \[1, 2\] cells"):
+        Table("10_bad", "", ("a", "b"), (("1",),))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9 % of $x_1$", r"9 \% of $x_1$"),
+        ("a_b & c#{}", r"a\_b \& c\#\{\}"),
+        ("90.1 ± 0.2", r"90.1 \(\pm\) 0.2"),
+        ("λ and Δ", r"\(\lambda\) and \(\Delta\)"),
+        ("costs $5", r"costs \$5"),
+        ("back\\slash", r"back\textbackslash{}slash"),
+        ("E₁ and x²", r"E\textsubscript{1} and x\textsuperscript{2}"),
+        ("\N{SNOWMAN}", "?"),
+    ],
+)
+def test_text_is_escaped_for_latex(text: str, expected: str) -> None:
+    assert latex.escape(text) == expected
+
+
+def test_columns_of_numbers_stand_right() -> None:
+    assert latex.table(TABLE) == (
+        "\\begin{tabular}{lr}\n\\toprule\nlayer & share \\\\\n\\midrule\n"
+        "conv\\_1 \\& more & 9.5 \\% \\\\\n\\bottomrule\n\\end{tabular}\n"
+    )
+
+
+def _notebook(folder: Path, *cells: nbformat.NotebookNode) -> None:
+    (folder / "notebooks").mkdir()
+    first = new_markdown_cell("# 10 · Pruning")
+    nbformat.write(new_notebook(cells=[first, *cells]), folder / "notebooks" / "10_pruning.ipynb")
+
+
+def _shows(data: dict[str, str], source: str = "table") -> nbformat.NotebookNode:
+    return new_code_cell(source, outputs=[new_output("display_data", data)])
+
+
+HTML = "<table><tr><th>a</th></tr><tr><td>1</td></tr></table>"
+SAVE = 'sq.save_figure(fig, "10_masks")'
+
+
+def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) -> None:
+    _notebook(
+        tmp_path,
+        new_markdown_cell("## How *masks* work"),
+        _shows({"text/html": "<table><tr><th>without rows</th></tr></table>"}),
+        _shows({"text/html": HTML}),
+        _shows({"image/png": PIXEL}, SAVE),
+        new_code_cell('if records:\n    sq.save_figure(fig, "10_later")'),
+        new_markdown_cell("## Exercises"),
+        _shows({"text/html": HTML}),
+    )
+    (chapter,) = chapters(tmp_path)
+    assert (chapter.number, chapter.title) == ("10", "Pruning")
+    table, figure = chapter.exhibits
+    assert table == Table("10_table_1", "How masks work", ("a",), (("1",),))
+    assert figure == Figure("10_masks", "How masks work")
+
+
+def test_a_missing_figure_is_named(tmp_path: Path) -> None:
+    _notebook(tmp_path, _shows({"image/png": PIXEL}, SAVE))
+    with pytest.raises(
+        FileNotFoundError, match=r"figures/10_masks\.pdf is missing: make notebooks"
+    ):
+        writeup.write(tmp_path, tmp_path / "out")
+
+
+def test_every_table_and_figure_is_written_in_every_form(tmp_path: Path) -> None:
+    _notebook(tmp_path, _shows({"text/html": HTML}), _shows({"image/png": PIXEL}, SAVE))
+    (tmp_path / "figures").mkdir()
+    for ending in ("png", "pdf"):
+        (tmp_path / "figures" / f"10_masks.{ending}").write_bytes(b"picture")
+    output = tmp_path / "an output"
+    writeup.write(tmp_path, output)
+    with (output / "tables" / "10_table_1.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["a"], ["1"]]
+    assert (output / "tables" / "10_table_1.md").read_text() == "| a |\n| --- |\n| 1 |\n"
+    assert (output / "figures" / "10_masks.pdf").read_bytes() == b"picture"
+    main = (output / "main.tex").read_text()
+    assert r"\input{tables/10_table_1.tex}" in main and "figures/10_masks.pdf" in main
+    html = (output / "writeup.html").read_text()
+    assert "data:image/png;base64,cGljdHVyZQ==" in html and "http" not in html
+    assert "![Pruning](figures/10_masks.png)" in (output / "writeup.md").read_text()
+
+
+def test_the_committed_series_has_no_character_that_latex_lacks() -> None:
+    found = [*chapters(ROOT), Chapter("", "", tuple(study_tables(ROOT)))]
+    texts = [
+        text
+        for chapter in found
+        for shown in chapter.exhibits
+        for text in (shown.caption, *_cells(shown))
+    ]
+    assert len(texts) > 2_000
+    assert not {text for text in texts if "?" in latex.escape(text.replace("?", ""))}
+
+
+def _cells(shown: Table | Figure) -> list[str]:
+    return [] if isinstance(shown, Figure) else [*shown.header, *sum(shown.rows, ()), shown.source]
+
+
+def test_a_pipe_does_not_end_a_cell_in_markdown() -> None:
+    table = Table("x", "", ("|g w|",), (("1",),))
+    assert page.markdown_table(table).splitlines()[0] == r"| \|g w\| |"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex on this machine")
+@pytest.mark.slow
+def test_the_document_compiles(tmp_path: Path) -> None:
+    writeup.write(ROOT, tmp_path / "a writeup")
+    assert "main.pdf" in writeup.compile_document(tmp_path / "a writeup")
+    assert (tmp_path / "a writeup" / "main.pdf").stat().st_size > 500_000
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex on this machine")
+def test_a_mistake_in_the_document_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "main.tex").write_text("\\documentclass{article}\\begin{document}\\nonsense")
+    with pytest.raises(RuntimeError, match="Undefined control sequence"):
+        writeup.compile_document(tmp_path)
+
+
+def test_without_latex_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert writeup.compile_document(tmp_path).startswith("no LaTeX here")

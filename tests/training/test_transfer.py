@@ -1,0 +1,135 @@
+"""Transfer: frozen parts stay as they are, heads are fitted, kept features are never stale."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import tiny_set
+
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.run_experiment import run_experiment
+from squeeze_utils.models import ModelSpec, build, pretrained
+from squeeze_utils.training import features
+from squeeze_utils.training.evaluation import evaluate
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import State
+from squeeze_utils.training.transfer import (
+    FitHead,
+    LoadImageNet,
+    NewHead,
+    TrainElsewhere,
+    fire_parts,
+)
+
+QUICK = {"batch_size": 16, "lr": 0.01, "precision": "float32"}
+SMALL = {"num_classes": 3, "in_channels": 1, "width": 0.125}
+
+
+def small(**options) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build("squeezenet_small", **{**SMALL, **options})
+
+
+def test_only_the_named_parts_are_trained_statistics_included():
+    model, data = small(), tiny_set(size=16)
+    before = copy.deepcopy(model.state_dict())
+    Train(1, only=fire_parts(model, 9), **QUICK).apply(State(model, data))
+    changed = {n.rsplit(".", 1)[0] for n, t in model.state_dict().items() if (t != before[n]).any()}
+    assert changed and all(n.startswith(("features.13", "classifier")) for n in changed)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_an_unknown_part_is_refused_with_a_list():
+    with pytest.raises(ValueError, match=r"no part 'features\.99'; it has features\.0"):
+        Train(1, only=("features.99",), **QUICK).apply(State(small(), tiny_set(size=16)))
+
+
+def test_the_head_fitted_on_kept_features_is_the_networks_head():
+    data, model = tiny_set(size=16, counts=(90, 30, 30)), small()
+    measured = FitHead().apply(State(model, data))
+    assert measured["head_images"] == 90 and evaluate(model, data.test, data).accuracy > 60
+    x = features.averaged_features(model, data.test, data)
+    head = model.classifier[1]
+    scores = x @ head.weight.detach().flatten(1).T + head.bias.detach()
+    own = evaluate(model, data.test, data)
+    assert own.accuracy == pytest.approx(
+        100 * float((scores.argmax(1) == data.test.labels).float().mean())
+    )
+
+
+def test_few_images_are_drawn_by_the_seed_and_no_more_than_there_are():
+    data = tiny_set(size=16, counts=(30, 9, 9))
+    drawn = []
+    for seed in (0, 0, 1):
+        model = small()
+        state = State(model, data, generator=torch.Generator().manual_seed(seed))
+        assert FitHead(per_class=4).apply(state)["head_images"] == 12
+        drawn.append(model.classifier[1].weight.detach().clone())
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert FitHead(per_class=50).apply(State(small(), data))["head_images"] == 30
+
+
+def test_a_head_behind_an_activation_is_refused():
+    with pytest.raises(ValueError, match="final_relu=False"):
+        FitHead().apply(State(small(final_relu=True), tiny_set(size=16)))
+
+
+def test_kept_features_are_refused_when_weights_or_images_change(tmp_path):
+    data, model = tiny_set(size=16), small()
+    made_by = features.signature(model, data.train, data)
+    path = tmp_path / "kept.features"
+    found = features.averaged_features(model, data.train, data)
+    features.write_features(path, found, made_by)
+    assert torch.equal(features.read_features(path, made_by), found)
+    with torch.no_grad():
+        model.features[0].weight[0, 0, 0, 0] += 1e-3
+    with pytest.raises(features.StaleFeaturesError, match="other weights: it is not used"):
+        features.read_features(path, features.signature(model, data.train, data))
+    other = replace(data, train=replace(data.train, images=255 - data.train.images))
+    with pytest.raises(features.StaleFeaturesError, match="other weights and other images"):
+        features.read_features(path, features.signature(model, other.train, other))
+
+
+def test_kept_features_are_made_once_and_damaged_files_anew(tmp_path, monkeypatch):
+    data, model, calls = tiny_set(size=16), small(), []
+    real = features.averaged_features
+    monkeypatch.setattr(features, "averaged_features", lambda *a: calls.append(1) or real(*a))
+    first = features.kept_features(model, data.train, data, tmp_path)
+    again = features.kept_features(model, data.train, data, tmp_path)
+    assert len(calls) == 1 and torch.equal(first, again)
+    (path,) = tmp_path.glob("*.features")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert torch.equal(features.kept_features(model, data.train, data, tmp_path), first)
+    assert len(calls) == 2
+
+
+def test_training_elsewhere_leaves_the_images_at_hand():
+    model = ModelSpec.of("squeezenet_small", num_classes=10, in_channels=1, width=0.125)
+    step = TrainElsewhere("digits_noisy", Train(1, **QUICK))
+    experiment = Experiment(model, DataSpec("digits", 16, 100), (step, NewHead()))
+    assert Experiment.from_dict(experiment.as_dict()) == experiment
+    state, steps = run_experiment(experiment)
+    assert state.data.name == "digits" and len(steps[0]["history"]) == 1
+    assert float(state.model.classifier[1].weight.detach().std()) == pytest.approx(0.01, rel=0.2)
+
+
+def test_weights_from_imagenet_answer_as_before_on_pictures_scaled_otherwise(monkeypatch):
+    torch.manual_seed(1)
+    published = build("squeezenet1_1")
+    monkeypatch.setattr(pretrained, "imagenet_weights", published.state_dict)
+    data = replace(tiny_set(channels=3, size=48), mean=(0.2, 0.5, 0.6), std=(0.3, 0.2, 0.25))
+    model = build("squeezenet1_1", num_classes=3, final_relu=False)
+    LoadImageNet().apply(State(model, data))
+    ours = features.averaged_features(model, data.test, data)
+    theirs = replace(data, mean=pretrained.MEAN, std=pretrained.STD)
+    wanted = features.averaged_features(published, data.test, theirs)
+    assert torch.allclose(ours, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_another_network_is_not_filled_from_imagenet(monkeypatch):
+    monkeypatch.setattr(pretrained, "imagenet_weights", build("squeezenet1_1").state_dict)
+    with pytest.raises(ValueError, match="other layers than squeezenet1_1"):
+        LoadImageNet().apply(State(small(), tiny_set(size=16)))

@@ -1,0 +1,126 @@
+"""What a writeup can show: the tables and the figures, with captions, in the order of chapters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.results.study_results import Results
+from squeeze_utils.studies.catalogue import catalogue
+from tools.execute import notebooks, read_notebook
+from tools.writeup.html_tables import read_tables
+
+__all__ = ["Chapter", "Exhibit", "Figure", "Table", "chapters", "study_tables"]
+
+_SAVED = re.compile(r'save_figure\([^)]*?"(\d\d_[\w-]+)"\s*\)', re.DOTALL)
+_HEADING = re.compile(r"#{1,4} (.+)")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text: `header` and `rows` have equally many cells."""
+
+    name: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        widths = {len(self.header), *map(len, self.rows)}
+        if len(widths) > 1:
+            raise ValueError(f"table {self.name}: rows of {sorted(widths)} cells")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A committed figure: `name` is that of its files without ending."""
+
+    name: str
+    caption: str
+
+
+Exhibit = Table | Figure
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A notebook with what it shows."""
+
+    number: str
+    title: str
+    exhibits: tuple[Exhibit, ...]
+
+
+def chapters(root: Path) -> list[Chapter]:
+    """What the notebooks below `root` show, as they were last executed.
+
+    A caption is the title of the section that shows a thing. Exercises show nothing.
+    """
+    return [_chapter(path) for path in notebooks(root)]
+
+
+def _chapter(path: Path) -> Chapter:
+    number, title, heading = path.name[:2], path.stem, ""
+    exhibits: list[Exhibit] = []
+    for cell in read_notebook(path).cells:
+        if cell.cell_type == "markdown":
+            for found in _HEADING.findall(_without_code(cell.source)):
+                heading = re.sub(r"[*`]", "", found)
+            if match := re.match(r"# \d\d · (.+)", cell.source):
+                title = heading = match[1]
+        elif heading != "Exercises":
+            count = sum(isinstance(one, Table) for one in exhibits)
+            exhibits += _shown(cell, number, heading, count)
+    return Chapter(number, title, tuple(exhibits))
+
+
+def _without_code(source: str) -> str:
+    return re.sub(r"```.*?```", "", source, flags=re.DOTALL)
+
+
+def _shown(cell: Any, number: str, heading: str, count: int) -> Iterator[Exhibit]:
+    """The tables and figures of a cell; `count` tables of the chapter came before.
+
+    A figure that waits for its records was not drawn, and is left out.
+    """
+    outputs = [output.get("data", {}) for output in cell.get("outputs", ())]
+    for data in outputs:
+        html = "".join(data.get("text/html", ""))
+        for header, rows in read_tables(html):
+            if not rows:  # it waits for its records, too
+                continue
+            count += 1
+            yield Table(f"{number}_table_{count}", heading, header, rows)
+    if any("image/png" in data for data in outputs):
+        yield from (Figure(name, heading) for name in _SAVED.findall(cell.source))
+
+
+def study_tables(root: Path) -> list[Table]:
+    """A table for each study of which records exist below `root`, from these records."""
+    tables = []
+    for name, make in catalogue().items():
+        study = make(Scale("reference"))
+        records = study.records(root / "data" / "runs")
+        if records:
+            tables.append(_study_table(name, Results(study, records)))
+    return tables
+
+
+def _study_table(name: str, found: Results) -> Table:
+    frame = found.table().reset_index()
+    rows = [tuple("" if pd.isna(cell) else str(cell) for cell in row) for row in frame.to_numpy()]
+    title = found.study.title
+    return Table(
+        f"study_{name}",
+        title[:1].upper() + title[1:],
+        tuple(map(str, frame.columns)),
+        tuple(rows),
+        str(found.source),
+    )
