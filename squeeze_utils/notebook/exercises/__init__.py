@@ -1,7 +1,8 @@
 """Exercises that check themselves: `check = sq.exercises("01")`, then `check(1, answer)`.
 
 Each chapter has a module here, `chapter_01` for example, that says which properties an answer
-must have. It is loaded when the chapter asks for it. Nothing is written and nothing is sent.
+must have; a long one is a folder. It is loaded when the chapter asks for it. Nothing is written
+and nothing is sent.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["chapters", "exercises", "load"]
 
 def chapters() -> list[str]:
     """The chapters whose exercises can be checked: "00", "01" and so on."""
-    return sorted(path.stem[-2:] for path in Path(__file__).parent.glob("chapter_[0-9][0-9].py"))
+    return sorted({path.stem[-2:] for path in Path(__file__).parent.glob("chapter_[0-9][0-9]*")})
 
 
 @cache

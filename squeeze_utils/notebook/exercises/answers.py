@@ -139,7 +139,8 @@ def number(
     holds = close(found, right, relative, absolute)
     said = otherwise or f"{found:g} is {'too small' if found < right else 'too large'}."
     for wrong, sentence in (mistakes or {}).items():
-        if not holds and close(found, wrong, max(relative, 1e-6), absolute):
+        near = min(abs(wrong) / 100, abs(right - wrong) / 10)
+        if not holds and abs(found - wrong) <= max(near, 1e-9):
             said = sentence
     yield name, holds, said
 

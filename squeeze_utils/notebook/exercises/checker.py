@@ -94,7 +94,7 @@ class Checker:
         begin = f"Exercise {number}:"
         held = ", ".join(name for name in dict.fromkeys(verdict.held) if name != verdict.failed)
         if verdict.outcome == "right":
-            return [f"{begin} right ({held}). {self._count()}"]
+            return [f"{begin} right ({held}).", self._count()]
         if verdict.outcome == "essay":
             return [f"{begin} an essay. Compare your text with the solutions."]
         if verdict.outcome == "not answered":
