@@ -63,7 +63,7 @@ CARDS = {
             "photographs of landscapes and towns, 150 x 150 pixels as published",
             "published by Intel for a contest of Analytics Vidhya (2018), then on Kaggle by P. "
             "Bansal; the part used here has 8,741 + 2,158 of 14,034 + 3,000 images",
-            "no licence is stated: use for study, do not publish the images",
+            "no licence is stated; this repository keeps eight pairs as small versions, for study",
             "6: buildings, forest, glacier, mountain, sea, street",
             (
                 "glacier and mountain are often the same scene, and so are buildings and street",

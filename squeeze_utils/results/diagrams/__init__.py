@@ -21,6 +21,7 @@ from squeeze_utils.results.diagrams.networks import (
 from squeeze_utils.results.diagrams.optimizers import update_rules
 from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
 from squeeze_utils.results.diagrams.training import training_step
+from squeeze_utils.results.diagrams.transfer import ways_of_transfer
 
 __all__ = [
     "bypasses",
@@ -36,4 +37,5 @@ __all__ = [
     "quantizer",
     "training_step",
     "update_rules",
+    "ways_of_transfer",
 ]
