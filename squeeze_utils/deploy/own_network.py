@@ -34,8 +34,8 @@ def own_pictures(data: str | Path, size: int | None = None) -> ImageSet:
     images = load_images(data, size or SIZE, channels=3)
     if images.num_classes < 2:
         raise DataError(
-            f"{data} has one class only ({images.classes[0]}): a network needs at least two folders "
-            "of pictures to tell apart"
+            f"{data} has one class only ({images.classes[0]}): a network needs at least two "
+            "folders of pictures to tell apart"
         )
     return images
 

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "copies_figure",
+    "copies_prediction",
     "copies_table",
     "curve_figure",
+    "curve_prediction",
+    "files_frame",
     "files_table",
     "goal",
     "progress",
@@ -123,6 +126,36 @@ def copies_table(found: Results) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("images")
 
 
+def copies_prediction(found: Results, images: str, predicted: str) -> str:
+    """Whether removing copies changed the accuracy on a set as predicted."""
+    table = copies_table(found)
+    if images not in table.index:
+        return f"**{images}**: the prediction is still open, not trained yet."
+    verdict = table.loc[images, "verdict"]
+    if verdict == predicted:
+        end = "holds"
+    else:
+        end = "is not decided" if verdict == "undecided" else "fails"
+    return f"**{images}**: predicted {predicted}, found {verdict}. The prediction {end}."
+
+
+def curve_prediction(found: Results) -> str:
+    """Whether each step of the learning curve adds less than the one before, for each set."""
+    frame, parts = found.frame, []
+    if frame.empty:
+        return "The prediction is still open: not trained yet."
+    for name, part in frame.groupby("images", sort=False):
+        means = part.groupby("per_class")[ACCURACY].mean()
+        gains = means.diff().dropna()
+        if len(gains) < 2:
+            parts.append(f"**{name}**: too few points yet")
+            continue
+        word = "holds" if gains.is_monotonic_decreasing else "fails"
+        steps = ", ".join(f"{gain:+.1f}" for gain in gains)
+        parts.append(f"**{name}**: each step adds {steps} points, so it {word} in the means")
+    return "; ".join(parts) + "."
+
+
 def _right(final: dict[str, Any]) -> np.ndarray:
     return np.array(final["answers"]["class"]) == np.array(final["pictures"]["class"])
 
@@ -147,21 +180,36 @@ def copies_figure(kept: Measurement | None, count: int = 6) -> Figure | None:
     return fig
 
 
+def files_frame(found: Results) -> pd.DataFrame:
+    """`found.frame` with the bytes of the file, or of dense float32 where none was written."""
+    frame = found.frame
+    if frame.empty:
+        return frame
+    sizes = {}
+    for arm in found.study.arms:
+        record = found.found.get(arm.experiment.key)
+        if record:
+            written = [step["file_bytes"] for step in record.steps if "file_bytes" in step]
+            place = (*(value for _, value in arm.labels), record.seed)
+            sizes[place] = written[-1] if written else record.final["dense_bytes"]
+    labels = [name for name, _ in found.study.arms[0].labels]
+    places = zip(*(frame[name] for name in (*labels, "seed")), strict=True)
+    return frame.assign(bytes=[sizes[place] for place in places])
+
+
 def files_table(found: Results) -> pd.DataFrame:
     """A row for each set and file: accuracy, n, bytes, change against the dense network."""
     columns = ["test accuracy (%)", "n", "bytes", "change (points)", "verdict"]
-    frame = found.frame
+    frame = files_frame(found)
     if frame.empty:
         return pd.DataFrame(columns=columns)
     rows = {}
     for (images, file), part in frame.groupby(["images", "file"], sort=False):
         gap = _against_dense(found.where(images=images), file)
-        size = part["file_bytes"] if "file_bytes" in part else part["dense_bytes"]
-        size = size.fillna(part["dense_bytes"])
         rows[images, file] = {
             "test accuracy (%)": mean_sd(part[ACCURACY], 2),
             "n": len(part),
-            "bytes": f"{size.max():,.0f}",
+            "bytes": f"{part['bytes'].max():,}",
             **gap,
         }
     return _indexed(rows, ["images", "file"])
@@ -178,7 +226,7 @@ def _against_dense(part: Results, file: str) -> dict[str, str]:
 
 def goal(found: Results, images: str, file: str, points: float, dense: float = 0.0) -> str:
     """Whether a file stays within `points` of its dense network, and that reaches `dense` (%)."""
-    part = found.where(images=images, file=("dense", file)).frame
+    part = files_frame(found.where(images=images, file=("dense", file)))
     runs = part.pivot_table(index="seed", columns="file", values=ACCURACY) if len(part) else part
     if not {"dense", file} <= set(runs.columns):
         return f"**{images}, {file}**: still open, not trained yet."
@@ -186,7 +234,7 @@ def goal(found: Results, images: str, file: str, points: float, dense: float = 0
     if both.empty:
         return f"**{images}, {file}**: still open, no seed has both networks yet."
     lost = (both["dense"] - both[file]).mean()
-    sizes = part.loc[part["file"] == file, "file_bytes"].max()
+    sizes = part.loc[part["file"] == file, "bytes"].max()
     word = "reached" if lost <= points and both["dense"].mean() >= dense else "missed"
     floor = f" and a dense network of at least {dense:g} %" if dense else ""
     return (

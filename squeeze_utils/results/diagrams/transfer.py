@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from matplotlib.figure import Figure
 
 from squeeze_utils.results.diagrams.drawing import LARGE, Diagram, tint
@@ -37,6 +39,6 @@ def ways_of_transfer() -> Figure:
             drawing.box(x, y, width, 0.44, fate, tint(COLOURS[fate], 0.35))
             for (x, width), fate in zip(places, fates, strict=True)
         ]
-        for one, other in zip(boxes, boxes[1:], strict=False):
+        for one, other in pairwise(boxes):
             drawing.arrow(one.right, other.left)
     return drawing.figure
