@@ -22,6 +22,7 @@ from squeeze_utils.results.diagrams.optimizers import update_rules
 from squeeze_utils.results.diagrams.pricing import priced_training
 from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
 from squeeze_utils.results.diagrams.training import training_step
+from squeeze_utils.results.diagrams.transfer import ways_of_transfer
 
 __all__ = [
     "bypasses",
@@ -38,4 +39,5 @@ __all__ = [
     "quantizer",
     "training_step",
     "update_rules",
+    "ways_of_transfer",
 ]
