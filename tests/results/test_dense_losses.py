@@ -26,7 +26,12 @@ from squeeze_utils.studies import dense_answers  # noqa: E402
 def study_with(task: str, tmp_path, count: int, monkeypatch) -> Results:
     """The study's arms, with so many pretended records."""
     monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
-    arms = list(dense_answers._compressed_arms(Scale("reference"), task, "SqueezeNet", 0.01))
+    scale, name = Scale("reference"), "SqueezeNet"
+    arms = [
+        arm
+        for seed in (0, 1, 2)
+        for arm in dense_answers._with_fewer_bits(scale, task, name, 0.01, seed)
+    ]
     study = Study("made_up", "?", arms)
     classes = {"detection": 3, "segmentation": 11}[task]
     for number, arm in enumerate(arms[:count]):
