@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from squeeze_utils.data import ImageSet, load_images
 from squeeze_utils.data.types import NO_BOX
-from squeeze_utils.training.average_precision import Verdicts, average_precision, joined, judge
+from squeeze_utils.training.average_precision import (
+    RECALLS,
+    Verdicts,
+    average_precision,
+    joined,
+    judge,
+)
 from squeeze_utils.training.segmentation import PixelCounts
 
 Row = dict[str, Any]
@@ -23,7 +30,8 @@ def scores(bench: object = None) -> Iterator[Row]:
     images = load_images("digit_scenes")
     found, truth = shaken_boxes(images)
     yield _row("ours, mAP50", "", lambda: _our_map(found, truth, images.num_classes))
-    yield _row("torchmetrics, mAP50", "torchmetrics", lambda: _their_map(found, truth))
+    yield _row("torchmetrics, mAP50", "torchmetrics", lambda: _their_map(found, truth, None))
+    yield _row("torchmetrics, recalls in double", "torchmetrics", lambda: _their_map(found, truth))
     images = load_images("digit_masks")
     outputs, masks = shaken_masks(images), images.test.labels
     yield _row("ours, mIoU", "", lambda: _our_iou(outputs, masks))
@@ -75,10 +83,17 @@ def _our_map(found: Answers, truth: Answers, classes: int) -> float:
     return sum(values) / classes
 
 
-def _their_map(found: Answers, truth: Answers) -> float:
+# Its own recalls are float32: where a recall is exactly 0.6, that of float32 lies just above it.
+EXACT = tuple(np.linspace(0, 1, RECALLS).tolist())
+
+
+def _their_map(
+    found: Answers, truth: Answers, recalls: tuple[float, ...] | None = EXACT
+) -> float:
     from torchmetrics.detection import MeanAveragePrecision
 
-    metric = MeanAveragePrecision(iou_thresholds=[0.5])
+    wanted = None if recalls is None else list(recalls)
+    metric = MeanAveragePrecision(iou_thresholds=[0.5], rec_thresholds=wanted)
     metric.update(found, truth)
     return float(metric.compute()["map_50"])
 
