@@ -51,7 +51,7 @@ LEAST, MOST = 32, 1024  # pixels
 def load(
     name: str, size: int | None, root: Path, train_limit: int | None, asked: dict[str, Any]
 ) -> ImageSet:
-    """The set called ``name`` at ``size`` pixels of height; ``asked`` is refused where it is set."""
+    """The set called ``name``, ``size`` pixels high; options that are ``asked`` for are refused."""
     for option, value in asked.items():
         if value:
             raise DataError(f"{name} does not take {option}")

@@ -98,12 +98,12 @@ def _grid(data: ImageSet, answers: Mapping[str, Answer], title: str) -> tuple[Fi
     return fig, axes
 
 
-def _draw_box(
-    ax: Axes, data: ImageSet, label: float, score: float, *sides: float
-) -> None:
+def _draw_box(ax: Axes, data: ImageSet, label: float, score: float, *sides: float) -> None:
     """A rectangle with the class, and the score of an answer, at its upper left corner."""
     _, height, width = data.shape
-    left, top, right, bottom = (side * n for side, n in zip(sides, [width, height] * 2, strict=True))
+    left, top, right, bottom = (
+        side * n for side, n in zip(sides, [width, height] * 2, strict=True)
+    )
     number = int(label) % len(PALETTE)
     colour = "#F0E442" if PALETTE[number] == "#000000" else PALETTE[number]
     look = {"edgecolor": colour, "linewidth": 1.3, "linestyle": LINESTYLES[number], "fill": False}

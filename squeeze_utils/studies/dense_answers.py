@@ -159,9 +159,7 @@ def compressed(scale: Scale) -> Study:
     return study.once(None not in rates.values())
 
 
-def _with_fewer_bits(
-    scale: Scale, task: str, name: str, lr: float, seed: int
-) -> Iterator[Arm]:
+def _with_fewer_bits(scale: Scale, task: str, name: str, lr: float, seed: int) -> Iterator[Arm]:
     yield Arm.of(_experiment(scale, task, name, lr, seed), task=task, bits=FLOAT)
     for bits in scale.pick((6, 3), BITS):
         after = compression(scale, task, bits, lr)

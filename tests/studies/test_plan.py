@@ -95,7 +95,12 @@ def test_hours_are_epochs_times_images_by_the_speed_of_this_machine(monkeypatch)
 def test_the_whole_plan_has_the_issues_order(monkeypatch):
     makers = catalogue.catalogue()
     assert set(plan.ORDER) <= set(makers)
-    names = {name for name in makers if name.endswith("_long")} | {"ladder_lr", "detection_lr", "segmentation_lr", *plan.ORDER}
+    names = {name for name in makers if name.endswith("_long")} | {
+        "ladder_lr",
+        "detection_lr",
+        "segmentation_lr",
+        *plan.ORDER,
+    }
     listed = {name: makers[name] for name in names}
     old = {"dsd": makers["dsd"]}
     monkeypatch.setattr(catalogue, "catalogue", lambda: old | listed)

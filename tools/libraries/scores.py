@@ -87,9 +87,7 @@ def _our_map(found: Answers, truth: Answers, classes: int) -> float:
 EXACT = tuple(np.linspace(0, 1, RECALLS).tolist())
 
 
-def _their_map(
-    found: Answers, truth: Answers, recalls: tuple[float, ...] | None = EXACT
-) -> float:
+def _their_map(found: Answers, truth: Answers, recalls: tuple[float, ...] | None = EXACT) -> float:
     from torchmetrics.detection import MeanAveragePrecision
 
     wanted = None if recalls is None else list(recalls)
