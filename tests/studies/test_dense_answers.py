@@ -11,6 +11,7 @@ from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.results.named_study import study
 from squeeze_utils.studies import catalogue, dense_answers
@@ -58,15 +59,35 @@ def test_all_fewer_bits_go_on_from_the_same_training(runs):
         assert labels["bits"] == 32 or isinstance(recipe[-1], Encode)
 
 
-@pytest.mark.parametrize("count", [0, 1, 4, 9])
-def test_tables_and_verdicts_with_part_of_the_records(runs, count: int):
+def whole(path) -> None:
+    """Give a pretended record the numbers that tables show."""
+    record = Record.parse(path.read_text())
+    record.steps[-1] |= {
+        **{"parameters": 100, "nonzero": 100, "dense_bytes": 400},
+        **{"measure": "mIoU", "test_accuracy": 50.0 + record.seed, "test_loss": 1.0},
+    }
+    path.write_text(record.text())
+
+
+@pytest.mark.parametrize("by_seed", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 2, 4, 9])
+def test_tables_and_verdicts_with_part_of_the_records(runs, count: int, by_seed: bool):
     finish("segmentation_lr", runs, best=0.01)
-    for arm in catalogue.find("segmentation", REFERENCE).arms[:count]:
+    arms = list(catalogue.find("segmentation", REFERENCE).arms)
+    if not by_seed:
+        arms.sort(key=lambda arm: arm.slug)
+    for arm in arms[:count]:
         pretend(arm, runs / "segmentation", best=0.01)
+    for path in (runs / "segmentation").glob("*.json"):
+        whole(path)
     found = study("segmentation").records()
-    assert len(found) == count
-    words = found.verdict("backbone", dense_answers.VGG) if not count else found.source
-    assert "no reference records yet" in words if not count else "CamVid" in words
+    assert len(found) == count and bool(found) == bool(count)
+    table = found.table("backbone")
+    assert len(table) == len({dict(arm.labels)["backbone"] for arm in arms[:count]})
+    assert not count or "test mIoU (%)" in table
+    assert found.verdict("backbone", dense_answers.FROM_SCRATCH)
+    expected = {dense_answers.FROM_IMAGENET: "higher"}
+    assert found.prediction("backbone", dense_answers.FROM_SCRATCH, expected)
     if 0 < count < 9:
         assert f"{9 - count} of 9 experiments still to come" in found.source
 
