@@ -50,8 +50,7 @@ ORDER = (
     "transfer_few_images",
     "detection",
     "segmentation",
-    "detection_compressed",
-    "segmentation_compressed",
+    "dense_compressed",
 )
 HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread

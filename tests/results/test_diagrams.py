@@ -65,6 +65,7 @@ DRAWN = {
     "sums": (lambda: diagrams.file_anatomy(itemise(file_parts())), "codes config coded together"),
     "training": (diagrams.training_step, "1, 2, 5 8 −6 1.39 network loss step"),
     "rules": (diagrams.update_rules, "momentum Nesterov RMSprop Lion Muon velocity sign"),
+    "dense": (diagrams.detector_and_segmenter, "808,776 797,275 3 64 128 512 256 8 11"),
     "paths": (diagrams.deployment_paths, ".sqz .onnx .tflite int8 torch LiteRT browser"),
 }
 

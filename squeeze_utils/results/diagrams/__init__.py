@@ -11,6 +11,7 @@ from squeeze_utils.results.diagrams.coding import (
     gaps_and_fillers,
     quantizer,
 )
+from squeeze_utils.results.diagrams.dense import detector_and_segmenter
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
     bypasses,
@@ -28,6 +29,7 @@ __all__ = [
     "bypasses",
     "codebook_and_huffman",
     "deployment_paths",
+    "detector_and_segmenter",
     "dsd_phases",
     "file_anatomy",
     "fire_module",
