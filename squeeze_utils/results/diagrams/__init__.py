@@ -11,6 +11,7 @@ from squeeze_utils.results.diagrams.coding import (
     gaps_and_fillers,
     quantizer,
 )
+from squeeze_utils.results.diagrams.combining import two_orders
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
     bypasses,
@@ -35,5 +36,6 @@ __all__ = [
     "one_by_one",
     "quantizer",
     "training_step",
+    "two_orders",
     "update_rules",
 ]
