@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from squeeze_utils.base.checks import real_number
-from squeeze_utils.results.factorial.cells import FACTORS
+from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.tables import ACCURACY
 
@@ -46,7 +46,7 @@ def named(row: Mapping[str, Any], factors: Sequence[str] = FACTORS) -> str:
         if name == "pruning":
             parts.append(f"{100 * level:.0f} % pruned" if level else "not pruned")
         else:
-            parts.append(f"{level} coder" if name == "coder" else str(level))
+            parts.append(CODER_NAMES[level] if name == "coder" else str(level))
     return ", ".join(parts)
 
 
@@ -66,7 +66,8 @@ def best_for(
 ) -> pd.DataFrame:
     """For each number of bytes the recipe that is best on validation images; its test accuracy.
 
-    Every file of the recipe must fit. A budget that no recipe fits into says so.
+    Every file of the recipe must fit; of equally good ones the smallest is taken. A budget that no
+    recipe fits into says so.
     """
     table, rows = recipes(frame, factors), {}
     for budget in budgets:
@@ -75,7 +76,8 @@ def best_for(
         row = {RECIPE: "none fits" if len(table) else "not trained yet", "bytes": "–"}
         row |= {"test accuracy (%)": "–", "n": 0}
         if len(fitting):
-            best = fitting.loc[fitting["validation_accuracy"].astype(float).idxmax()]
+            order = {"by": ["validation_accuracy", "bytes"], "ascending": [False, True]}
+            best = fitting.sort_values(**order).iloc[0]
             own = frame[(frame[list(factors)] == best[list(factors)]).all(axis=1)]
             row = {RECIPE: named(best, factors), "bytes": f"{best['bytes']:,.0f}"}
             row |= {"test accuracy (%)": mean_sd(own[ACCURACY], 2), "n": int(best["n"])}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
 
 HALVINGS = "halvings"
+CODER_NAMES = {"huffman": "Huffman coder", "raw": "raw", "best": "best coder"}
 FACTORS = ("network", "pruning", "representation", "coder")
 NUMBERS = ["seed", "bytes", HALVINGS, "test_accuracy", "validation_accuracy", "multiply_adds"]
 
@@ -81,7 +82,7 @@ def progress(found: Results) -> str:
 
 
 def check_factors(frame: pd.DataFrame, names: Iterable[str], what: str) -> None:
-    """Refuse a factor that the table does not have. A level may be missing: it has no record yet."""
+    """Refuse a factor that the table lacks. A level may be missing: it has no record yet."""
     unknown = [name for name in names if name not in frame.columns]
     if unknown:
         known = ", ".join(map(str, frame.columns))

@@ -7,8 +7,8 @@ a with a level b of another factor is the mean of
     y(a, b, rest) - y(a, 0, rest) - y(0, b, rest) + y(0, 0, rest).
 
 Each is computed for each seed from the settings whose cells are all there, then averaged over
-seeds: a cell that is missing costs the settings that need it, not its seed. Where no setting has all
-its cells, as while the level 0 has no record, there is no row.
+seeds: a cell that is missing costs the settings that need it, not its seed. Where no setting has
+all its cells, as while the level 0 has no record, there is no row.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pandas as pd
 
 from squeeze_utils.results.factorial.attribution import TOTAL
 from squeeze_utils.results.factorial.best import front, named, recipes
-from squeeze_utils.results.factorial.cells import FACTORS
+from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
 from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
@@ -99,7 +99,7 @@ def _draw_map(ax: Axes, name: str, table: pd.DataFrame, labels: Mapping[str, str
 def _level(factor: str, level: Any, labels: Mapping[str, str]) -> str:
     if factor == "pruning":
         return f"{100 * level:.0f} % pruned"
-    return f"{level} coder" if factor == "coder" else labels.get(str(level), str(level))
+    return CODER_NAMES[level] if factor == "coder" else labels.get(str(level), str(level))
 
 
 def attribution_figure(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure | None:
