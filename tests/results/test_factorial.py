@@ -15,7 +15,7 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import diagrams
-from squeeze_utils.results.factorial import attribution, best, cells, effects, figures
+from squeeze_utils.results.factorial import attribution, best, cells, effects, figures, verdicts
 from squeeze_utils.results.named_study import study
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.training.loop import Train
@@ -240,3 +240,27 @@ def test_the_diagram_takes_positive_bits_only():
         diagrams.two_orders({"": 8, "P": 4})
     with pytest.raises(ValueError, match="positive bits"):
         diagrams.two_orders({"": 8, "P": 0, "R": 2, "PR": 1})
+
+
+def test_predictions_are_judged_by_the_numbers_and_open_without_them():
+    said = verdicts.predictions(table(), BASE)
+    assert len(said) == 4
+    assert said[0].startswith("Prediction (1) largest effects on bytes: fails, by the estimates")
+    assert "(2) interactions of pruning: is not decided; of 2 interactions 1 have" in said[1]
+    assert "(3) accuracy: fails" in said[2] and "(4)" in said[3]
+    for keep in (0, 1, 3, 9):
+        some = table(1).head(keep)
+        assert all(word in " ".join(verdicts.predictions(some, BASE)) for word in ("(1)", "(4)"))
+    assert all("open" in text for text in verdicts.predictions(table().iloc[:0], BASE))
+    shares = attribution.attribution(table(), BASE, END)
+    assert "**representation** has the largest share: 2.26 of 4.79" in verdicts.most(shares)
+    assert "still open" in verdicts.most(shares.iloc[:0])
+
+
+def test_a_regression_with_interactions_finds_the_same():
+    smf = pytest.importorskip("statsmodels.formula.api")
+    frame = effects.example()
+    found = smf.ols("y ~ prune * round", frame).fit().params
+    assert found["prune:round"] == pytest.approx(-1.0)
+    joint = effects.interactions(frame, {"prune": 0, "round": 0}, "y")["estimate"]
+    assert joint.item() == pytest.approx(found["prune:round"])

@@ -72,17 +72,25 @@ def best_for(
     table, rows = recipes(frame, factors), {}
     for budget in budgets:
         real_number("a budget", budget, least=1)
-        fitting = table[table["bytes"] <= budget]
         row = {RECIPE: "none fits" if len(table) else "not trained yet", "bytes": "–"}
         row |= {"test accuracy (%)": "–", "n": 0}
-        if len(fitting):
-            order = {"by": ["validation_accuracy", "bytes"], "ascending": [False, True]}
-            best = fitting.sort_values(**order).iloc[0]
+        best = best_choice(frame, budget, factors)
+        if best is not None:
             own = frame[(frame[list(factors)] == best[list(factors)]).all(axis=1)]
             row = {RECIPE: named(best, factors), "bytes": f"{best['bytes']:,.0f}"}
             row |= {"test accuracy (%)": mean_sd(own[ACCURACY], 2), "n": int(best["n"])}
         rows[f"{budget:,} bytes"] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("at most")
+
+
+def best_choice(
+    frame: pd.DataFrame, budget: int, factors: Sequence[str] = FACTORS
+) -> pd.Series | None:
+    """The row of `recipes` that is best on validation images and fits; None if there is none."""
+    table = recipes(frame, factors)
+    fitting = table[table["bytes"] <= budget]
+    order = {"by": ["validation_accuracy", "bytes"], "ascending": [False, True]}
+    return fitting.sort_values(**order).iloc[0] if len(fitting) else None
 
 
 def within(
