@@ -15,7 +15,15 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import diagrams
-from squeeze_utils.results.factorial import attribution, best, cells, effects, figures, verdicts
+from squeeze_utils.results.factorial import (
+    attribution,
+    best,
+    cells,
+    effects,
+    figures,
+    tables,
+    verdicts,
+)
 from squeeze_utils.results.named_study import study
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.training.loop import Train
@@ -264,3 +272,17 @@ def test_a_regression_with_interactions_finds_the_same():
     assert found["prune:round"] == pytest.approx(-1.0)
     joint = effects.interactions(frame, {"prune": 0, "round": 0}, "y")["estimate"]
     assert joint.item() == pytest.approx(found["prune:round"])
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_tables_have_a_row_for_all_that_will_be_measured(keep):
+    made = factorial()
+    found = Results(made, dict(list(run_study(made, progress=False).items())[:keep]))
+    base = {**BASE, "coder": "raw"}
+    shown = tables.effects_table(found, base, {"halvings": "halvings"})
+    assert shown.index.tolist() == [("pruning", "90 %"), ("coder", "best coder")]
+    known = shown["halvings"] != tables.MISSING
+    assert known.tolist() == [False, keep > 0]
+    arms = tables.arms_table(found, "pruning")
+    assert arms["n"].tolist() == [int(keep > 0), int(keep > 1)]
+    assert (arms["test accuracy (%)"] == tables.MISSING).tolist() == [keep < 1, keep < 2]
