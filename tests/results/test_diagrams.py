@@ -66,6 +66,11 @@ DRAWN = {
     "training": (diagrams.training_step, "1, 2, 5 8 −6 1.39 network loss step"),
     "rules": (diagrams.update_rules, "momentum Nesterov RMSprop Lion Muon velocity sign"),
     "dense": (diagrams.detector_and_segmenter, "808,776 797,275 3 64 128 512 256 8 11"),
+    "orders": (diagrams.two_orders, "4.2 32 5 2.93 2.68 0.25 1.59 1.34 dense pruned rounded both"),
+    "own orders": (
+        lambda: diagrams.two_orders({"": 8, "P": 4, "R": 2, "PR": 1}),
+        "prune: 1 round: 2 together 3.00",
+    ),
     "paths": (diagrams.deployment_paths, ".sqz .onnx .tflite int8 torch LiteRT browser"),
 }
 

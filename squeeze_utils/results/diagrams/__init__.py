@@ -11,6 +11,7 @@ from squeeze_utils.results.diagrams.coding import (
     gaps_and_fillers,
     quantizer,
 )
+from squeeze_utils.results.diagrams.combining import two_orders
 from squeeze_utils.results.diagrams.dense import detector_and_segmenter
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
@@ -40,6 +41,7 @@ __all__ = [
     "priced_training",
     "quantizer",
     "training_step",
+    "two_orders",
     "update_rules",
     "ways_of_transfer",
 ]
