@@ -18,11 +18,20 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.training.distributed.together import TrainTogether
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
 
-TRAINING: tuple[type[Step], ...] = (Load, Train, TuneCentroids, QuantizedTrain, Gradual, Rewire)
+TRAINING: tuple[type[Step], ...] = (
+    Load,
+    Train,
+    TrainTogether,
+    TuneCentroids,
+    QuantizedTrain,
+    Gradual,
+    Rewire,
+)
 PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
 ROUNDING: tuple[type[Step], ...] = (
     FoldBatchNorm,

@@ -33,6 +33,7 @@ from squeeze_utils.experiments.records import (
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.training.distributed.ranks import from_first, here
 
 CLAIMS = ".claims"  # a folder beside the studies' records, and one beside the kept states
 PATIENCE = 1.0  # seconds between two looks at arms that another run has claimed
@@ -61,10 +62,16 @@ def run_study(
     waited for; if that run dies, or is on another machine and silent for `limit` seconds, the arm
     is run here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
     workers, `jobs` of them at once (-1: as many as there are).
+
+    Processes that `torchrun` has started run each arm together; the first one writes its record.
     """
+    if not here().alone and (jobs != 1 or backend):
+        raise ValueError("processes that train together run one arm after the other: use jobs=1")
     if backend is None:
         machine.threads_each(jobs)  # refuses a wrong number of processes, whatever is to be done
-    done = {} if folder is None else read_records(folder / study.name, repair=True)
+    done = (
+        {} if folder is None else from_first(lambda: read_records(folder / study.name, repair=True))
+    )
     wanted: dict[str, Arm] = {}
     for arm in study.arms:
         wanted.setdefault(arm.experiment.key, arm)  # arms of the same experiment share its run
@@ -73,7 +80,7 @@ def run_study(
     target = None if folder is None else folder / study.name
     commit = machine.commit()
     run = partial(_run_arm, target=target, cache=cache, commit=commit, limit=limit)
-    with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
+    with tqdm(total=len(todo), desc=study.name, disable=not (progress and here().first)) as bar:
         for record in _run_arms(todo, run, cache, jobs, backend):
             records[record.key] = record
             bar.update()
@@ -149,19 +156,18 @@ def _run_arm(
     """
     if target is None:
         return _measure(arm, load, cache, commit)
-    path = record_path(target, arm.slug, arm.experiment.key)
+    path, key = record_path(target, arm.slug, arm.experiment.key), arm.experiment.key
     with ExitStack() as held:
-        if not _claimed(arm, target.parent, cache, limit, held):
-            return read_record(path, arm.experiment.key)
-        found = read_record(path, arm.experiment.key)
-        if found is not None:  # another process was faster
+        ours = from_first(lambda: _claimed(arm, target.parent, cache, limit, held))
+        found = from_first(lambda: read_record(path, key))
+        if not ours or found is not None:  # another process was faster
             return found
-        known = recorded_elsewhere(target.parent, arm.experiment.key)
+        known = from_first(lambda: recorded_elsewhere(target.parent, key))
         if known is not None and arm.checkpoint is None:  # a checkpoint needs the network itself
             record = replace(known, labels=dict(arm.labels))
         else:
             record = _measure(arm, load, cache, commit)
-        return write_first(record, path)
+        return from_first(lambda: write_first(record, path))
 
 
 def _claimed(
