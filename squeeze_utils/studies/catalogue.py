@@ -10,6 +10,7 @@ from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import (
     activations,
     baseline,
+    communication,
     deep_compression,
     dense_sparse_dense,
     headline,
@@ -37,6 +38,7 @@ CHAPTERS = (
     quantization,
     sharing,
     deep_compression,
+    communication,
 )
 
 

@@ -15,6 +15,8 @@ from squeeze_utils.experiments.search.running import run_search
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.studies import catalogue, hyperparameters
 from squeeze_utils.studies.plan import make_plan
+from squeeze_utils.studies.together import run_together
+from squeeze_utils.training.distributed.ranks import here
 
 REFERENCE = Scale("reference")
 
@@ -50,7 +52,10 @@ def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -
         keys = {arm.experiment.key for arm in study.arms}
         if keys <= tried:
             return
-        run_study(study, folder=runs_folder(scale), cache=_states(), jobs=jobs)
+        if study.processes > 1 and here().alone:
+            run_together(study, scale, folder=runs_folder(scale), cache=_states())
+        else:
+            run_study(study, folder=runs_folder(scale), cache=_states(), jobs=jobs)
         tried |= keys
 
 

@@ -25,12 +25,15 @@ GRACE = 10.0  # seconds that processes have to end by themselves
 _OURS = re.compile(r"^(?:\[rank\d+\]: ?)?[\w.]*Error: (.+)$", re.MULTILINE)
 
 
-def launch(module: str, count: int, *, seconds: float = 600, **asked: Any) -> list[Any]:
+def launch(
+    module: str, count: int, *, seconds: float | None = 600, show: bool = False, **asked: Any
+) -> list[Any]:
     """Run `python -m module` as `count` processes of one thread each; what each of them returned.
 
     The module ends with `take_part(job)`: `job` gets `asked` and returns plain values, which come
     back in the order of the processes. All processes have ended when this function returns, also
-    after an error. They are ended after so many `seconds`.
+    after an error. They are ended after so many `seconds`; None waits for as long as it takes.
+    With `show` what they write is passed on to stderr.
 
     A process that dies makes this a `LostProcessError`, which names it and how it ended.
     """
@@ -44,6 +47,8 @@ def launch(module: str, count: int, *, seconds: float = 600, **asked: Any) -> li
             process = subprocess.Popen(
                 command, env=_environment(), stdout=file, stderr=file, start_new_session=True
             )
+            if show:
+                threading.Thread(target=_pass_on, args=(errors, process), daemon=True).start()
             try:
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -87,6 +92,15 @@ def _end(process: subprocess.Popen) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _pass_on(path: Path, process: subprocess.Popen) -> None:
+    """Copy what is written to a file to stderr, until the process has ended."""
+    with path.open() as file:
+        while process.poll() is None:
+            sys.stderr.write(file.read())
+            sys.stderr.flush()
+            time.sleep(0.5)
 
 
 def _end_with_parent() -> None:

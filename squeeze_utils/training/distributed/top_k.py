@@ -5,8 +5,8 @@ With gradient g, momentum m, velocity u and what is not sent yet v,
 
     u <- m u + g,    v <- v + u,    send v at the k largest |v|, and set u = v = 0 there.
 
-The momentum is inside (momentum correction), so the optimizer must have none of its own. Where
-nothing is left out this is momentum as usual.
+The momentum is inside (momentum correction), so the optimizer must have none of its own. Setting
+u = 0 (momentum factor masking) keeps a number from being driven by old gradients once it was sent.
 
 No postponed annotations here: DistributedDataParallel reads those of its hooks as they are.
 """
