@@ -13,7 +13,6 @@ from squeeze_utils.experiments.records import read_records
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import best_rate, extended
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies.dense_network import network
 from squeeze_utils.studies.quantization import by_seed
 from squeeze_utils.training.distributed.together import TrainTogether
 from squeeze_utils.training.step import Step
@@ -36,7 +35,7 @@ VGG = (ALL, "PowerSGD", "largest 0.1 %", "seldom")
 
 
 def together(
-    scale: Scale, exchange: str, lr: float, epochs: tuple[int, int] = (6, 24)
+    scale: Scale, exchange: str, lr: float, epochs: tuple[int, int] = (10, 24)
 ) -> TrainTogether:
     """Momentum training by two processes that exchange what `EXCHANGES` says."""
     how: dict[str, Any] = {"optimizer": "momentum", "workers": WORKERS, "lr": lr}
@@ -50,6 +49,12 @@ def together(
 def images(scale: Scale, limit: int | None = None) -> DataSpec:
     """Digits, or CIFAR-10, all of its training images unless there is a `limit`."""
     return scale.pick(DataSpec(size=16), DataSpec("cifar10", train_limit=limit))
+
+
+def network(scale: Scale) -> ModelSpec:
+    """SqueezeNet at half width; for digits a network without convolutions, which is faster."""
+    small = ModelSpec.of("lenet_300_100", num_classes=10, image_size=16)
+    return scale.pick(small, ModelSpec.of("squeezenet_small", num_classes=10, width=0.5))
 
 
 def vgg(scale: Scale) -> ModelSpec:
@@ -131,7 +136,7 @@ MESSAGES: tuple[str, ...] = ("float", "int8", "coded")
 
 def federated_recipe(scale: Scale, message: str, alpha: float = 0.5) -> tuple[Step, ...]:
     """Ten clients with unequal classes send what they have learnt to a server."""
-    size = scale.pick({"rounds": 8, "batch_size": 16}, {"rounds": 40, "batch_size": 64})
+    size = scale.pick({"rounds": 12, "batch_size": 16}, {"rounds": 40, "batch_size": 64})
     return (Federate(lr=0.05, alpha=alpha, message=message, **size),)
 
 

@@ -245,19 +245,19 @@ def test_the_system_counts_bytes_of_content_and_control_apart(monkeypatch):
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as one,
+        server.accept()[0] as other,
     ):
-        with server.accept()[0] as other:
-            before = traffic()
-            one.sendall(b"x" * 1000)
-            assert len(other.recv(2000, socket.MSG_WAITALL)[:1000]) == 1000
-            sent = traffic() - before
-            assert (sent.sent, sent.received, sent.control) == (1000, 1000, 0)
-            monkeypatch.setenv("MASTER_PORT", str(server.getsockname()[1]))
-            before = traffic()
-            one.sendall(b"x" * 100)
-            other.recv(100, socket.MSG_WAITALL)
-            sent = traffic() - before
-            assert (sent.sent, sent.control) == (0, 200)  # once as sent, once as received
+        before = traffic()
+        one.sendall(b"x" * 1000)
+        assert len(other.recv(2000, socket.MSG_WAITALL)[:1000]) == 1000
+        sent = traffic() - before
+        assert (sent.sent, sent.received, sent.control) == (1000, 1000, 0)
+        monkeypatch.setenv("MASTER_PORT", str(server.getsockname()[1]))
+        before = traffic()
+        one.sendall(b"x" * 100)
+        other.recv(100, socket.MSG_WAITALL)
+        sent = traffic() - before
+        assert (sent.sent, sent.control) == (0, 200)  # once as sent, once as received
 
 
 def test_a_message_of_the_largest_comes_back():

@@ -11,6 +11,7 @@ from squeeze_utils.results.diagrams.coding import (
     gaps_and_fillers,
     quantizer,
 )
+from squeeze_utils.results.diagrams.communication import ring
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
     bypasses,
@@ -34,6 +35,7 @@ __all__ = [
     "network_map",
     "one_by_one",
     "quantizer",
+    "ring",
     "training_step",
     "update_rules",
 ]
