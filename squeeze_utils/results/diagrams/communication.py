@@ -49,12 +49,12 @@ def ring() -> Figure:
     drawing.text(1.1, 2.75, "each sends to one", LARGE, weight="bold")
     shown = {0: "start", 1: "1 step", WORKERS - 1: "3 steps: added up", 6: "6 steps: passed on"}
     for column, (step, words) in enumerate(shown.items()):
-        x = 3.05 + 1.75 * column
+        x = 2.95 + 1.67 * column
         state = states[step]
         drawing.cells(x, y, state, lambda i, j, s=state: tint("blue", SHADES[s[i, j] - 1]), 0.36)
         drawing.text(x, 2.3, words)
     for row in range(WORKERS):
-        drawing.text(2.15, y + (1.5 - row) * 0.32, f"{row + 1}")
-    drawing.text(5.7, 2.75, "gradients added up in each quarter", LARGE, weight="bold")
-    drawing.text(5.7, 0.3, "Rows are workers, columns are quarters of the gradient.")
+        drawing.text(2.08, y + (1.5 - row) * 0.32, f"{row + 1}")
+    drawing.text(5.45, 2.75, "gradients added up in each quarter", LARGE, weight="bold")
+    drawing.text(5.45, 0.3, "Rows are workers, columns are quarters of the gradient.")
     return drawing.figure

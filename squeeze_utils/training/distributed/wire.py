@@ -1,8 +1,8 @@
 """Bytes on the wire, counted by the operating system for each socket of this process.
 
 Linux keeps for each TCP connection how many bytes of content were sent and received (RFC 4898;
-`TCP_INFO` of getsockopt). Headers of TCP and IP are not in these numbers, nor what other programs
-send. The connections to the rendezvous store of torch carry control messages only and are told
+`TCP_INFO` of getsockopt). Headers of TCP and IP are not in these numbers, nor what was sent once
+more because it seemed lost, nor what other programs send. The connections to the rendezvous store of torch carry control messages only and are told
 apart by its port; all others of a training process are gloo's.
 """
 
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-RECEIVED, SENT = 128, 200  # where the two counters stand in struct tcp_info (bytes)
+RECEIVED, SENT = 128, 200  # where the counters stand in struct tcp_info (bytes)
 SOCKETS = Path("/proc/self/fd")
 
 
@@ -68,8 +68,8 @@ def _connection(number: int) -> tuple[tuple[int, int], int, int] | None:
             ports = copy.getsockname()[1], copy.getpeername()[1]
             info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         (received,) = struct.unpack_from("Q", info, RECEIVED)
-        (sent,) = struct.unpack_from("Q", info, SENT)
-        return ports, sent, received
+        sent, again = struct.unpack_from("QQ", info, SENT)
+        return ports, sent - again, received
     return None
 
 
