@@ -46,7 +46,7 @@ def unequal_parts(
         parts: list[list[Tensor]] = [[] for _ in range(clients)]
         for members in classes:
             members = members[torch.randperm(len(members), generator=generator)]
-            shares = torch._sample_dirichlet(torch.full((clients,), alpha), generator)
+            shares = torch._sample_dirichlet(torch.full((clients,), float(alpha)), generator)
             ends = (shares.cumsum(0) * len(members)).round().long().clamp(max=len(members))
             ends[-1] = len(members)
             for part, own in zip(parts, members.tensor_split(ends[:-1]), strict=True):
