@@ -161,6 +161,7 @@ def _scale(asked: Namespace) -> Scale:
 
 def _study(asked: Namespace) -> None:
     from squeeze_utils.studies import commands, plan
+    from squeeze_utils.training.distributed.ranks import joined
 
     if asked.action == "list":
         print(commands.list_studies())
@@ -168,6 +169,13 @@ def _study(asked: Namespace) -> None:
     if asked.action == "plan":
         print(plan.show_plan())
         return
+    with joined():  # the other processes that torchrun has started, if it has
+        _run_studies(asked)
+
+
+def _run_studies(asked: Namespace) -> None:
+    from squeeze_utils.studies import commands, plan
+
     if asked.action == "run" and asked.all:
         done = commands.run_everything(jobs=asked.jobs)
         print(f"{len(done)} studies are complete now" if done else "nothing to do")

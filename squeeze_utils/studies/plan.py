@@ -51,6 +51,9 @@ ORDER = (
     "detection",
     "segmentation",
     "dense_compressed",
+    "exchanges_long",
+    "federated",
+    "exchanges_vgg",
 )
 HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
 IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread

@@ -51,6 +51,7 @@ DRAWN = {
     "late": (lambda: diagrams.network_map("squeezenet_small", pool_after=(4, 8)), "32 16 8 pool"),
     "Y = WX": (diagrams.one_by_one, "16 × 96, 96 × 2,916, 16 × 2,916"),
     "bypasses": (diagrams.bypasses, "1,248,424 1,589,672 96 128 256 3, 5, 7, 9 2, 4, 6, 8"),
+    "ring": (diagrams.ring, "worker 1 start 1 step 3 steps: added up 6 steps"),
     "masks": (diagrams.masks_through_training, "step mask × ="),
     "dsd": (diagrams.dsd_phases, "12 16 20 0.04 50 %"),
     "own dsd": (lambda: diagrams.dsd_phases(SEVEN_EPOCHS), "0 4 6 7 75 %"),

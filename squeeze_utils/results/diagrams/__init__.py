@@ -12,6 +12,7 @@ from squeeze_utils.results.diagrams.coding import (
     quantizer,
 )
 from squeeze_utils.results.diagrams.combining import two_orders
+from squeeze_utils.results.diagrams.communication import ring
 from squeeze_utils.results.diagrams.dense import detector_and_segmenter
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
@@ -40,6 +41,7 @@ __all__ = [
     "one_by_one",
     "priced_training",
     "quantizer",
+    "ring",
     "training_step",
     "two_orders",
     "update_rules",
