@@ -136,6 +136,8 @@ class Step:
     def __init_subclass__(cls) -> None:
         if cls.__name__ in Step.kinds and Step.kinds[cls.__name__].__module__ != cls.__module__:
             raise TypeError(f"two steps are called {cls.__name__}")
+        if "step" in cls.__dict__.get("__annotations__", ()):
+            raise TypeError("no field of a step may be called step: records keep its kind there")
         Step.kinds[cls.__name__] = cls
 
     def apply(self, state: State) -> dict[str, Any]:
