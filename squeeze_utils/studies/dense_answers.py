@@ -45,6 +45,8 @@ LIKELY, QUICK_RATE = 0.01, 0.02
 FLOAT = 32
 BITS = (6, 4, 3, 2)
 SPARSITY = 0.5
+# A detector's channels have the mean of its background; to correct that mean moved its objects.
+CORRECTED = ("segmentation",)
 ENDS = (("backbone.features.0.weight", 8), ("predict.weight", 8))
 
 
@@ -75,13 +77,14 @@ def retraining(scale: Scale, task: str, lr: float = LIKELY) -> Train:
 def compression(
     scale: Scale, task: str, bits: int, lr: float = LIKELY, sparsity: float = SPARSITY
 ) -> tuple[Step, ...]:
-    """What follows training: prune, train on, fold, round, correct, write the file and read it."""
+    """What follows training: prune, train on, fold, round, perhaps correct, write and read."""
+    correction = (CorrectBias(images=32),) if task in CORRECTED else ()
     return (
         Prune(sparsity, exclude=("backbone.features.0", "predict")),
         retraining(scale, task, lr),
         FoldBatchNorm(),
         QuantizeWeights(bits, per_layer=ENDS),
-        CorrectBias(images=32),
+        *correction,
         Encode(),
     )
 
