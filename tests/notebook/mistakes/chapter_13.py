@@ -45,15 +45,15 @@ def point_of_squares(rounded, values):
     return point(rounded, values, power=2)
 
 
-PAIRS = {"bits_per_decision": bits, "block": 7}
-GAPS = {0.5: 2, 0.3: 3, 0.2: 4, 0.1: 5, 0.05: 6, 0.02: 7, 0.01: 8}
+PAIRS = {"bits_per_decision": bits, "block": 10}
+GAPS = {0.5: 1, 0.3: 3, 0.2: 4, 0.1: 5, 0.05: 6, 0.02: 7, 0.01: 8}
 RATE = {"point": point, "better": "even grid"}
 LAYER = {"wrong_number": 5.2, "layer": "classifier.2", "width": 5}
 
 MISTAKES = {
     1: [
         ({"float32": 341, "half": 1025}, "not smaller yet"),
-        ({"float32": 342, "half": 1024}, "not smaller yet"),
+        ({"float32": 342, "half": 1024}, "the first whole number"),
         ({"float32": 256, "half": 1025}, "8 bits for each weight as well"),
     ],
     2: [
@@ -63,7 +63,7 @@ MISTAKES = {
     3: [
         (PAIRS | {"bits_per_decision": lambda d, m: bits(d, m, per_block=True)}, "Divide by 2"),
         (PAIRS | {"bits_per_decision": lambda d, m: bits(d, m, weighted=False)}, "probability"),
-        (PAIRS | {"block": 3}, "above 25 %"),
+        (PAIRS | {"block": 9}, "above 25 %"),
     ],
     4: [
         (lambda weight: ternary(weight, everywhere=True), "Leave out those that are zero"),
