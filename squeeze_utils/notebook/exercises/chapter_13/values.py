@@ -75,7 +75,7 @@ def _better_at_three_bits() -> str:
     values = torch.randn(8_000, generator=torch.Generator().manual_seed(1))
 
     def measured(rounded: torch.Tensor) -> tuple[float, float]:
-        _, counts = torch.unique(rounded, return_counts=True)
+        _, counts = rounded.unique(return_counts=True)
         bits = float(torch.distributions.Categorical(counts.double()).entropy()) / 0.6931472
         return bits, float((rounded - values).norm())
 
