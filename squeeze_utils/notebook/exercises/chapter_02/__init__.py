@@ -27,8 +27,8 @@ EXERCISES = {
     2: Exercise(
         "Half the bytes",
         half_the_bytes,
-        "modules[column].sort_values(ascending=False).cumsum() passes half of the total at the "
-        "last module that you need, and that one counts.",
+        "Sort the largest first. The cumulative sum passes half of the total at the last module "
+        "that you need, and that one counts.",
     ),
     3: Exercise(
         "LeNet with fire",
