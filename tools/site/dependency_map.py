@@ -129,8 +129,9 @@ def drawing(chapters: list[Chapter]) -> str:
     row = depths(needs)
     boxes = "".join(_box(c, *where[Item(c.number, row[c.number], False)]) for c in chapters)
     arrow = (
-        '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
-        'orient="auto"><path class="tip" d="M0 0 L8 4 L0 8 z"/></marker>'
+        '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="11" markerHeight="11" '
+        'markerUnits="userSpaceOnUse" orient="auto">'
+        '<path class="tip" d="M0 0 L8 4 L0 8 z"/></marker>'
     )
     return (
         f'<svg class="chapter-map" viewBox="0 0 {width} {height}" width="{width}" '

@@ -19,7 +19,12 @@ _FENCE = re.compile(r"^(```.*?^```)", re.M | re.S)
 
 # A slider needs a kernel; the site has an explorer of its own in its place.
 EXPLORER = ("explorer-widgets", '<div class="explorer" data-explorer></div>')
-DEMO = ("litert", '<div class="live-demo" data-demo="../demo/index.html"></div>')
+# The demo comes before the cell of that name.
+DEMO = ("accuracy-text", '<div class="live-demo" data-demo="../demo/index.html"></div>')
+TRY = (
+    "**Try it.** The int8 file of SqueezeNet can run on this page. "
+    "The picture does not leave your computer."
+)
 REPLACED = {
     "explorer-static": (
         "Sliders need a running notebook; a web page or a printout does not show them. "
@@ -119,13 +124,14 @@ def describe(cell: dict[str, Any]) -> None:
 
 
 def around(cell: dict[str, Any], chapter: Chapter | None) -> list[dict[str, Any]]:
-    """The cell, and what lives on the page after it."""
+    """The cell, and what lives on the page beside it."""
     if chapter is None or cell.get("id") not in (EXPLORER[0], DEMO[0]):
         return [cell]
     if cell["id"] == EXPLORER[0]:
         cell["outputs"] = []
         return [cell, markdown_cell(raw_html(EXPLORER[1]), "live-explorer")]
-    return [cell, markdown_cell(raw_html(DEMO[1]), "live-demo")]
+    demo = markdown_cell(f"{TRY}\n\n{raw_html(DEMO[1])}", "live-demo")
+    return [demo, cell]
 
 
 class Links:
