@@ -28,7 +28,7 @@ def effects_table(
     """
     frame, levels = cells(found, tuple(base)), _levels(found, base)
     columns = {
-        title: main_effects(frame, base, value)["estimate low high".split()]
+        title: main_effects(frame, base, value)[["estimate", "low", "high"]]
         for title, value in responses.items()
     }
     rows = {
