@@ -101,13 +101,13 @@ def how_many_seeds(answer: Any) -> Claims:
         return 1 - 2 * float(stats.t.sf(half / np.sqrt(2 / n), 2 * n - 2))
 
     known = {
-        1.96 * np.sqrt(2 / 3): "this is the normal quantile. σ is estimated, so take Student's.",
-        float(stats.t.isf(0.05, 4)) * np.sqrt(2 / 3): "this is the quantile at 0.95, not 0.975.",
-        float(stats.t.isf(0.025, 2)) * np.sqrt(2 / 3): "two arms have 2 n − 2 degrees of freedom.",
-        float(stats.t.isf(0.025, 4))
-        * np.sqrt(1 / 3): "both means deviate: √(2 / n), not √(1 / n).",
+        float(stats.norm.isf(0.025)) / np.sqrt(2): "this is the normal quantile. σ is estimated, "
+        "so take Student's.",
+        float(stats.t.isf(0.05, 6)) / np.sqrt(2): "this is the quantile at 0.95, not 0.975.",
+        float(stats.t.isf(0.025, 3)) / np.sqrt(2): "two arms have 2 n − 2 degrees of freedom.",
+        float(stats.t.isf(0.025, 6)) / 2: "both means deviate: √(2 / n), not √(1 / n).",
     }
-    found = as_number(ask(given["half_width"], 3), "half_width(3)")
+    found = as_number(ask(given["half_width"], 4), "half_width(4)")
     for wrong, said in known.items():
         yield "half-width", not close(found, wrong, 2e-3), said
     for n in (3, 2, 5, 40):

@@ -87,7 +87,7 @@ MISTAKES = {
         ({"first_share": share_of_energy, "trained": [0.2] * 7}, "7 entries, not 8"),
     ],
     6: [
-        ({"share": lambda ratio: 0.5, "accuracies": [80, 90, 90]}, "1.99 times the weights"),
+        ({"share": lambda ratio: 0.5, "accuracies": [80, 90, 90]}, "2.00 times the weights"),
         ({"share": lambda ratio: 3 / ratio, "accuracies": [80, 90, 90]}, "is no share"),
         ({"share": spread, "accuracies": [0.8, 0.9, 0.9]}, "in percent"),
         ({"share": spread, "accuracies": [80, 90, 90]}, "no whole number of images"),
