@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.plan import TRAINING_IMAGES, relative
+from squeeze_utils.studies.plan import TRAINING_IMAGES, epochs_of, relative
 from squeeze_utils.training.distributed.wire import ring_bytes
-from squeeze_utils.training.loop import Train
 
 LATENCY = 50e-6  # seconds a message takes on a local network, however short
 
@@ -56,10 +55,10 @@ def reference_hours(images_per_second: float) -> list[float]:
             first = experiment.prefix(1).key
             for position, step in enumerate(experiment.recipe, start=1):
                 key = experiment.prefix(position).key
-                if key in counted or not isinstance(step, Train):
+                if key in counted or not epochs_of(step):
                     continue
                 counted.add(key)
-                images = step.epochs * (experiment.data.train_limit or TRAINING_IMAGES)
+                images = epochs_of(step) * (experiment.data.train_limit or TRAINING_IMAGES)
                 seconds = images * relative(experiment.model) / images_per_second
                 chains[first] = chains.get(first, 0.0) + seconds / 3600
     return sorted(chains.values(), reverse=True)
