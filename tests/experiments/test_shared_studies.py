@@ -78,7 +78,7 @@ def test_a_helper_that_dies_has_its_arm_run_again(tmp_path):
                 last.arms,
                 lambda arm, load: module._run_arm(arm, load, tmp_path / "shared", None, "", 60),
                 None,
-                1,
+                2,  # with one, joblib would run it here
                 "loky",
             )
         )
