@@ -18,7 +18,7 @@ __all__ = ["chapters", "exercises", "load"]
 
 def chapters() -> list[str]:
     """The chapters whose exercises can be checked: "00", "01" and so on."""
-    return sorted({path.stem[-2:] for path in Path(__file__).parent.glob("chapter_[0-9][0-9]*")})
+    return sorted({path.name[8:10] for path in Path(__file__).parent.glob("chapter_[0-9][0-9]*")})
 
 
 @cache
