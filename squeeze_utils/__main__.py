@@ -99,6 +99,18 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
     released.add_argument("--calibrate", dest="data", metavar="FOLDER", help="pictures, unlabelled")
     released.add_argument("--judge", metavar="FOLDER", help="pictures in folders named by class")
     released.set_defaults(size=None)
+    transferred = command(
+        "transfer",
+        "fit torchvision's SqueezeNet to your own folder of pictures",
+        _transfer,
+        "PICTURES -o mine.safetensors",
+    )
+    transferred.add_argument("data", metavar="PICTURES", help="a folder with a folder a class")
+    transferred.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors")
+    transferred.add_argument("--size", type=int, help="pixels (default 224)")
+    transferred.add_argument(
+        "--epochs", type=int, default=0, metavar="N", help="also train the last modules (default 0)"
+    )
     own = command(
         "compress",
         "round a network of the series into a number of bytes, without training",
@@ -149,6 +161,7 @@ def _scale(asked: Namespace) -> Scale:
 
 def _study(asked: Namespace) -> None:
     from squeeze_utils.studies import commands, plan
+    from squeeze_utils.training.distributed.ranks import joined
 
     if asked.action == "list":
         print(commands.list_studies())
@@ -156,6 +169,13 @@ def _study(asked: Namespace) -> None:
     if asked.action == "plan":
         print(plan.show_plan())
         return
+    with joined():  # the other processes that torchrun has started, if it has
+        _run_studies(asked)
+
+
+def _run_studies(asked: Namespace) -> None:
+    from squeeze_utils.studies import commands, plan
+
     if asked.action == "run" and asked.all:
         done = commands.run_everything(jobs=asked.jobs)
         print(f"{len(done)} studies are complete now" if done else "nothing to do")
@@ -211,6 +231,14 @@ def _compress(asked: Namespace) -> None:
     )
     how = "every weight as it was" if asked.lossless else f"calibrated on {shown:,} images"
     print(f"{asked.output}: {size:,} bytes, {how}")
+
+
+def _transfer(asked: Namespace) -> None:
+    from squeeze_utils.deploy.own_network import transfer_folder
+
+    found = transfer_folder(asked.data, asked.output, asked.size, asked.epochs, progress=True)
+    print(f"{asked.output}: {found.bytes:,} bytes, classes {', '.join(found.classes)}")
+    print(f"right on {found.right} of {found.test} pictures that it had not seen")
 
 
 def _released(asked: Namespace) -> None:

@@ -112,6 +112,15 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
     ]
 
 
+def test_before_a_reference_run_it_says_what_that_takes(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "run_study_named", lambda *args, **options: None)
+    monkeypatch.setattr(plan, "announce", lambda name: f"{name} takes hours")
+    assert run("study", "run", "a", "--scale", "quick") == 0
+    assert run("study", "run", "a", "--scale", "reference", "--only", "x") == 0
+    assert run("study", "run", "a", "--scale", "reference") == 0
+    assert capsys.readouterr().out == "a takes hours\n"
+
+
 def test_checkpoints_of_a_study_are_exported(monkeypatch, capsys):
     found = {"dsd": {}, "baseline": {"net": 1234}}
     monkeypatch.setattr(commands, "export_study_named", lambda name: found[name])

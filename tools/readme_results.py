@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from squeeze_utils.results.headlines import COMPARISONS, HEADER, Comparison
 
 if TYPE_CHECKING:
     from squeeze_utils.experiments.records import Record
     from squeeze_utils.experiments.study import Study
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["COMPARISONS", "Comparison", "markdown_table", "results"]
+__all__ = ["markdown_table", "results"]
 
 # Studies whose results stand in README.md, in this order; the first is the headline network.
 HEADLINES = (
@@ -22,72 +23,6 @@ HEADLINES = (
     "dsd",
     "deep_compression",
     "deep_compression_vgg",
-)
-MISSING = "not trained yet"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One arm of a study against its control: a question that the series answers.
-
-    `labels` choose the part of the study; an arm may have several rates in common with its
-    control, and then each is taken at its better one.
-    """
-
-    question: str
-    study: str
-    by: str
-    arm: str
-    control: str
-    labels: Mapping[str, Any] = field(default_factory=dict)
-    has_rates: bool = False
-
-    def row(self, found: Results) -> list[str]:
-        """Question, arm and control, difference with interval, verdict, networks, epochs."""
-        part = found.where(**self.labels) if self.labels and len(found) else found
-        part = part.at_best_rate(self.by) if self.has_rates else part
-        gaps, names = part.compare(self.by, self.control), f"{self.arm} − {self.control}"
-        if self.arm not in gaps.index or gaps.loc[self.arm, "n"] < 2:
-            return [self.question, names, "", MISSING, "", ""]
-        gap = gaps.loc[self.arm]
-        difference = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
-        frame = part.frame[part.frame[self.by] == self.arm]
-        epochs = f"{frame['epochs'].iloc[0]:.0f}"
-        return [self.question, names, difference, f"**{gap['verdict']}**", str(gap["n"]), epochs]
-
-
-COMPARISONS = (
-    Comparison("Does a bypass help? (09)", "residual_long", "network", "simple bypass", "plain"),
-    Comparison(
-        "Do squeeze layers need their ReLU? (06)",
-        "linear_squeeze_long",
-        "squeeze",
-        "linear",
-        "ReLU",
-        has_rates=True,
-    ),
-    Comparison(
-        "Is a sparse phase better than training for longer? (11)",
-        "dsd_long",
-        "recipe",
-        "DSD 50%",
-        "dense control",
-    ),
-    Comparison(
-        "Are 90 % zeros better than a small dense network? (10)",
-        "pruning_long",
-        "network",
-        "magnitude",
-        "dense, the scan's widths",
-    ),
-    Comparison(
-        "What do weights of 3 bits cost? (12)",
-        "quantization_training_long",
-        "method",
-        "learned steps",
-        "float, trained on",
-        labels={"weights": (3, 32)},
-    ),
 )
 
 
@@ -108,13 +43,12 @@ def results(root: Path) -> str:
 
 
 def _comparisons(found: list[tuple[Comparison, Results]]) -> str:
-    header = ["", "arm − control", "points (95 % interval)", "verdict", "networks an arm", "epochs"]
     rows = [comparison.row(records) for comparison, records in found]
     head = (
         "**Five comparisons**: half-width SqueezeNet, all 45,000 training images of CIFAR-10, "
         "test accuracy of networks with equal epochs and learning rates tuned alike"
     )
-    return f"{head}\n\n{markdown_table(header, rows)}"
+    return f"{head}\n\n{markdown_table(list(HEADER), rows)}"
 
 
 def _study(study: Study, records: Mapping[str, Record]) -> str:

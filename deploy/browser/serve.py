@@ -36,34 +36,42 @@ class Problem(Exception):
 
 
 def fetch_runtime(target: Path) -> None:
-    """Two files of the pinned onnxruntime-web, through npm; nothing to do when they are there."""
+    """Two files of the pinned onnxruntime-web; nothing to do when they are there."""
+    fetch_package(PACKAGE, SHA512, RUNTIME, target, "33 MB")
+
+
+def fetch_package(package: str, sha512: str, names: Sequence[str], target: Path, size: str) -> None:
+    """Files of `dist/` in a pinned package, through npm; nothing to do when they are there."""
     if target.is_dir():
         return
     npm = shutil.which("npm")
     if npm is None:
         raise Problem("npm is missing; it comes with Node.js (Debian, Ubuntu: apt install npm)")
-    print(f"fetching {PACKAGE} (33 MB, once) ...", flush=True)
+    print(f"fetching {package} ({size}, once) ...", flush=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", folder]
+        command = [npm, "pack", package, "--silent", "--pack-destination", folder]
         done = subprocess.run(command, capture_output=True, text=True)
         archives = list(Path(folder).glob("*.tgz"))
         if done.returncode or not archives:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-            raise Problem(f"npm could not fetch {PACKAGE}: {lines[-1]}")
-        unpack(archives[0], Path(folder) / "files")
+            raise Problem(f"npm could not fetch {package}: {lines[-1]}")
+        unpack(archives[0], Path(folder) / "files", sha512, names)
         (Path(folder) / "files").rename(target)  # complete, or not there at all
 
 
-def unpack(archive: Path, target: Path) -> None:
-    """Take the runtime's files out of the package, if it is the one that was pinned."""
+def unpack(
+    archive: Path, target: Path, sha512: str = SHA512, names: Sequence[str] = RUNTIME
+) -> None:
+    """Take files out of a package, if it is the one that was pinned."""
     digest = hashlib.sha512(archive.read_bytes()).digest()
-    if base64.b64encode(digest).decode() != SHA512:
+    if base64.b64encode(digest).decode() != sha512:
         raise Problem(f"{archive.name} is not the package that was tested: its SHA-512 differs")
     target.mkdir()
     with tarfile.open(archive) as package:
-        for name in RUNTIME:
+        for name in names:
             source = package.extractfile(f"package/dist/{name}")
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes(source.read())
 
 

@@ -90,6 +90,8 @@ class Batches:
 
     Shuffled exactly when a CPU ``generator`` is given, anew in each pass; augmentation needs one.
     All random numbers of a pass are drawn at its start, so leaving a pass early changes nothing.
+    With `share` = (r, n) each batch is cut into n equal parts, and part r (from 0) of it is given:
+    n processes with equal generators then share the very batches that one process would see.
 
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8)
@@ -108,8 +110,11 @@ class Batches:
         generator: torch.Generator | None = None,
         augment: Augment | None = None,
         drop_last: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._check(len(split), batch_size, drop_last)
+        self._check_share(share, batch_size, drop_last)
+        self.share = share
         self._check_augment(augment, generator, min(split.images.shape[2:]))
         if augment and augment.rotation and split.task != "classification":
             raise DataError(f"rotation would turn images but not the labels of {split.task}")
@@ -128,6 +133,17 @@ class Batches:
             raise DataError(f"{count} images make no batch of {batch_size} (drop_last={drop_last})")
 
     @staticmethod
+    def _check_share(share: tuple[int, int], batch_size: int, drop_last: bool) -> None:
+        part, parts = share
+        checked_count("parts of a batch", parts, 1)
+        checked_count("the part", part, 0, parts - 1)
+        if parts > 1 and (batch_size % parts or not drop_last):
+            raise DataError(
+                f"batches of {batch_size} cannot be shared equally by {parts} processes: choose a "
+                f"batch size that {parts} divides (drop_last={drop_last})"
+            )
+
+    @staticmethod
     def _check_augment(
         augment: Augment | None, generator: torch.Generator | None, side: int
     ) -> None:
@@ -144,9 +160,11 @@ class Batches:
         return whole + (1 if rest and not self.drop_last else 0)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        draws = self._draw()
+        draws, (part, parts) = self._draw(), self.share
+        size = self.batch_size // parts
         for i in range(len(self)):
-            at = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            start = i * self.batch_size + part * size
+            at = slice(start, start + size)
             yield self._batch({name: drawn[at] for name, drawn in draws.items()}, at)
 
     def _draw(self) -> dict[str, torch.Tensor]:

@@ -31,14 +31,15 @@ class DenseSet:
     ratio: float
     classes: tuple[str, ...]
     make: Callable[[Path, int, int], Parts]
+    channels: int = 3
     built_in: bool = False
 
 
 SETS = {
     known.name: known
     for known in (
-        DenseSet("digit_scenes", 48, 1.0, scenes.DIGITS, scenes.with_boxes, built_in=True),
-        DenseSet("digit_masks", 48, 1.0, scenes.MASKED, scenes.with_masks, built_in=True),
+        DenseSet("digit_scenes", 48, 1.0, scenes.DIGITS, scenes.with_boxes, 1, True),
+        DenseSet("digit_masks", 48, 1.0, scenes.MASKED, scenes.with_masks, 1, True),
         DenseSet("bccd", 240, 4 / 3, bccd.CLASSES, bccd.read),
         DenseSet("camvid", 180, 4 / 3, camvid.CLASSES, camvid.read),
     )
@@ -51,11 +52,13 @@ LEAST, MOST = 32, 1024  # pixels
 def load(
     name: str, size: int | None, root: Path, train_limit: int | None, asked: dict[str, Any]
 ) -> ImageSet:
-    """The set called ``name``, ``size`` pixels high; an option in ``asked`` is refused."""
+    """The set called ``name``, ``size`` pixels high; options that are ``asked`` for are refused."""
+    known = SETS[name]
+    if asked.pop("channels", None) not in (None, known.channels):
+        raise DataError(f"{name} has {known.channels} channels and comes with no others")
     for option, value in asked.items():
         if value:
             raise DataError(f"{name} does not take {option}")
-    known = SETS[name]
     height = known.size if size is None else checked_count("size (pixels)", size, LEAST, MOST)
     parts = known.make(root, height, round(height * known.ratio))
     total = len(parts["train"][0])

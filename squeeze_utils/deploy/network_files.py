@@ -102,8 +102,8 @@ def deploy_file(
     that says what a picture has to become and what the classes are called.
     """
     path, model = Path(source), torch_network(source)
-    channels, side, _ = model.input_shape
-    shape = (channels, size or side, size or side)
+    channels, *sides = model.input_shape
+    shape = (channels, *([size, size] if size else sides))
     if data is None:
         return write_files(model, target, path.stem, shape)
     batch = calibration_batch(model, data, CALIBRATION, size)
@@ -126,6 +126,8 @@ def judge_file(source: Path | str, data: str, size: int | None = None) -> judgin
         scores = judging.outputs(model, paths, progress=True)
         return judging.judge(scores, scores, labels)
     images = _images(data, runner.shape, size)
+    if images.task != "classification":
+        raise ValueError(f"{data} has labels for {images.task}, which sq.evaluate judges instead")
     logits = torch.from_numpy(scoring.logits_of(runner, images.test, images))
     _check_classes(logits.shape[1], images.classes, data)
     return judging.judge(logits, logits, images.test.labels)

@@ -21,6 +21,7 @@ from squeeze_utils.experiments.records import (
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm
+from squeeze_utils.training.distributed.ranks import from_first
 
 CLAIMS = ".claims"  # a folder beside the studies' records, and one beside the kept states
 Load = Callable[[DataSpec], ImageSet]
@@ -64,19 +65,18 @@ def run_arm(
     """
     if target is None:
         return _measure(arm, load, cache, commit)
-    path = record_path(target, arm.slug, arm.experiment.key)
+    path, key = record_path(target, arm.slug, arm.experiment.key), arm.experiment.key
     with ExitStack() as held:
-        if not _claimed(arm, target.parent, cache, limit, held):
-            return read_record(path, arm.experiment.key)
-        found = read_record(path, arm.experiment.key)
-        if found is not None:  # another process was faster
+        ours = from_first(lambda: _claimed(arm, target.parent, cache, limit, held))
+        found = from_first(lambda: read_record(path, key))
+        if not ours or found is not None:  # another process was faster
             return found
-        known = recorded_elsewhere(target.parent, arm.experiment.key)
+        known = from_first(lambda: recorded_elsewhere(target.parent, key))
         if known is not None and arm.checkpoint is None:  # a checkpoint needs the network itself
             record = replace(known, labels=dict(arm.labels))
         else:
             record = _measure(arm, load, cache, commit)
-        return write_first(record, path)
+        return from_first(lambda: write_first(record, path))
 
 
 def _claimed(

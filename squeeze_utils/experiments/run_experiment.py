@@ -11,6 +11,7 @@ from torch import nn
 from squeeze_utils.data import ImageSet
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.training.distributed.ranks import from_first, here, wait_for_all
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.step import AfterEpoch, State
 
@@ -45,17 +46,30 @@ def run_experiment(
     state = State(_untrained(experiment, place), given.to(place), place, progress=progress)
     state.initial = lambda: _untrained(experiment, state.device)
     state.after_epoch = after_epoch
-    steps = cache.restore_longest(experiment, state) if cache else []
+    steps = _restored(cache, experiment, state) if cache else []
     for position in range(len(steps), len(experiment.recipe)):
         so_far = experiment.prefix(position + 1)
         state.halfway = cache.halfway(so_far.key) if cache else None
         steps.append(_run_step(experiment, position, state))
-        if cache:
+        if cache and here().first:
             cache.save(so_far, state, steps)
             state.halfway.remove()
     if device is None:
         state.to(torch.device("cpu"), given)
     return state, steps
+
+
+def _restored(cache: PrefixCache, experiment: Experiment, state: State) -> list[dict[str, Any]]:
+    """What is kept of the experiment, the same in all processes that train together."""
+    steps = cache.restore_longest(experiment, state)
+    count = from_first(lambda: len(steps))
+    if len(steps) != count:
+        raise RuntimeError(
+            f"process {here().rank} finds {len(steps)} finished steps, the first process {count}: "
+            "the processes must share the folder of states"
+        )
+    wait_for_all()  # before the first process writes there
+    return steps
 
 
 def _untrained(experiment: Experiment, device: torch.device) -> nn.Module:

@@ -23,6 +23,7 @@ from squeeze_utils.experiments.records import Record, read_records
 from squeeze_utils.experiments.run_arm import Failure, or_failure, run_arm
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.training.distributed.ranks import from_first, here
 
 PATIENCE = 1.0  # seconds between two looks at arms that another run has claimed
 DEATHS = 3  # helpers that may die before a study gives up
@@ -67,10 +68,16 @@ def run_study(
     waited for; if that run dies, or is on another machine and silent for `limit` seconds, the arm
     is run here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
     workers, `jobs` of them at once (-1: as many as there are).
+
+    Processes that `torchrun` has started run each arm together; the first one writes its record.
     """
+    if not here().alone and (jobs != 1 or backend):
+        raise ValueError("processes that train together run one arm after the other: use jobs=1")
     if backend is None:
         machine.threads_each(jobs)  # refuses a wrong number of processes, whatever is to be done
-    done = {} if folder is None else read_records(folder / study.name, repair=True)
+    done: dict[str, Record] = {}
+    if folder is not None:
+        done = from_first(lambda: read_records(folder / study.name, repair=True))
     wanted: dict[str, Arm] = {}
     for arm in study.arms:
         wanted.setdefault(arm.experiment.key, arm)  # arms of the same experiment share its run
@@ -81,7 +88,7 @@ def run_study(
     run: Run = partial(run_arm, target=target, cache=cache, commit=commit, limit=limit)
     run = partial(or_failure, run) if keep_going else run
     failures = []
-    with tqdm(total=len(todo), desc=study.name, disable=not progress) as bar:
+    with tqdm(total=len(todo), desc=study.name, disable=not (progress and here().first)) as bar:
         for found in _run_arms(todo, run, cache, jobs, backend):
             if isinstance(found, Failure):
                 failures.append(found)

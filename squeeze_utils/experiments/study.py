@@ -48,6 +48,7 @@ class Study:
     rows with the same numbers are a mistake; `may_share` allows it where it is a result.
     `expected` are arms with settings that the pilot still has to choose, with a guess in their
     place: they are never run, but a plan can count them.
+    `processes` train each of its networks together, started by `torchrun`.
     `pools_deviation` declares, before anything is trained, that all arms deviate alike between
     seeds, so that their differences get one common deviation instead of two of their own.
     """
@@ -59,6 +60,7 @@ class Study:
     may_share: bool = False
     pools_deviation: bool = False
     expected: Sequence[Arm] = ()
+    processes: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))

@@ -50,7 +50,8 @@ def count_variants(study: Study, by: str) -> pd.DataFrame:
 def _counted(spec: ModelSpec, side: int | None) -> dict[str, int]:
     """The counts of one network on square images; a chapter asks for them in many tables."""
     model = spec.build()
-    return count(model, (model.input_shape[0], *[side or model.input_shape[1]] * 2))
+    channels, *sides = model.input_shape
+    return count(model, (channels, *(sides if side in (None, sides[0]) else [side] * 2)))
 
 
 def training_step(experiment: Experiment) -> Callable[[], None]:

@@ -10,7 +10,7 @@ from squeeze_utils.base.measurements import read_measurement
 
 __all__ = ["TOPICS", "library_table"]
 
-TOPICS = ("coding", "kept_up", "pruning", "quantization", "released")
+TOPICS = ("coding", "kept_up", "pruning", "quantization", "released", "scores")
 
 #: A column's heading and how its values are written.
 COLUMNS = {
@@ -18,6 +18,7 @@ COLUMNS = {
     "version": ("version", "{}"),
     "last_release": ("last release", "{}"),
     "accuracy": ("test accuracy, %", "{:.2f}"),
+    "score": ("score, %", "{:.4f}"),
     "divergence": ("divergence, nats", "{:.3f}"),
     "agreement": ("same answer, %", "{:.2f}"),
     "bytes": ("bytes on disk", "{:,.0f}"),

@@ -11,7 +11,15 @@ from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
-__all__ = ["advantage", "advantage_sentence", "agreement", "on_off_table", "progress", "recipes"]
+__all__ = [
+    "advantage",
+    "advantage_sentence",
+    "agreement",
+    "on_off_table",
+    "prediction_sentence",
+    "progress",
+    "recipes",
+]
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller")
 PRICED = "price "
@@ -97,6 +105,20 @@ def advantage_sentence(results: Results) -> Sentence:
         span = f"{low:.1f}" if round(low, 1) == round(high, 1) else f"{low:.1f} to {high:.1f}"
         parts.append(f"{network}: the others need {span} times the bytes for at most the error")
     return Sentence("; ".join(parts) + ".")
+
+
+def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
+    """Whether every other recipe needs at least `times` the bytes, wherever one is as good."""
+    rows = advantage(results)
+    known = rows.dropna(subset=["times"])
+    if known.empty or len(results) < len(results.study.arms):
+        return Sentence("The prediction is still open: records are missing.")
+    holds = bool((known["times"] >= times).all())
+    smallest = known["times"].min()
+    return Sentence(
+        f"The prediction of {times:g} times the bytes {'holds' if holds else 'fails'}: the "
+        f"smallest ratio is {smallest:.1f}, over {len(known)} of {len(rows)} files."
+    )
 
 
 def agreement(results: Results) -> pd.DataFrame:

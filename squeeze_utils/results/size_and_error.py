@@ -44,6 +44,7 @@ PUBLISHED: tuple[Published, ...] = (
     Published("LeNet-5", MIRACLE, 1_520, 0.96),
     Published("LeNet-5", ENTROPY, 2_840, 1.0),
 )
+TICKS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v"}
 
 
@@ -66,7 +67,8 @@ def front(frame: pd.DataFrame) -> pd.DataFrame:
 def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES)) -> Figure:
     """A panel for each network: our files (means over seeds), and published ones.
 
-    Where a network has no record yet its panel holds the published points alone, and says so.
+    Dense files are many times larger and left out. Where a network has no other record yet its
+    panel holds the published points alone, and says so.
     """
     import matplotlib.pyplot as plt
 
@@ -75,11 +77,8 @@ def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES
     for ax, name in zip(axes[0], names, strict=True):
         ours = _ours(results, name)
         _draw(ax, name, ours)
-        if ours.empty:
-            ax.text(
-                0.5, 0.95, "ours: not trained yet", ha="center", va="top", transform=ax.transAxes
-            )
-        ax.set(title=name, xlabel="file (bytes, log scale)", xscale="log")
+        title = f"{name} (ours: not trained yet)" if ours.empty else name
+        ax.set(title=title, xlabel="file (bytes, log scale)")
     axes[0, 0].set_ylabel("test error (%)")
     pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
     unique = {label: handle for each in pairs for handle, label in each}
@@ -88,18 +87,22 @@ def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES
 
 
 def _ours(results: Results, network: str) -> pd.DataFrame:
-    """Mean bytes and error of each recipe of a network that has records and a file."""
+    """Mean bytes and error of each recipe of a network that has records and a small file."""
     frame = results.frame
     if frame.empty or "file_bytes" not in frame:
         return pd.DataFrame(columns=["recipe", "bytes", "error"])
-    part = frame[(frame["network"] == network) & frame["file_bytes"].notna()]
+    part = frame[(frame["network"] == network) & (frame["recipe"] != "dense")]
+    part = part[part["file_bytes"].notna()]
     part = part.assign(bytes=part["file_bytes"], error=100 - part[ACCURACY])
     return part.groupby("recipe", sort=False)[["bytes", "error"]].mean().reset_index()
 
 
 def _draw(ax: Axes, network: str, ours: pd.DataFrame) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(TICKS))
+    ax.xaxis.set_minor_locator(NullLocator())
     priced = ours["recipe"].astype(str).str.startswith("price ")
     groups = (("ours, priced in training", ours[priced]), ("ours, other recipes", ours[~priced]))
     for place, (label, part) in enumerate(groups):
@@ -113,4 +116,3 @@ def _draw(ax: Axes, network: str, ours: pd.DataFrame) -> None:
         style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.45"}
         ax.plot(point.bytes, point.error, label=point.source, markersize=7, **style)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -30,7 +30,13 @@ __all__ = [
 
 ACCURACY = "test_accuracy"
 NO_RECORDS = "no reference records yet"
-_LABEL = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+_LABEL = {
+    "cifar10": "CIFAR-10",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "bccd": "BCCD",
+    "camvid": "CamVid",
+}
 
 
 def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
@@ -94,9 +100,9 @@ def summary_table(
     labels = [by] if by else [name for name in _labels(study) if name != "lr"]
     if frame.empty:
         return pd.DataFrame(columns=["test accuracy (%)", "n"])
-    rows = {}
+    rows, title = {}, f"test {measure_of(records)} (%)"
     for group, part in frame.groupby(labels, sort=False):
-        rows[group if len(labels) > 1 else group[0]] = _summary(part)
+        rows[group if len(labels) > 1 else group[0]] = _summary(part, title)
     index = pd.Index(list(rows), name=by) if len(labels) == 1 else None
     table = pd.DataFrame(list(rows.values()), index)
     if index is None:
@@ -104,13 +110,19 @@ def summary_table(
     return _with_costs(table, study, records, by) if by else table
 
 
+def measure_of(records: Mapping[str, Record]) -> str:
+    """What the score of these records is called: accuracy, mAP50 or mIoU."""
+    names = {record.final.get("measure", "accuracy") for record in records.values()}
+    return " or ".join(sorted(names)) or "accuracy"
+
+
 def _labels(study: Study) -> list[str]:
     return list(dict.fromkeys(name for arm in study.arms for name, _ in arm.labels))
 
 
-def _summary(part: pd.DataFrame) -> dict[str, Any]:
+def _summary(part: pd.DataFrame, title: str) -> dict[str, Any]:
     """The cells of one arm, from its rows of `results_table`."""
-    row = {"test accuracy (%)": mean_sd(part[ACCURACY], 2), "n": len(part)}
+    row = {title: mean_sd(part[ACCURACY], 2), "n": len(part)}
     if "lr" in part:
         row["learning rate"] = f"{part['lr'].iloc[0]:g}"
     row["parameters"] = f"{part['parameters'].iloc[0]:,}"

@@ -11,6 +11,7 @@ from squeeze_utils.studies import (
     activations,
     baseline,
     combining,
+    communication,
     deep_compression,
     dense_answers,
     dense_sparse_dense,
@@ -45,6 +46,7 @@ CHAPTERS = (
     priced,
     transfer,
     dense_answers,
+    communication,
 )
 
 

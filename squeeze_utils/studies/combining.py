@@ -44,10 +44,14 @@ LAST = {"squeezenet_small": "classifier.1.weight", "alexnet": "classifier.6.weig
 
 @dataclass(frozen=True)
 class Network:
-    """A level of the first factor: its dense training, and whether the rate has been found."""
+    """A level of the first factor: its dense training, and the rate of its last one.
+
+    `known` says whether the pilots have found both rates; until then likely ones stand there.
+    """
 
     name: str
     dense: Experiment
+    last_rate: float
     known: bool = True
 
     @property
@@ -69,24 +73,25 @@ class Network:
 
 def networks(scale: Scale) -> list[Network]:
     """SqueezeNet without and with simple bypass, and AlexNet; of digits SqueezeNet and LeNet-5."""
+    last, found = learned_rate(scale)
     if scale.name == "quick":
-        first = training(scale, LONG_DENSE)
         lenet = Train(8, lr=3e-3, **deep_compression.QUICK)
-        specs = {"SqueezeNet": (network(scale), first)}
-        specs["LeNet-5"] = (ModelSpec.of("lenet5", image_size=16), lenet)
-        return [
-            Network(name, Experiment(spec, images(scale), (step,)))
-            for name, (spec, step) in specs.items()
-        ]
-    chapter, found = residual.LONG_CHAPTER, []
-    records = chapter.pilot_records(scale)
-    for name, variant in zip(("SqueezeNet", "simple bypass"), chapter.variants, strict=False):
-        rate = chapter.rate(variant, scale, records)
-        dense = chapter.experiment(scale, variant, rate or 0.04, seed=0)
-        found.append(Network(name, dense, rate is not None))
-    rate = baseline.LONG_CHAPTER.rate(_alexnet(), scale, _alexnet_records(scale))
-    dense = baseline.LONG_CHAPTER.experiment(scale, _alexnet(), rate or 0.02, seed=0)
-    return [*found, Network(ALEXNET, dense, rate is not None)]
+        small = Experiment(network(scale), images(scale), (training(scale, LONG_DENSE),))
+        other = Experiment(ModelSpec.of("lenet5", image_size=16), images(scale), (lenet,))
+        return [Network("SqueezeNet", small, last), Network("LeNet-5", other, last)]
+    chapter, plain = residual.LONG_CHAPTER, baseline.LONG_CHAPTER
+    records, others = chapter.pilot_records(scale), _alexnet_records(scale)
+    levels = [
+        ("SqueezeNet", chapter, chapter.variants[0], records, 0.04),
+        ("simple bypass", chapter, chapter.variants[1], records, 0.04),
+        (ALEXNET, plain, _alexnet(), others, 0.02),
+    ]
+    made = []
+    for name, series, variant, known, likely in levels:
+        rate = series.rate(variant, scale, known)
+        dense = series.experiment(scale, variant, rate or likely, seed=0)
+        made.append(Network(name, dense, last, found and rate is not None))
+    return made
 
 
 def _alexnet() -> Any:
@@ -109,7 +114,7 @@ def retraining(one: Network, scale: Scale) -> Train:
 
 def finishing(one: Network, scale: Scale, epochs: tuple[int, int] = FINISH) -> Train:
     """The last training, at the rate that notebook 12's pilot found for learned steps."""
-    how = {**ADAMW, "lr": learned_rate(scale)[0], "epochs": scale.pick(*epochs)}
+    how = {**ADAMW, "lr": one.last_rate, "epochs": scale.pick(*epochs)}
     return replace(retraining(one, scale), **how)
 
 
@@ -143,14 +148,13 @@ def recipe(one: Network, sparsity: float, representation: str, scale: Scale) -> 
 def factorial(scale: Scale) -> Study:
     """Network x sparsity x representation, each with every coder."""
     arms: dict[bool, list[Arm]] = {True: [], False: []}
-    known = learned_rate(scale)[1]
     for one in networks(scale):
         for sparsity in scale.pick((0.0, 0.9), SPARSITIES):
             for name in scale.pick((FLOAT, BOOK, FOUR), REPRESENTATIONS):
                 steps = recipe(one, sparsity, name, scale)
                 labels = {"network": one.name, "pruning": sparsity, "representation": name}
                 made = _each_seed(one, steps, scale.pick((0,), SEEDS), **labels)
-                arms[one.known and known] += made
+                arms[one.known] += made
     title = "which technique matters most, and do they add up?"
     pilot, settled, waiting = PILOT, by_seed(arms[True]), by_seed(arms[False])
     return Study("combining_long", title, settled, pilot, expected=waiting)
@@ -173,32 +177,33 @@ ORDERS: dict[str, Alternate | None] = {
     "in turns of 1 epoch": Alternate(ORDER_SPARSITY, 16, exclude=WHOLE),
     "both from the start": None,
 }
+QUICK_ORDERS = (SEQUENCE, "round, then prune", "in turns of 1 epoch", "both from the start")
 
 
 def order_recipe(one: Network, order: str, scale: Scale) -> tuple[Step, ...]:
     """One training with rounding in it; the way of pruning and rounding is all that differs."""
     way = ORDERS[order]
-    if way is not None:  # turns as long as at reference scale, where there are fewer epochs
-        way = replace(way, turns=max(2, scale.pick(way.turns // 4, way.turns)))
-    prune = () if way else (Prune(ORDER_SPARSITY, exclude=WHOLE),)
+    if way is not None and scale.name == "quick":  # a quarter of the epochs, in equal turns
+        way = replace(way, turns=max(2, way.turns // 4))
+    prune = () if way else (Prune(ORDER_SPARSITY, scope="sensitivity", exclude=WHOLE),)
     how = vars(finishing(one, scale, ORDER_EPOCHS)) | {"during": (way,) if way else ()}
     rounding = QuantizedTrain(**how, bits=ORDER_BITS, steps="learned", per_layer=one.ends)
-    return (one.training, FoldBatchNorm(), *prune, rounding, Encode())
+    folded = (FoldBatchNorm(),) if one.is_normalised else ()
+    return (one.training, *folded, *prune, rounding, Encode())
 
 
 def order(scale: Scale) -> Study:
     """Pruning and rounding one after the other, in turns, and both at once, in equal epochs."""
-    one = networks(scale)[0]
+    one = networks(scale)[scale.pick(-1, 0)]
     seeds = scale.pick((0,), residual.LONG_CHAPTER.seeds)
-    names = scale.pick([n for n in ORDERS if n != "in turns of 2 epochs"], list(ORDERS))
     arms = [
         arm
-        for name in names
+        for name in scale.pick(QUICK_ORDERS, tuple(ORDERS))
         for arm in _each_seed(one, order_recipe(one, name, scale), seeds, order=name)
     ]
     title = "does it matter which of pruning and rounding comes first, or whether they take turns?"
     study = Study("combining_order_long", title, by_seed(arms), PILOT)
-    return study.once(one.known and learned_rate(scale)[1])
+    return study.once(one.known)
 
 
 def pilot(scale: Scale) -> Study:

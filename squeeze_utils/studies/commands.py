@@ -15,6 +15,8 @@ from squeeze_utils.experiments.search.running import run_search
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.studies import catalogue, hyperparameters
 from squeeze_utils.studies.plan import make_plan
+from squeeze_utils.studies.together import run_together
+from squeeze_utils.training.distributed.ranks import here
 
 REFERENCE = Scale("reference")
 
@@ -51,7 +53,10 @@ def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -
         if keys <= tried:
             return
         folder, cache = runs_folder(scale), _states()
-        run_study(study, folder=folder, cache=cache, jobs=jobs, keep_going=True)
+        if study.processes > 1 and here().alone:
+            run_together(study, scale, folder=folder, cache=cache)
+        else:
+            run_study(study, folder=folder, cache=cache, jobs=jobs, keep_going=here().alone)
         tried |= keys
 
 

@@ -48,7 +48,7 @@ EPOCHS = {"LeNet-300-100": (10, 40), "LeNet-5": (4, 24), FIRE: (4, 24)}
 QUICK_EPOCHS = (8, 24)
 # Nats of the mean loss for a bit. Digits are 40 times fewer images than MNIST.
 PRICES = {
-    "LeNet-300-100": (5e-7, 1e-6, 3e-6),
+    "LeNet-300-100": (5e-7, 1e-6, 2e-6, 4e-6),
     "LeNet-5": (5e-7, 1e-6, 2e-6, 4e-6),
     FIRE: (1e-6, 2e-6, 4e-6),
 }

@@ -7,7 +7,6 @@ At quick scale a small one comes from digits to digits in other styles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from squeeze_utils.anatomy.answers import ObserveAnswers
@@ -193,7 +192,7 @@ def head_curve(scale: Scale) -> Study:
     counts = {"intel": (1, 5, 20, 100, 500), "caltech101": (1, 5, 20)}
     arms: list[tuple[Arm, bool]] = []
     for name, few in scale.pick({STYLES[0]: (1, 5, 20)}, counts).items():
-        data = replace(images(scale, name), train_limit=None)
+        data = images(scale, name)
         for count in few:
             for seed in scale.pick((0, 1, 2), (0, 1, 2, 3, 4)):
                 steps = (*start(scale), FitHead(per_class=count))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
@@ -63,7 +64,7 @@ def average_precision(verdicts: Verdicts) -> float:
     precision = hits / torch.arange(1, len(right) + 1)
     recall = hits / verdicts.objects
     best = precision.flip(0).cummax(0).values.flip(0)  # at this recall or a higher one
-    wanted = torch.linspace(0, 1, RECALLS, dtype=torch.double)
+    wanted = torch.from_numpy(np.linspace(0, 1, RECALLS))  # torch's differ in their last digit
     at = torch.searchsorted(recall, wanted)
     reached = at < len(recall)
     return float(torch.cat((best, best.new_zeros(1)))[torch.where(reached, at, len(best))].mean())

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss
 
 from squeeze_utils.data import ImageSet
-from squeeze_utils.data.types import NO_BOX
 from squeeze_utils.models.detector import BOX
 from squeeze_utils.training.average_precision import Verdicts, average_precision, joined, judge
 from squeeze_utils.training.boxes import Matched, decoded, detect, match
@@ -122,8 +121,3 @@ def _by_size(found: Tensor, areas: Tensor) -> dict[str, float]:
         for name, part in zip(THIRDS, thirds, strict=True)
         if len(part)
     }
-
-
-def boxes_of(rows: Tensor) -> Tensor:
-    """The rows (m, 5) of an image that are boxes, without what fills up."""
-    return rows[rows[:, 0] != NO_BOX]

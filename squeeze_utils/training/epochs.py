@@ -15,6 +15,7 @@ from squeeze_utils.base import machine
 from squeeze_utils.data import Batches, ImageSet
 from squeeze_utils.training import optimizers
 from squeeze_utils.training.averaging import MovingAverage
+from squeeze_utils.training.distributed.ranks import here, mean_of_all, seed_for
 from squeeze_utils.training.evaluation import evaluate, numerics
 from squeeze_utils.training.failures import DivergedError
 from squeeze_utils.training.frozen import train_parts
@@ -54,6 +55,7 @@ class Epochs:
             generator=generator,
             augment=plan.augment,
             drop_last=True,
+            share=(here().rank, here().size),
         )
         self.steps = plan.epochs * len(self.batches)
         self.optimizer = optimizers.make_optimizer(
@@ -63,11 +65,14 @@ class Epochs:
         self.after_step, self.masks, self.penalties = after_step, masks, penalties
         self.average = MovingAverage(model, plan.ema) if plan.ema else None
         self.chosen = machine.precision(plan.precision, device)
+        self.exchange = plan.make_exchange(model, self.steps)
+        self.seed = torch.initial_seed()
         self.name = json.dumps([plan.as_dict(False), data.fingerprint, self.chosen, device.type])
 
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""
         start = time.perf_counter()
+        seed_for(epoch, self.seed)
         train_parts(self.model, self.plan.only)
         loss_sum = torch.zeros((), device=self.device)
         hits = torch.zeros((), device=self.device)
@@ -82,12 +87,15 @@ class Epochs:
             loss_sum += loss
             hits += self.task.share_right(logits, y)
             checked = step % 32 == 0 or step == first + len(self.batches) - 1
-            if checked and not math.isfinite(float(loss_sum)):
+            if checked and not math.isfinite(float(mean_of_all(loss_sum.clone()))):
                 raise DivergedError.at(epoch, lr, self.plan.lr)
+            self.exchange.after_step(step + 1)
             for call in self.after_step:
                 call(self.model, step + 1, self.steps)
             if self.average:
                 self.average.update(self.model, step + 1, self.masks)
+        self.exchange.after_epoch()
+        loss_sum, hits = mean_of_all(torch.stack((loss_sum, hits)))
         seconds = time.perf_counter() - start
         found = evaluate(self.judged(), self.data.validation, self.data, precision=self.chosen)
         return {
@@ -114,7 +122,7 @@ class Epochs:
             shares = self.plan.mixing.shares(len(y), done).to(self.device)
             x = mixed(x, shares)
         with numerics(self.chosen, self.device):
-            logits = self.model(x)
+            logits = self.exchange.network(x)
         loss = self._loss(logits.float(), y, shares)
         total = loss
         for term in self.penalties:

@@ -15,6 +15,8 @@ from squeeze_utils.base import machine
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.data import Augment, ImageSet
 from squeeze_utils.training import optimizers
+from squeeze_utils.training.distributed.exchange import Exchange
+from squeeze_utils.training.distributed.ranks import here
 from squeeze_utils.training.epochs import Epochs
 from squeeze_utils.training.evaluation import check_fits
 from squeeze_utils.training.failures import DivergedError, TrainingInterrupted
@@ -106,6 +108,10 @@ class Train(Step):
         """How images are mixed; not at all where its alpha is 0."""
         return Mixup(self.mixup, self.mixup_growth)
 
+    def make_exchange(self, model: nn.Module, steps: int) -> Exchange:
+        """What is exchanged by processes that train together, in `steps` steps: all gradients."""
+        return Exchange(model)
+
     def apply(self, state: State) -> dict[str, Any]:
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": machine.precision(self.precision, state.device)}
@@ -165,6 +171,9 @@ def fit(
     same result; `masks`, which `after_step` may change, go with it. With `plan.ema` the moving
     average is what is validated, and what `model` holds when training ends or is interrupted.
 
+    Where `torchrun` has started several processes, each takes its part of every batch, gradients
+    are averaged, and all end with the same network; the first one keeps the file `halfway`.
+
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8, train_limit=100)
     >>> model = sq.build("lenet_300_100", image_size=8)
@@ -185,15 +194,21 @@ def fit(
         epochs = Epochs(model, data, plan, generator, device, after_step, held, penalties)
         average = epochs.average and epochs.average.network
         going = TrainingState(epochs.name, model, epochs.optimizer, generator, held, average)
-        history = halfway.resume(going) if halfway else []
+        history = halfway.resume_together(going) if halfway else []
         finished = _copy(epochs.judged() if history else model)
         left = range(len(history), plan.epochs)
-        bar = tqdm(left, "epochs", plan.epochs, initial=len(history), disable=not progress)
+        bar = tqdm(
+            left,
+            "epochs",
+            plan.epochs,
+            initial=len(history),
+            disable=not (progress and here().first),
+        )
         try:
             for epoch in bar:
                 history.append(epochs.run(epoch))
                 finished = _copy(epochs.average.network if epochs.average else model)
-                if halfway:
+                if halfway and here().first:
                     halfway.keep(going, history)
                 if after_epoch:
                     after_epoch(history[-1])

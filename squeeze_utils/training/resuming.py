@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from squeeze_utils.base.files import set_aside
+from squeeze_utils.training.distributed.ranks import from_first, here, wait_for_all
 from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
 
 SECONDS = 60.0
@@ -128,6 +129,22 @@ class HalfwayFile:
             return []
         self.spent = content["spent"]
         return json.loads(content["history"])
+
+    def resume_together(self, training: TrainingState) -> list[dict[str, Any]]:
+        """`resume` in each of the processes that train together, which must see the same file."""
+        found: list[dict[str, Any]] = []
+        if here().first:
+            found = self.resume(training)
+        count = from_first(lambda: len(found))
+        if not here().first and count:
+            found = self.resume(training)
+        if len(found) != count:
+            raise RuntimeError(
+                f"process {here().rank} cannot read {self.path.name}, from which the first process "
+                f"goes on after epoch {count}: the processes must share the folder of states"
+            )
+        wait_for_all()
+        return found
 
     def remove(self) -> None:
         """The training is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
@@ -136,6 +137,8 @@ class Step:
     def __init_subclass__(cls) -> None:
         if cls.__name__ in Step.kinds and Step.kinds[cls.__name__].__module__ != cls.__module__:
             raise TypeError(f"two steps are called {cls.__name__}")
+        if "step" in inspect.get_annotations(cls):
+            raise TypeError("no field of a step may be called step: records keep its kind there")
         Step.kinds[cls.__name__] = cls
 
     def apply(self, state: State) -> dict[str, Any]:

@@ -174,3 +174,13 @@ def test_photographs_are_trained_on_the_gpu_and_digits_never(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert DataSpec("cifar10").device().type == "cuda"
     assert DataSpec("digits", size=16).device().type == "cpu"
+
+
+def test_a_field_called_step_would_hide_the_kind_of_a_step():
+    with pytest.raises(TypeError, match="no field of a step may be called step"):
+
+        @dataclass(frozen=True)
+        class Hidden(Step):
+            step: float = 1.0
+
+    assert "Hidden" not in Step.kinds

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_study
@@ -17,11 +18,12 @@ from tiny import QUICK, timeless, tiny_experiment
 from tiny_study import rates
 
 from squeeze_utils.experiments.experiment import DataSpec
-from squeeze_utils.experiments.run_study import at_once, run_study
+from squeeze_utils.experiments.run_study import StudyIncomplete, at_once, run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results.tables import results_table
 from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import State, Step
 
 
 def measured(records) -> dict:
@@ -200,34 +202,60 @@ def test_a_record_that_this_version_does_not_know_stays_where_it_is(tmp_path, fi
     assert fits == [0.1, 0.2] and foreign.read_text() == text
 
 
+@dataclass(frozen=True)
+class Fail(Step):
+    """Raises, except for number 0."""
+
+    number: int = 0
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Fail, or not."""
+        if self.number:
+            raise ValueError(f"number {self.number} is no good")
+        return {}
+
+
+def failing() -> Study:
+    """Four arms that share a training; two of them share a step that fails."""
+    train = Train(1, **QUICK)
+    recipes = {
+        "good": (train, Fail(0)),
+        "bad": (train, Fail(1)),
+        "bad as well": (train, Fail(1), Fail(0)),
+        "last": (train, Fail(0), Fail(0)),
+    }
+    return Study(
+        "failing", "?", [Arm.of(tiny_experiment(*steps), name=n) for n, steps in recipes.items()]
+    )
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_failing_arm_is_reported_and_the_rest_runs(tmp_path, monkeypatch, jobs):
-    """Two arms begin with a training that fails; it is tried once, and the third arm runs."""
-    from squeeze_utils.compress.pruning.steps import Prune
-    from squeeze_utils.experiments import run_study as module
-
-    good, bad = rates(0.1, 0.2).arms
-    failing = replace(bad.experiment.recipe[0], schedule="one_cycle", epochs=1)
-    recipes = [(failing, Prune(0.5)), (failing, Prune(0.9))]
-    doomed = [
-        Arm.of(replace(bad.experiment, recipe=recipe), share=recipe[1].sparsity)
-        for recipe in recipes
-    ]
-    study = Study("mixed", "?", [*doomed, good])
-    tried, run_arm = [], module.run_arm
-
-    def breaks(arm, load, **how):
-        if arm in doomed:
-            tried.append(arm)
-            raise ValueError("no such picture")
-        return run_arm(arm, load, **how)
-
-    monkeypatch.setattr(module, "run_arm", breaks)
-    monkeypatch.setattr(module, "run_tasks", lambda run, tasks, jobs: [run(*t) for t in tasks])
+def test_a_failing_arm_is_reported_and_the_rest_goes_on(jobs, tmp_path):
     cache = PrefixCache(tmp_path / "states")
     how = {"folder": tmp_path, "cache": cache, "jobs": jobs, "progress": False}
-    with pytest.raises(module.StudyIncomplete, match="2 of the arms of mixed failed") as caught:
-        run_study(study, **how, keep_going=True)
-    assert "0.5-s0: ValueError: no such picture" in str(caught.value)
-    assert list(caught.value.records) == [good.experiment.key]
-    assert len(tried) == 1 and len(list((tmp_path / "mixed").glob("*.json"))) == 1
+    with pytest.raises(StudyIncomplete, match="2 of the arms of failing failed") as error:
+        run_study(failing(), keep_going=True, **how)
+    assert sorted(str(f) for f in error.value.failures) == [
+        "bad-as-well-s0: ValueError: number 1 is no good",
+        "bad-s0: ValueError: number 1 is no good",
+    ]
+    assert len(error.value.records) == 2
+    assert {dict(arm.labels)["name"] for arm in failing().missing(tmp_path)} == {
+        "bad",
+        "bad as well",
+    }
+
+
+def test_what_failed_is_not_tried_again_by_those_that_share_it(tmp_path, monkeypatch):
+    tried, apply = [], Fail.apply
+    monkeypatch.setattr(
+        Fail, "apply", lambda step, state: tried.append(step.number) or apply(step, state)
+    )
+    with pytest.raises(StudyIncomplete):
+        run_study(failing(), cache=PrefixCache(tmp_path), progress=False, keep_going=True)
+    assert tried.count(1) == 1
+
+
+def test_without_keep_going_the_error_itself_comes_at_once():
+    with pytest.raises(ValueError, match="number 1 is no good"):
+        run_study(failing(), progress=False)

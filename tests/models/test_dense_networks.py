@@ -20,6 +20,7 @@ from squeeze_utils.compress.quantizing.after_training import Calibrate, Quantize
 from squeeze_utils.compress.quantizing.fold_batch_norm import folded
 from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
 from squeeze_utils.data import load_images
+from squeeze_utils.deploy import network_files
 from squeeze_utils.deploy.onnx_files import export_onnx
 from squeeze_utils.deploy.runners import open_runner
 from squeeze_utils.training.step import State
@@ -129,6 +130,16 @@ def test_onnx_runtime_gives_the_same_numbers(name: str, tmp_path: Path):
             expected = model(images(batch)).numpy()
         found = open_runner(path)(images(batch).numpy())
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_files_are_made_for_their_shape_but_only_classifiers_are_judged(tmp_path: Path):
+    path = tmp_path / "network.sqz"
+    save_sqz(network("detector", image_size=(48, 64)), path)
+    network_files.deploy_file(path, tmp_path / "files")
+    (made,) = (tmp_path / "files").glob("*.onnx")
+    assert open_runner(made).shape == (1, 48, 64)
+    with pytest.raises(ValueError, match="labels for detection"):
+        network_files.judge_file(path, "digit_scenes")
 
 
 @pytest.mark.parametrize("name", NAMES)

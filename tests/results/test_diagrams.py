@@ -51,6 +51,7 @@ DRAWN = {
     "late": (lambda: diagrams.network_map("squeezenet_small", pool_after=(4, 8)), "32 16 8 pool"),
     "Y = WX": (diagrams.one_by_one, "16 × 96, 96 × 2,916, 16 × 2,916"),
     "bypasses": (diagrams.bypasses, "1,248,424 1,589,672 96 128 256 3, 5, 7, 9 2, 4, 6, 8"),
+    "ring": (diagrams.ring, "worker 1 start 1 step 3 steps: added up 6 steps"),
     "masks": (diagrams.masks_through_training, "step mask × ="),
     "dsd": (diagrams.dsd_phases, "12 16 20 0.04 50 %"),
     "own dsd": (lambda: diagrams.dsd_phases(SEVEN_EPOCHS), "0 4 6 7 75 %"),
@@ -65,6 +66,12 @@ DRAWN = {
     "sums": (lambda: diagrams.file_anatomy(itemise(file_parts())), "codes config coded together"),
     "training": (diagrams.training_step, "1, 2, 5 8 −6 1.39 network loss step"),
     "rules": (diagrams.update_rules, "momentum Nesterov RMSprop Lion Muon velocity sign"),
+    "dense": (diagrams.detector_and_segmenter, "808,776 797,275 3 64 128 512 256 8 11"),
+    "orders": (diagrams.two_orders, "4.2 32 5 2.93 2.68 0.25 1.59 1.34 dense pruned rounded both"),
+    "own orders": (
+        lambda: diagrams.two_orders({"": 8, "P": 4, "R": 2, "PR": 1}),
+        "prune: 1 round: 2 together 3.00",
+    ),
     "paths": (diagrams.deployment_paths, ".sqz .onnx .tflite int8 torch LiteRT browser"),
 }
 

@@ -33,6 +33,7 @@ def test_without_records_everything_is_empty_and_says_so():
     nothing = with_rows()
     assert on_off.on_off_table(nothing).empty and on_off.advantage(nothing).empty
     assert "still open" in on_off.advantage_sentence(nothing)
+    assert "still open" in on_off.prediction_sentence(nothing)
     assert on_off.agreement(nothing).empty and on_off.recipes(nothing).empty
     arms = len(STUDY.arms)
     assert on_off.progress(nothing).startswith(f"Not trained yet: {arms} of {arms}.")

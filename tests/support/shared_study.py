@@ -20,7 +20,7 @@ from squeeze_utils.training.step import State, Step
 
 
 @dataclass(frozen=True)
-class Noted(Step):
+class NotedArm(Step):
     """Changes nothing; writes its number and its process to `place`, and takes its time.
 
     With `kills`, the first process that comes here is killed.
@@ -46,7 +46,7 @@ class Noted(Step):
 def study(folder: Path, count: int = 4, kills: bool = False, seconds: float = 0.3) -> Study:
     """Arms with one training in common; with `kills`, number 1 kills its first process."""
     place = str(folder / "log.txt")
-    steps = [Noted(n, place, seconds, kills and n == 1) for n in range(count)]
+    steps = [NotedArm(n, place, seconds, kills and n == 1) for n in range(count)]
     arms = [
         Arm.of(tiny_experiment(Train(1, **QUICK), step), number=n) for n, step in enumerate(steps)
     ]

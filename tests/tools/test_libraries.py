@@ -12,9 +12,10 @@ import torch
 from tiny import tiny_set, tiny_spec
 
 from squeeze_utils.base import measurements, paths
+from squeeze_utils.data import load_images
 from squeeze_utils.results.library_tables import TOPICS, library_table
 from tools.libraries import __main__ as command
-from tools.libraries import kept_up, released, trials
+from tools.libraries import kept_up, released, scores, trials
 from tools.libraries.bench import Bench, zipped
 
 
@@ -103,3 +104,17 @@ def test_retraining_keeps_the_masks(bench, monkeypatch):
     trials._retrain(model, bench, {name: mask})
     after = dict(model.named_parameters())[name].detach()
     assert not after[mask == 0].any() and not torch.equal(before[mask == 1], after[mask == 1])
+
+
+def test_scores_are_those_of_torchmetrics():
+    images = {name: load_images(f"digit_{name}") for name in ("scenes", "masks")}
+    found, truth = scores.shaken_boxes(images["scenes"])
+    mean = scores._our_map(found, truth, 10)
+    outputs = scores.shaken_masks(images["masks"])[:40]
+    covered = scores._our_iou(outputs, images["masks"].test.labels[:40])
+    assert 0.2 < mean < 0.9 and 0.2 < covered < 0.9
+    pytest.importorskip("torchmetrics")
+    theirs = scores._their_iou(outputs, images["masks"].test.labels[:40])
+    assert covered == pytest.approx(theirs, abs=1e-6)
+    pytest.importorskip("pycocotools")
+    assert scores._their_map(found, truth) == pytest.approx(mean, abs=1e-6)

@@ -23,6 +23,7 @@ from tools.libraries import trials
 from tools.libraries.bench import BATCH, NETWORK, Bench
 from tools.libraries.kept_up import kept_up
 from tools.libraries.released import released
+from tools.libraries.scores import scores
 
 TOPICS = {
     "quantization": trials.quantization,
@@ -30,6 +31,7 @@ TOPICS = {
     "coding": trials.coding,
     "released": lambda bench: released(bench.pictures),
     "kept_up": kept_up,
+    "scores": scores,
 }
 
 
@@ -37,7 +39,7 @@ def keep(topic: str, bench: Bench) -> Path:
     """Measure a topic and keep its table."""
     rows = list(TOPICS[topic](bench))
     about: dict[str, Any] = {"threads": torch.get_num_threads()}
-    if topic not in ("kept_up", "released"):
+    if topic not in ("kept_up", "released", "scores"):
         about |= {"network": NETWORK, "batch": BATCH}
     return measurements.keep_measurement(f"libraries/{topic}", rows, **about)
 

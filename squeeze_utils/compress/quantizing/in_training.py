@@ -42,7 +42,7 @@ class _Rounded(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         if self.is_on is not None and not self.is_on:
-            return weight
+            return weight + 0 * self.scale.sum()  # a gradient of zero: every optimizer takes it
         low, high = levels(self.bits, signed=True)
         per_step = weight.numel() / self.scale.numel()
         share = (per_step * high) ** -0.5 if self.steps == "learned" else 1.0

@@ -11,6 +11,9 @@ from squeeze_utils.results.diagrams.coding import (
     gaps_and_fillers,
     quantizer,
 )
+from squeeze_utils.results.diagrams.combining import two_orders
+from squeeze_utils.results.diagrams.communication import ring
+from squeeze_utils.results.diagrams.dense import detector_and_segmenter
 from squeeze_utils.results.diagrams.deployment import deployment_paths
 from squeeze_utils.results.diagrams.networks import (
     bypasses,
@@ -22,11 +25,13 @@ from squeeze_utils.results.diagrams.optimizers import update_rules
 from squeeze_utils.results.diagrams.pricing import priced_training
 from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
 from squeeze_utils.results.diagrams.training import training_step
+from squeeze_utils.results.diagrams.transfer import ways_of_transfer
 
 __all__ = [
     "bypasses",
     "codebook_and_huffman",
     "deployment_paths",
+    "detector_and_segmenter",
     "dsd_phases",
     "file_anatomy",
     "fire_module",
@@ -36,6 +41,9 @@ __all__ = [
     "one_by_one",
     "priced_training",
     "quantizer",
+    "ring",
     "training_step",
+    "two_orders",
     "update_rules",
+    "ways_of_transfer",
 ]

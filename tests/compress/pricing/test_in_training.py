@@ -60,7 +60,7 @@ def test_estimated_bits_and_bytes_of_the_codes_agree():
     priced(state, 3e-4, 8)
     estimated = FreezeCodes().apply(state)["estimated_bytes"]
     codes = Encode("compact").apply(state)["file_parts"]["codes"]
-    assert codes == pytest.approx(estimated, rel=0.02) and codes > 500
+    assert codes == pytest.approx(estimated, rel=0.02) and codes > 300
 
 
 def test_a_layer_priced_to_death_still_loads_and_runs():
@@ -156,7 +156,7 @@ def test_numbers_beyond_the_range_are_held_at_its_end():
     grid = LearnedGrid(torch.ones(4))
     weight = torch.tensor([1e6, -1e6, 1.0, 0.0])
     assert grid.numbers(weight).tolist() == [MOST, -MOST, 1, 0]
-    assert float(grid(weight).detach().max()) == MOST * float(grid.step)
+    assert float(grid(weight).detach().max()) == MOST * float(grid.step.detach())
 
 
 def test_the_gradient_of_the_step_is_that_of_lsq():
@@ -164,7 +164,7 @@ def test_the_gradient_of_the_step_is_that_of_lsq():
     weight = torch.tensor([0.3, -1.4, 2.6])
     grid(weight).sum().backward()
     u = weight / grid.step.detach()
-    wanted = SPEED * float(grid.step) * float((torch.round(u) - u).sum())
+    wanted = SPEED * float(grid.step.detach()) * float((torch.round(u) - u).sum())
     assert float(grid.log_step.grad) == pytest.approx(wanted, rel=1e-3)
 
 

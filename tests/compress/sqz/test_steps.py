@@ -126,3 +126,17 @@ def test_a_grid_that_is_no_longer_true_is_not_believed():
 def test_an_unknown_coder_is_refused():
     with pytest.raises(ValueError, match="unknown coder 'zip'; accepted: best, raw, huffman"):
         Encode("zip")
+
+
+def test_more_coders_are_measured_and_change_nothing(state):
+    before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
+    found = Encode(coders=("raw", "huffman", "best")).apply(state)
+    assert list(found["coder_bytes"]) == ["raw", "huffman", "best"]
+    assert found["coder_bytes"]["best"] == found["file_bytes"]
+    assert found["coder_bytes"]["best"] <= found["coder_bytes"]["huffman"]
+    assert all(torch.equal(tensor, before[n]) for n, tensor in state.model.state_dict().items())
+    assert "coders" not in Encode().as_dict(defaults=False)  # so keys are as they were
+    with pytest.raises(ValueError, match="coder"):
+        Encode(coders=("zip",))
+    with pytest.raises(ValueError, match="leave coders out"):
+        Encode(details=True, coders=("raw",))

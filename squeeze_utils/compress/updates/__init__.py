@@ -1,0 +1,1 @@
+"""What clients send that train a network together: messages, and the rounds of a server."""

@@ -1,0 +1,198 @@
+"""Federated averaging (McMahan et al. 2017): clients train on their own images, a server averages.
+
+Everything happens in this process, with the interface that libraries have: a client's `fit` takes
+the server's weights and returns an update and a number of images. Only messages of bytes pass
+between client and server, and they are counted.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from squeeze_utils.base.checks import choose, real_number, whole_number
+from squeeze_utils.compress.updates.messages import (
+    KINDS,
+    STEP,
+    added,
+    decode_update,
+    difference,
+    encode_update,
+    float_state,
+)
+from squeeze_utils.data import ImageSet, Split
+from squeeze_utils.training.evaluation import evaluate
+from squeeze_utils.training.loop import Train, fit
+from squeeze_utils.training.step import State, Step
+
+
+def unequal_parts(
+    labels: Tensor, clients: int, alpha: float, generator: torch.Generator, least: int
+) -> list[Tensor]:
+    """Which images each client has: positions, each image with one client.
+
+    For each class the clients' shares are drawn from a Dirichlet distribution with `alpha`: at
+    0.1 a client has one or two classes, at 100 all clients have the same mixture. Drawn again
+    until each client has `least` images.
+    """
+    classes = [torch.nonzero(labels == c).flatten() for c in labels.unique()]
+    for _ in range(1000):
+        parts: list[list[Tensor]] = [[] for _ in range(clients)]
+        for members in classes:
+            members = members[torch.randperm(len(members), generator=generator)]
+            shares = torch._sample_dirichlet(torch.full((clients,), float(alpha)), generator)
+            ends = (shares.cumsum(0) * len(members)).round().long().clamp(max=len(members))
+            ends[-1] = len(members)
+            for part, own in zip(parts, members.tensor_split(ends[:-1]), strict=True):
+                part.append(own)
+        joined = [torch.cat(part) for part in parts]
+        if min(map(len, joined)) >= least:
+            return joined
+    raise ValueError(
+        f"{len(labels)} images cannot be dealt to {clients} clients with at least {least} each at "
+        f"alpha={alpha}: take fewer clients, a larger alpha or smaller batches"
+    )
+
+
+@dataclass
+class Client:
+    """One client: its images, a network to train, and what rounding kept back of its updates."""
+
+    data: ImageSet
+    model: nn.Module
+    plan: Train
+    message: str
+    step: float
+    waiting: dict[str, Tensor] = field(default_factory=dict)
+
+    def fit(self, weights: dict[str, Tensor], generator: torch.Generator) -> tuple[bytes, int]:
+        """Train from the server's `weights`; the message with the change, and how many images."""
+        self.model.load_state_dict(weights, strict=False)
+        fit(self.model, self.data, self.plan, generator=generator)
+        change = difference(float_state(self.model), weights)
+        if self.waiting:
+            change = added(change, self.waiting)
+        message, read = encode_update(change, self.message, self.step)
+        self.waiting = difference(change, read)
+        return message, len(self.data.train)
+
+
+@dataclass
+class Server:
+    """Keeps the network; averages the clients' changes by their numbers of images.
+
+    It sends changes, too, coded as the clients' are; what its rounding keeps back goes with the
+    next round. So all sides always have the same weights.
+    """
+
+    weights: dict[str, Tensor]
+    message: str
+    step: float
+    waiting: dict[str, Tensor] = field(default_factory=dict)
+
+    def aggregate(self, messages: Sequence[tuple[bytes, int]]) -> bytes:
+        """Take in a round of messages; the message with which every client follows."""
+        shapes = {name: tensor.shape for name, tensor in self.weights.items()}
+        total = sum(count for _, count in messages)
+        change = {name: torch.zeros_like(tensor) for name, tensor in self.weights.items()}
+        for message, count in messages:
+            for name, part in decode_update(message, shapes).items():
+                change[name] += part * (count / total)
+        if self.waiting:
+            change = added(change, self.waiting)
+        answer, read = encode_update(change, self.message, self.step)
+        self.waiting = difference(change, read)
+        self.weights = added(self.weights, read)
+        return answer
+
+
+@dataclass(frozen=True)
+class Federate(Step):
+    """`rounds` of federated averaging by `clients` with unequal classes.
+
+    Each trains for `epochs` on its own images in every round, by momentum at a constant rate `lr`.
+    `alpha` says how equal their classes are (see `unequal_parts`). Messages are of the kind
+    `message` ("float", "int8", "coded"), with levels `spacing` deviations apart where coded.
+    """
+
+    rounds: int = 10
+    clients: int = 10
+    epochs: int = 1
+    lr: float = 0.05
+    batch_size: int = 32
+    alpha: float = 0.5
+    message: str = "float"
+    spacing: float = STEP
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "clients", "epochs", "batch_size"):
+            whole_number(name, getattr(self, name), 1)
+        real_number("lr", self.lr, above=0)
+        real_number("alpha", self.alpha, above=0, most=1000)
+        real_number("spacing", self.spacing, above=0)
+        choose("message", self.message, KINDS)
+
+    @property
+    def plan(self) -> Train:
+        """How a client trains in a round."""
+        return Train(
+            self.epochs,
+            lr=self.lr,
+            optimizer="momentum",
+            schedule="constant",
+            batch_size=self.batch_size,
+        )
+
+    def apply(self, state: State) -> dict[str, Any]:
+        """Run the rounds; after each: bytes so far (up from clients, down to them), accuracy."""
+        if state.masks or state.codebooks:
+            raise ValueError("clients train all weights freely: prune or share afterwards")
+        state.model.to(state.device)
+        clients = self._clients(state)
+        server = Server(float_state(state.model), self.message, self.spacing)
+        history, up, down = [], 0, 0
+        for number in tqdm(range(1, self.rounds + 1), "rounds", disable=not state.progress):
+            messages = [client.fit(server.weights, state.generator) for client in clients]
+            answer = server.aggregate(messages)
+            up += sum(len(message) for message, _ in messages)
+            down += len(answer) * len(clients)
+            state.model.load_state_dict(server.weights, strict=False)
+            found = evaluate(state.model, state.data.validation, state.data)
+            history.append(
+                {
+                    "round": number,
+                    "up_bytes": up,
+                    "down_bytes": down,
+                    "validation_loss": found.loss,
+                    "validation_accuracy": found.accuracy,
+                }
+            )
+        sizes = [len(client.data.train) for client in clients]
+        return {"rounds": history, "up_bytes": up, "down_bytes": down, "client_images": sizes}
+
+    def _clients(self, state: State) -> list[Client]:
+        train = state.data.train
+        parts = unequal_parts(
+            train.labels.cpu(), self.clients, self.alpha, state.generator, self.batch_size
+        )
+        clients = []
+        for part in parts:
+            own = Split(
+                train.images[part.to(train.images.device)],
+                train.labels[part.to(train.labels.device)],
+            )
+            model = copy.deepcopy(state.model)
+            data = replace(state.data, train=own, validation=_few(state.data.validation))
+            clients.append(Client(data, model, self.plan, self.message, self.spacing))
+        return clients
+
+
+def _few(split: Split) -> Split:
+    """A client does not judge itself: the server does. The loop wants some images, though."""
+    return Split(split.images[:8], split.labels[:8])

@@ -1,0 +1,128 @@
+"""Chapter 20's tables and figures: accuracy against bytes, for trainings and for clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from squeeze_utils.results import tables
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.statistics import mean_sd
+from squeeze_utils.results.study_results import Results, Sentence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SENT = "sent_bytes"
+MARGIN = 0.5  # points
+GOOD = ("higher", "equal")  # how such a verdict begins
+
+
+def exchange_table(found: Results, control: str, by: str = "exchange") -> pd.DataFrame:
+    """A row for each arm: accuracy, n, megabytes that a process sent, how many times fewer.
+
+    Empty while there are no records; "times fewer" is empty while the control has none.
+    """
+    titles = ["test accuracy (%)", "n", "MB sent", "times fewer"]
+    frame = found.frame
+    if frame.empty or SENT not in frame:
+        return pd.DataFrame(columns=titles).rename_axis(by)
+    sent = frame.groupby(by, sort=False)[SENT].mean()
+    rows = {}
+    for name, part in frame.groupby(by, sort=False):
+        fewer = f"{sent[control] / sent[name]:,.1f}" if control in sent else ""
+        accuracy = mean_sd(part[tables.ACCURACY], 2)
+        rows[name] = [accuracy, len(part), f"{sent[name] / 1e6:,.2f}", fewer]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis(by)
+
+
+def goal(found: Results, control: str, times: float = 100, by: str = "exchange") -> Sentence:
+    """Which arms send that many `times` fewer bytes within half a point of the control."""
+    frame = found.frame
+    if frame.empty or SENT not in frame or control not in set(frame[by]):
+        return Sentence(f"Whether the goal is reached is open: {tables.NO_RECORDS}.")
+    sent = frame.groupby(by)[SENT].mean()
+    few = [name for name in sent.index if sent[control] / sent[name] >= times]
+    gaps = found.compare(by, control, margin=MARGIN)
+    verdicts = gaps["verdict"].astype(str)
+    reached = [name for name in few if verdicts.get(name, "").startswith(GOOD)]
+    wanted = f"at least {times:g} times fewer bytes, within {MARGIN:g} points"
+    if reached:
+        return Sentence(f"The goal ({wanted}) is reached by: {', '.join(reached)}.")
+    known = ", ".join(few) or "no arm"
+    return Sentence(f"The goal ({wanted}) is not reached. {times:g} times fewer: {known}.")
+
+
+def exchange_figure(found: Results, title: str, by: str = "exchange") -> Figure | None:
+    """Accuracy of every run against the megabytes that a process sent; None without records."""
+    frame = found.frame
+    if frame.empty or SENT not in frame:
+        print(tables.NO_RECORDS)
+        return None
+    ax = _axes("MB that a process sent", "test accuracy (%)", title)
+    for number, (name, part) in enumerate(frame.groupby(by, sort=False)):
+        look = curve_style(number) | {"linestyle": "none"}
+        ax.plot(part[SENT] / 1e6, part[tables.ACCURACY], label=name, **look)
+    ax.set_xscale("log")
+    ax.legend(loc="best")
+    return ax.figure
+
+
+def rounds(found: Results) -> pd.DataFrame:
+    """One row for each round of each record: labels, seed, megabytes up and down, accuracy."""
+    rows: list[dict[str, Any]] = []
+    for arm in found.study.arms:
+        record = found.found.get(arm.experiment.key)
+        for one in record.final.get("rounds", ()) if record else ():
+            both = (one["up_bytes"] + one["down_bytes"]) / 1e6
+            named = {**dict(arm.labels), "seed": record.seed, "round": one["round"]}
+            rows.append({**named, "MB": both, "accuracy": one["validation_accuracy"]})
+    return pd.DataFrame(rows)
+
+
+def bytes_to(found: Results, accuracy: float, by: str = "message") -> pd.DataFrame:
+    """Rounds and megabytes (both directions) until validation accuracy (%) first reached this.
+
+    `reached` says how many of the seeds did; the other numbers are means over those.
+    """
+    titles = ["reached", "rounds", f"MB to {accuracy:g} %", "best accuracy (%)"]
+    frame = rounds(found)
+    if frame.empty:
+        return pd.DataFrame(columns=titles).rename_axis(by)
+    rows = {}
+    for name, part in frame.groupby(by, sort=False):
+        firsts = part[part["accuracy"] >= accuracy].groupby("seed").first()
+        seeds = part["seed"].nunique()
+        best = part.groupby("seed")["accuracy"].max().mean()
+        means = (
+            [f"{firsts['round'].mean():.1f}", f"{firsts['MB'].mean():,.2f}"]
+            if len(firsts)
+            else ["", "not reached"]
+        )
+        rows[name] = [f"{len(firsts)} of {seeds}", *means, f"{best:.2f}"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis(by)
+
+
+def rounds_figure(found: Results, title: str, by: str = "message") -> Figure | None:
+    """Accuracy after every round against megabytes so far; None without records."""
+    frame = rounds(found)
+    if frame.empty:
+        print(tables.NO_RECORDS)
+        return None
+    ax = _axes("MB sent by all so far", "validation accuracy (%)", title)
+    for number, (name, part) in enumerate(frame.groupby(by, sort=False)):
+        for place, (_, seed) in enumerate(part.groupby("seed")):
+            look = curve_style(number) | {"markersize": 3}
+            ax.plot(seed["MB"], seed["accuracy"], label=None if place else name, **look)
+    ax.set_xscale("log")
+    ax.legend(loc="best")
+    return ax.figure
+
+
+def _axes(x: str, y: str, title: str) -> Any:
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(6.4, 3.6))
+    ax.set(xlabel=x, ylabel=y, title=title)
+    return ax

@@ -1,0 +1,90 @@
+"""What fails first when bits get scarce: scores by class, and objects found by size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from squeeze_utils.data.dense_sets import SETS
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.study_results import Results, Sentence
+from squeeze_utils.results.tables import NO_RECORDS, measure_of
+from squeeze_utils.training.detection import THIRDS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["by_class", "by_size", "first_to_fail", "loss_figure"]
+
+
+def by_class(found: Results, by: str = "bits") -> pd.DataFrame:
+    """A row for each value of the label `by`, a column for each class: mean score over seeds."""
+
+    def scores(final: Mapping[str, Any], images: str) -> dict[str, Any]:
+        return dict(zip(SETS[images].classes, final["test_per_class"], strict=True))
+
+    return _means(found, by, scores)
+
+
+def by_size(found: Results, by: str = "bits") -> pd.DataFrame:
+    """The same for the percent of objects found: the smallest third, the middle, the largest."""
+
+    def shares(final: Mapping[str, Any], images: str) -> dict[str, Any]:
+        known = final.get("test_found_by_size", {})
+        return {name: known[name] for name in THIRDS if name in known}
+
+    return _means(found, by, shares)
+
+
+def _means(found: Results, by: str, values: Any) -> pd.DataFrame:
+    rows = []
+    for arm in found.study.arms:
+        record = found.found.get(arm.experiment.key)
+        if record is not None:
+            name = dict(arm.labels)[by]
+            rows.append({by: name, **values(record.final, record.data["name"])})
+    if not rows:
+        return pd.DataFrame().rename_axis(by)
+    frame = pd.DataFrame(rows)
+    numbers = frame.columns.drop(by)
+    frame[numbers] = frame[numbers].astype(float)
+    return frame.groupby(by, sort=False).mean()
+
+
+def first_to_fail(found: Results, control: int = 32) -> Sentence:
+    """At the fewest bits that are there: which class and which size lose most, in points."""
+    classes, sizes = by_class(found), by_size(found)
+    if control not in classes.index or len(classes) < 2:
+        return Sentence(f"What fails first is not known yet: {NO_RECORDS}.")
+    fewest = classes.index[classes.index != control].min()
+    lost = (classes.loc[control] - classes.loc[fewest]).dropna()
+    words = (
+        f"At {fewest} bits the class that loses most is *{lost.idxmax()}* ({lost.max():.1f} points "
+        f"of its score), the one that loses least *{lost.idxmin()}* ({lost.min():.1f})."
+    )
+    if len(sizes.columns):
+        fell = sizes.loc[control] - sizes.loc[fewest]
+        listed = ", ".join(f"{name} {value:.1f}" for name, value in fell.items())
+        words += f" Points fewer of the objects found, by size: {listed}."
+    return Sentence(words)
+
+
+def loss_figure(found: Results, title: str = "") -> Figure | None:
+    """Score by class against bits, float first; a sentence is printed while there is nothing."""
+    table = by_class(found)
+    if table.empty:
+        print(NO_RECORDS)
+        return None
+    table = table.sort_index(ascending=False)
+    fig, ax = plt.subplots(figsize=(6.4, 3.6))
+    places = range(len(table))
+    for number, name in enumerate(table):
+        ax.plot(places, table[name], label=name, **curve_style(number % 7))
+    ax.set_xticks(places, ["float" if bits == 32 else f"{bits}" for bits in table.index])
+    ax.set(xlabel="bits of a weight", ylabel=f"{measure_of(found.found)} of the class (%)")
+    ax.set(ylim=(0, 100), title=title)
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)
+    return fig

@@ -1,0 +1,1 @@
+"""A full factorial of techniques: its cells, their effects, whose gain it is, the best recipes."""

@@ -1,0 +1,135 @@
+"""The best recipe for a number of bytes, the front of all, and which are close to a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from squeeze_utils.base.checks import real_number
+from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
+from squeeze_utils.results.statistics import mean_sd
+from squeeze_utils.results.tables import ACCURACY
+
+BUDGETS = (50_000, 100_000, 200_000, 1_000_000)
+SHARE = 10  # percent
+RECIPE = "recipe"
+
+
+def recipes(frame: pd.DataFrame, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
+    """A row for each recipe: means over its seeds of bytes, accuracies and seconds, and n.
+
+    The bytes of a recipe are those of its largest file.
+    """
+    names = [*factors]
+    columns = [*names, "bytes", "validation_accuracy", ACCURACY, "multiply_adds", "seconds", "n"]
+    if frame.empty:
+        return pd.DataFrame(columns=columns)
+    grouped = frame.groupby(names, sort=False)
+    table = grouped.agg(
+        bytes=("bytes", "max"),
+        validation_accuracy=("validation_accuracy", "mean"),
+        test_accuracy=(ACCURACY, "mean"),
+        multiply_adds=("multiply_adds", "first"),
+        seconds=("seconds", "mean"),
+        n=("seed", "nunique"),
+    )
+    return table.reset_index()[columns]
+
+
+def named(row: Mapping[str, Any], factors: Sequence[str] = FACTORS) -> str:
+    """A recipe in words: `AlexNet, 90 % pruned, 4 bits, best coder`."""
+    parts = []
+    for name in factors:
+        level = row[name]
+        if name == "pruning":
+            parts.append(f"{100 * level:.0f} % pruned" if level else "not pruned")
+        else:
+            parts.append(CODER_NAMES[level] if name == "coder" else str(level))
+    return ", ".join(parts)
+
+
+def front(table: pd.DataFrame, accuracy: str = "validation_accuracy") -> pd.DataFrame:
+    """The recipes of which none other has both fewer bytes and a higher accuracy, by bytes."""
+    ordered = table.sort_values(["bytes", accuracy], ascending=[True, False])
+    best, kept = float("-inf"), []
+    for place, value in ordered[accuracy].items():
+        if value > best:
+            best = value
+            kept.append(place)
+    return ordered.loc[kept]
+
+
+def best_for(
+    frame: pd.DataFrame, budgets: Sequence[int] = BUDGETS, factors: Sequence[str] = FACTORS
+) -> pd.DataFrame:
+    """For each number of bytes the recipe that is best on validation images; its test accuracy.
+
+    Every file of the recipe must fit; of equally good ones the smallest is taken. A budget that no
+    recipe fits into says so.
+    """
+    table, rows = recipes(frame, factors), {}
+    for budget in budgets:
+        real_number("a budget", budget, least=1)
+        row = {RECIPE: "none fits" if len(table) else "not trained yet", "bytes": "–"}
+        row |= {"test accuracy (%)": "–", "n": 0}
+        best = best_choice(frame, budget, factors)
+        if best is not None:
+            own = frame[(frame[list(factors)] == best[list(factors)]).all(axis=1)]
+            row = {RECIPE: named(best, factors), "bytes": f"{best['bytes']:,.0f}"}
+            row |= {"test accuracy (%)": mean_sd(own[ACCURACY], 2), "n": int(best["n"])}
+        rows[f"{budget:,} bytes"] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("at most")
+
+
+def best_choice(
+    frame: pd.DataFrame, budget: int, factors: Sequence[str] = FACTORS
+) -> pd.Series | None:
+    """The row of `recipes` that is best on validation images and fits; None if there is none."""
+    table = recipes(frame, factors)
+    fitting = table[table["bytes"] <= budget]
+    order = {"by": ["validation_accuracy", "bytes"], "ascending": [False, True]}
+    return fitting.sort_values(**order).iloc[0] if len(fitting) else None
+
+
+def within(
+    frame: pd.DataFrame,
+    baseline: Mapping[str, Any],
+    share: float = SHARE,
+    factors: Sequence[str] = FACTORS,
+) -> pd.DataFrame:
+    """The recipes with two columns: within `share` % of the baseline, in both readings.
+
+    `absolute`: at most `share` points below it. `relative`: at least (100 - share) % of it.
+    Empty while the baseline has no record.
+    """
+    real_number("share", share, least=0, below=100)
+    table = recipes(frame, factors)
+    own = (table[list(baseline)] == pd.Series(baseline)).all(axis=1)
+    if not own.any():
+        return table.iloc[:0].assign(absolute=False, relative=False)
+    base = float(table.loc[own, ACCURACY].iloc[0])
+    found = table[ACCURACY]
+    return table.assign(absolute=found >= base - share, relative=found >= base * (1 - share / 100))
+
+
+def smallest_within(
+    frame: pd.DataFrame,
+    baseline: Mapping[str, Any],
+    share: float = SHARE,
+    factors: Sequence[str] = FACTORS,
+) -> pd.DataFrame:
+    """For both readings of "within `share` %" how many recipes are, and the smallest of them."""
+    table, rows = within(frame, baseline, share, factors), {}
+    for reading in ("absolute", "relative"):
+        near = table[table[reading].astype(bool)]
+        row: dict[str, Any] = {"recipes": f"{len(near)} of {len(table)}", "smallest": "–"}
+        if len(near):
+            best = near.loc[near["bytes"].astype(float).idxmin()]
+            row = row | {"smallest": named(best, factors), "bytes": f"{best['bytes']:,.0f}"}
+            row["test accuracy (%)"] = f"{best[ACCURACY]:.2f}"
+        elif table.empty:
+            row["recipes"] = "not trained yet"
+        rows[reading] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("reading")

@@ -1,0 +1,89 @@
+"""The cells of a factorial as a table: one row for each recipe, coder and seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from squeeze_utils.anatomy.costs import count
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.results.tables import ACCURACY
+
+if TYPE_CHECKING:
+    from squeeze_utils.results.study_results import Results
+
+HALVINGS = "halvings"
+CODER_NAMES = {"huffman": "Huffman coder", "raw": "raw", "best": "best coder"}
+FACTORS = ("network", "pruning", "representation", "coder")
+NUMBERS = ["seed", "bytes", HALVINGS, "test_accuracy", "validation_accuracy", "multiply_adds"]
+
+
+def cells(found: Results, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
+    """One row for each cell that has been measured: its factors, seed, bytes and accuracies.
+
+    An experiment gives a row for each coder of its last step, all with the same accuracy, since
+    each file decodes to the same network. `halvings` is -log2(bytes): a file half as large has
+    one more. `seconds` is what the training of the recipe took, shared steps included. The table
+    has all its columns even while there are no records.
+    """
+    rows = []
+    for arm in found.study.arms:
+        record = found.found.get(arm.experiment.key)
+        if record is None:
+            continue
+        end, labels = record.final, dict(arm.labels)
+        sizes = end.get("coder_bytes") or {"best": end["file_bytes"]}
+        for coder, size in sizes.items():
+            rows.append(
+                {
+                    **{name: {**labels, "coder": coder}[name] for name in factors},
+                    "seed": record.seed,
+                    "bytes": size,
+                    HALVINGS: -math.log2(size),
+                    ACCURACY: end[ACCURACY],
+                    "validation_accuracy": end["validation_accuracy"],
+                    "multiply_adds": _multiply_adds(record.experiment["model"]),
+                    "seconds": record.seconds,
+                }
+            )
+    return pd.DataFrame(rows, columns=[*factors, *NUMBERS, "seconds"])
+
+
+_counted: dict[str, int] = {}
+
+
+def _multiply_adds(model: dict[str, Any]) -> int:
+    """Of the dense network: zeros and few bits save none where nothing looks for them."""
+    key = repr(model)
+    if key not in _counted:
+        _counted[key] = count(ModelSpec.from_dict(model).build())["multiply_adds"]
+    return _counted[key]
+
+
+def progress(found: Results) -> str:
+    """How many of a factorial's experiments have a record: a sentence for a reader.
+
+    >>> import squeeze_utils as sq
+    >>> progress(sq.study("compression_grid").records())
+    'All 36 experiments have a record.'
+    """
+    wanted = len(found.study.arms) + len(found.study.expected)
+    if not found:
+        return f"**Not trained yet** (0 of {wanted} experiments): the tables below wait for them."
+    if len(found) < wanted:
+        return (
+            f"**Partly trained** ({len(found)} of {wanted} experiments): "
+            "the numbers below are of those alone, and may still change."
+        )
+    return f"All {wanted} experiments have a record."
+
+
+def check_factors(frame: pd.DataFrame, names: Iterable[str], what: str) -> None:
+    """Refuse a factor that the table lacks. A level may be missing: it has no record yet."""
+    unknown = [name for name in names if name not in frame.columns]
+    if unknown:
+        known = ", ".join(map(str, frame.columns))
+        raise ValueError(f"{what}: no factor {', '.join(unknown)}; there are: {known}")

@@ -1,0 +1,131 @@
+"""Figures of a factorial: its Pareto front, its interactions as a map, and whose gain it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from squeeze_utils.results.factorial.attribution import TOTAL
+from squeeze_utils.results.factorial.best import front, named, recipes
+from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
+from squeeze_utils.results.figures import PALETTE, curve_style
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_NAMED = 9
+
+
+def pareto_figure(
+    frame: pd.DataFrame,
+    factors: Sequence[str] = FACTORS,
+    title: str = "",
+    accuracy: str = "validation_accuracy",
+) -> Figure | None:
+    """Bytes against test accuracy of every recipe; those at the front have numbers and names.
+
+    The front is that of `accuracy`, which chooses; the marks are at the test accuracy.
+    """
+    import matplotlib.pyplot as plt
+
+    if frame.empty:
+        print(NO_RECORDS)
+        return None
+    table = recipes(frame, factors)
+    best = front(table, accuracy).tail(MOST_NAMED)
+    fig, ax = plt.subplots(figsize=(7.4, 3.6 + 0.17 * len(best)))
+    for i, (name, part) in enumerate(table.groupby(factors[0], sort=False)):
+        look = {**curve_style(i), "linestyle": "none", "alpha": 0.75}
+        ax.plot(part["bytes"], part[ACCURACY], label=str(name), **look)
+    ax.plot(best["bytes"], best[ACCURACY], color="0.35", linewidth=1, linestyle="-", zorder=0)
+    lines = []
+    for i, (_, row) in enumerate(best.iterrows(), 1):
+        place = (row["bytes"], row[ACCURACY])
+        ax.annotate(f"{i}", place, (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        lines.append(f"{i}: {named(row, factors)}")
+    ax.set(xscale="log", xlabel="bytes of the file", ylabel="test accuracy (%)")
+    ax.set_title(title or "Every recipe, and the front")
+    ax.legend(loc="lower right", title=factors[0])
+    fig.text(0.01, 0, "\n".join(lines), va="top", fontsize=8.5)
+    return fig
+
+
+def interactions_figure(
+    tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str] | None = None
+) -> Figure | None:
+    """A map of interactions for each response: red below zero, blue above.
+
+    `tables` are those of `interactions`, by the name of the response with its unit.
+    """
+    import matplotlib.pyplot as plt
+
+    known = {name: table for name, table in tables.items() if len(table)}
+    if not known:
+        print(NO_RECORDS)
+        return None
+    size = (4.3 * len(known) + 1.2, 4.2)
+    fig, axes = plt.subplots(1, len(known), figsize=size, squeeze=False)
+    for ax, (name, table) in zip(axes[0], known.items(), strict=True):
+        _draw_map(ax, name, table, labels or {})
+    return fig
+
+
+def _draw_map(ax: Axes, name: str, table: pd.DataFrame, labels: Mapping[str, str]) -> None:
+    rows = list(dict.fromkeys((f, a) for f, a, _, _ in table.index))
+    columns = list(dict.fromkeys((g, b) for _, _, g, b in table.index))
+    grid = np.full((len(rows), len(columns)), np.nan)
+    for (f, a, g, b), value in table["estimate"].items():
+        grid[rows.index((f, a)), columns.index((g, b))] = value
+    edge = max(float(np.nanmax(np.abs(grid))), 1e-9)
+    picture = ax.imshow(grid, cmap="RdBu", vmin=-edge, vmax=edge, aspect="auto")
+    for (i, j), value in np.ndenumerate(grid):
+        if not np.isnan(value):
+            ink = "white" if abs(value) > 0.6 * edge else "black"
+            ax.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=8, color=ink)
+    ax.set_xticks(
+        range(len(columns)), [_level(*c, labels) for c in columns], rotation=40, ha="right"
+    )
+    ax.set_yticks(range(len(rows)), [_level(*r, labels) for r in rows])
+    ax.grid(False)
+    ax.set_title(name)
+    ax.figure.colorbar(picture, ax=ax, shrink=0.8)
+
+
+def _level(factor: str, level: Any, labels: Mapping[str, str]) -> str:
+    if factor == "pruning":
+        return f"{100 * level:.0f} % pruned"
+    return CODER_NAMES[level] if factor == "coder" else labels.get(str(level), str(level))
+
+
+def attribution_figure(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure | None:
+    """Bars: what each technique gives alone, its share, and what it adds last; a panel a table."""
+    import matplotlib.pyplot as plt
+
+    known = {name: table for name, table in tables.items() if len(table)}
+    if not known:
+        print(NO_RECORDS)
+        return None
+    fig, axes = plt.subplots(1, len(known), figsize=(4.2 * len(known) + 0.8, 3.2), squeeze=False)
+    for ax, (name, table) in zip(axes[0], known.items(), strict=True):
+        part = table.drop(index=TOTAL)
+        places, height = np.arange(len(part)), 0.26
+        bars = {"alone": "0.75", "share": PALETTE[0], "last": PALETTE[1]}
+        for k, (column, colour) in enumerate(bars.items()):
+            error = None
+            if column == "share" and part["low"].notna().all():
+                error = (part["high"] - part["low"]) / 2
+            label = {"alone": "alone", "share": "Shapley share", "last": "as the last"}[column]
+            where = places + (k - 1) * height
+            ax.barh(where, part[column], height, xerr=error, color=colour, label=label)
+        ax.axvline(0, color="0.4", linewidth=1)
+        ax.set_yticks(places, part.index)
+        ax.invert_yaxis()
+        ax.set(xlabel=unit, title=f"{name}: {table.loc[TOTAL, 'share']:+.2f}")
+        ax.grid(False, axis="y")
+    axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.01, 1))
+    return fig

@@ -1,0 +1,92 @@
+"""The five comparisons that the series stands on: one arm of a study against its control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from squeeze_utils.results.study_results import Results
+
+__all__ = ["COMPARISONS", "HEADER", "Comparison", "comparisons_table"]
+
+HEADER = ("", "arm − control", "points (95 % interval)", "verdict", "networks an arm", "epochs")
+MISSING = "not trained yet"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm of a study against its control: a question that the series answers.
+
+    `labels` choose the part of the study; an arm may have several rates in common with its
+    control, and then each is taken at its better one.
+    """
+
+    question: str
+    study: str
+    by: str
+    arm: str
+    control: str
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    has_rates: bool = False
+
+    def row(self, found: Results) -> list[str]:
+        """Question, arm and control, difference with interval, verdict, networks, epochs."""
+        part = found.where(**self.labels) if self.labels and len(found) else found
+        part = part.at_best_rate(self.by) if self.has_rates else part
+        gaps, names = part.compare(self.by, self.control), f"{self.arm} − {self.control}"
+        if self.arm not in gaps.index or gaps.loc[self.arm, "n"] < 2:
+            return [self.question, names, "", MISSING, "", ""]
+        gap = gaps.loc[self.arm]
+        difference = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
+        frame = part.frame[part.frame[self.by] == self.arm]
+        epochs = f"{frame['epochs'].iloc[0]:.0f}"
+        return [self.question, names, difference, f"**{gap['verdict']}**", str(gap["n"]), epochs]
+
+
+COMPARISONS = (
+    Comparison("Does a bypass help? (09)", "residual_long", "network", "simple bypass", "plain"),
+    Comparison(
+        "Do squeeze layers need their ReLU? (06)",
+        "linear_squeeze_long",
+        "squeeze",
+        "linear",
+        "ReLU",
+        has_rates=True,
+    ),
+    Comparison(
+        "Is a sparse phase better than training for longer? (11)",
+        "dsd_long",
+        "recipe",
+        "DSD 50%",
+        "dense control",
+    ),
+    Comparison(
+        "Are 90 % zeros better than a small dense network? (10)",
+        "pruning_long",
+        "network",
+        "magnitude",
+        "dense, the scan's widths",
+    ),
+    Comparison(
+        "What do weights of 3 bits cost? (12)",
+        "quantization_training_long",
+        "method",
+        "learned steps",
+        "float, trained on",
+        labels={"weights": (3, 32)},
+    ),
+)
+
+
+def comparisons_table(comparisons: Sequence[Comparison] = COMPARISONS) -> pd.DataFrame:
+    """A row for each comparison, from the committed records."""
+    import pandas as pd
+
+    from squeeze_utils.results.named_study import study
+
+    rows = [one.row(study(one.study).records()) for one in comparisons]
+    return pd.DataFrame(rows, columns=["question", *HEADER[1:]]).set_index("question")

@@ -1,0 +1,250 @@
+"""What chapter 18 shows of its records: ways, curves, copies and files, whole or still growing."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from squeeze_utils.base.measurements import Measurement
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.statistics import mcnemar, mean_sd
+from squeeze_utils.results.tables import ACCURACY
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from squeeze_utils.results.study_results import Results
+
+__all__ = [
+    "copies_figure",
+    "copies_prediction",
+    "copies_table",
+    "curve_figure",
+    "curve_prediction",
+    "files_frame",
+    "files_table",
+    "goal",
+    "progress",
+    "ways_figure",
+    "ways_table",
+]
+
+WAYS = ["test accuracy (%)", "n", "seconds", "starts from", "parameters"]
+
+
+def progress(found: Results) -> str:
+    """How many of a study's networks have a record, expected ones included."""
+    total = len(found.study.arms) + len(found.study.expected)
+    return "" if len(found) == total else f"Not trained yet: {total - len(found)} of {total}."
+
+
+def ways_table(found: Results) -> pd.DataFrame:
+    """A row for each image set and way: accuracy, n, seconds of training, where it starts from."""
+    frame = found.frame
+    if frame.empty:
+        return pd.DataFrame(columns=WAYS)
+    rows = {}
+    for (images, way), part in frame.groupby(["images", "way"], sort=False):
+        rows[images, way] = {
+            "test accuracy (%)": mean_sd(part[ACCURACY], 2),
+            "n": len(part),
+            "seconds": f"{part['seconds'].median():,.0f}",
+            "starts from": "nothing" if "scratch" in way else "elsewhere",
+            "parameters": f"{part['parameters'].iloc[0]:,}",
+        }
+    return _indexed(rows, ["images", "way"])
+
+
+def ways_figure(found: Results) -> Figure | None:
+    """A panel for each image set: every seed and the mean of each way. None without records."""
+    import matplotlib.pyplot as plt
+
+    frame = found.frame
+    if frame.empty:
+        return None
+    sets, ways = (list(dict.fromkeys(frame[name])) for name in ("images", "way"))
+    size = (1.6 + 2.6 * len(sets), 1.2 + 0.36 * len(ways))
+    fig, axes = plt.subplots(1, len(sets), figsize=size, sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], sets, strict=True):
+        for row, way in enumerate(ways):
+            values = frame.loc[(frame["images"] == name) & (frame["way"] == way), ACCURACY]
+            look = curve_style(row)
+            ax.plot(values, [row] * len(values), look["marker"], color=look["color"], alpha=0.7)
+            if len(values):
+                ax.plot([values.mean()], [row], "|", color="black", markersize=13)
+        ax.set(title=name.replace("_", ", "), xlabel="test accuracy (%)")
+    axes[0, 0].set_yticks(range(len(ways)), labels=ways)
+    axes[0, 0].set_ylim(len(ways) - 0.5, -0.5)
+    return fig
+
+
+def curve_figure(found: Results, by: str = "images") -> Figure | None:
+    """Accuracy by images of each class, a line for each value of `by`; None without records."""
+    import matplotlib.pyplot as plt
+
+    frame = found.frame
+    if frame.empty:
+        return None
+    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    for i, (name, part) in enumerate(frame.groupby(by, sort=False)):
+        grouped = part.groupby("per_class")[ACCURACY]
+        look = curve_style(i)
+        label = str(name).replace("_", ", ")
+        spread = grouped.std().fillna(0)
+        ax.errorbar(grouped.mean().index, grouped.mean(), spread, label=label, capsize=3, **look)
+    ticks = sorted(set(frame["per_class"]))
+    ax.set(xscale="log", xlabel="training images of a class", ylabel="test accuracy (%)")
+    ax.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.legend()
+    return fig
+
+
+def copies_table(found: Results) -> pd.DataFrame:
+    """A row for each set: accuracy with and without copies in training, on the same pictures."""
+    columns = ["with copies (%)", "without (%)", "change (points)", "verdict"]
+    rows: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(dict(arm.labels)["images"] for arm in found.study.arms):
+        part = found.where(images=name)
+        by_label = {
+            dict(a.labels)["training"]: part.found.get(a.experiment.key) for a in part.study.arms
+        }
+        kept, left = by_label.get("with copies"), by_label.get("without copies")
+        if kept is None or left is None:
+            continue
+        gap = mcnemar(_right(left.final), _right(kept.final))
+        rows[name] = {
+            "with copies (%)": f"{kept.final[ACCURACY]:.2f}",
+            "without (%)": f"{left.final[ACCURACY]:.2f}",
+            "change (points)": f"{gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})",
+            "verdict": gap.verdict(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("images")
+
+
+def copies_prediction(found: Results, images: str, predicted: str) -> str:
+    """Whether removing copies changed the accuracy on a set as predicted."""
+    table = copies_table(found)
+    if images not in table.index:
+        return f"**{images}**: the prediction is still open, not trained yet."
+    verdict = table.loc[images, "verdict"]
+    if verdict == predicted:
+        end = "holds"
+    else:
+        end = "is not decided" if verdict == "undecided" else "fails"
+    return f"**{images}**: predicted {predicted}, found {verdict}. The prediction {end}."
+
+
+def curve_prediction(found: Results) -> str:
+    """Whether each step of the learning curve adds less than the one before, for each set."""
+    frame, parts = found.frame, []
+    if frame.empty:
+        return "The prediction is still open: not trained yet."
+    for name, part in frame.groupby("images", sort=False):
+        means = part.groupby("per_class")[ACCURACY].mean()
+        gains = means.diff().dropna()
+        if len(gains) < 2:
+            parts.append(f"**{name}**: too few points yet")
+            continue
+        word = "holds" if gains.is_monotonic_decreasing else "fails"
+        steps = ", ".join(f"{gain:+.1f}" for gain in gains)
+        parts.append(f"**{name}**: each step adds {steps} points, so it {word} in the means")
+    return "; ".join(parts) + "."
+
+
+def _right(final: dict[str, Any]) -> np.ndarray:
+    return np.array(final["answers"]["class"]) == np.array(final["pictures"]["class"])
+
+
+def copies_figure(kept: Measurement | None, count: int = 6) -> Figure | None:
+    """Pairs of nearly equal images: above from training, below from test. None where not kept."""
+    import matplotlib.pyplot as plt
+    from PIL import Image
+
+    pairs = [row for row in kept.rows if "pictures" in row][:count] if kept else []
+    if not pairs:
+        return None
+    names = kept.about["classes"]
+    fig, axes = plt.subplots(2, len(pairs), figsize=(1.35 * len(pairs), 3.2), squeeze=False)
+    for column, row in enumerate(pairs):
+        for place, data in enumerate(row["pictures"]):
+            ax = axes[place, column]
+            ax.imshow(Image.open(io.BytesIO(base64.b64decode(data))))
+            ax.set_axis_off()
+            ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
+    fig.suptitle("Above: in the training images. Below: in the test images", fontsize=9)
+    return fig
+
+
+def files_frame(found: Results) -> pd.DataFrame:
+    """`found.frame` with the bytes of the file, or of dense float32 where none was written."""
+    frame = found.frame
+    if frame.empty:
+        return frame
+    sizes = {}
+    for arm in found.study.arms:
+        record = found.found.get(arm.experiment.key)
+        if record:
+            written = [step["file_bytes"] for step in record.steps if "file_bytes" in step]
+            place = (*(value for _, value in arm.labels), record.seed)
+            sizes[place] = written[-1] if written else record.final["dense_bytes"]
+    labels = [name for name, _ in found.study.arms[0].labels]
+    places = zip(*(frame[name] for name in (*labels, "seed")), strict=True)
+    return frame.assign(bytes=[sizes[place] for place in places])
+
+
+def files_table(found: Results) -> pd.DataFrame:
+    """A row for each set and file: accuracy, n, bytes, change against the dense network."""
+    columns = ["test accuracy (%)", "n", "bytes", "change (points)", "verdict"]
+    frame = files_frame(found)
+    if frame.empty:
+        return pd.DataFrame(columns=columns)
+    rows = {}
+    for (images, file), part in frame.groupby(["images", "file"], sort=False):
+        gap = _against_dense(found.where(images=images), file)
+        rows[images, file] = {
+            "test accuracy (%)": mean_sd(part[ACCURACY], 2),
+            "n": len(part),
+            "bytes": f"{part['bytes'].max():,}",
+            **gap,
+        }
+    return _indexed(rows, ["images", "file"])
+
+
+def _against_dense(part: Results, file: str) -> dict[str, str]:
+    gaps = part.compare("file", "dense")
+    if file not in gaps.index:
+        return {"change (points)": "", "verdict": ""}
+    gap = gaps.loc[file]
+    interval = f" ({gap['low']:+.2f} to {gap['high']:+.2f})" if gap["low"] == gap["low"] else ""
+    return {"change (points)": f"{gap['mean']:+.2f}{interval}", "verdict": gap["verdict"]}
+
+
+def goal(found: Results, images: str, file: str, points: float, dense: float = 0.0) -> str:
+    """Whether a file stays within `points` of its dense network, and that reaches `dense` (%)."""
+    part = files_frame(found.where(images=images, file=("dense", file)))
+    runs = part.pivot_table(index="seed", columns="file", values=ACCURACY) if len(part) else part
+    if not {"dense", file} <= set(runs.columns):
+        return f"**{images}, {file}**: still open, not trained yet."
+    both = runs[["dense", file]].dropna()
+    if both.empty:
+        return f"**{images}, {file}**: still open, no seed has both networks yet."
+    lost = (both["dense"] - both[file]).mean()
+    sizes = part.loc[part["file"] == file, "bytes"].max()
+    word = "reached" if lost <= points and both["dense"].mean() >= dense else "missed"
+    floor = f" and a dense network of at least {dense:g} %" if dense else ""
+    return (
+        f"**{images}, {file}** ({sizes:,.0f} bytes at most): dense {both['dense'].mean():.2f} %, "
+        f"{lost:+.2f} points lost in the mean of {len(both)} seed(s). The goal of at most "
+        f"{points:g} points{floor} is **{word}** in the mean."
+    )
+
+
+def _indexed(rows: dict[tuple, dict[str, Any]], names: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows.values()))
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=names)
+    return table

@@ -1,0 +1,136 @@
+"""Every network of the series that has a record: its bytes, its accuracy, and where it comes from.
+
+For chapter 21: the front of bytes against accuracy, and what to choose for a number of bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.study import Arm
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
+from squeeze_utils.studies import catalogue
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["COLUMNS", "choose", "every_network", "front", "whole_series_figure"]
+
+#: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
+COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
+COLOURS = 7  # that `curve_style` has
+_CHAPTER = re.compile(r"Chapter (\d\d)")
+
+
+def every_network(images: str = "cifar10") -> pd.DataFrame:
+    """One row for each arm of a reference study on these images that has a record.
+
+    The bytes are those of the arm's file; where it writes none, of its parameters in float32. A
+    pilot's arms, which only choose learning rates, are left out. So are arms that a bad setting
+    leaves near chance: they would only stretch a figure.
+    """
+    scale = Scale("reference")
+    rows = []
+    for module in catalogue.CHAPTERS:
+        match = _CHAPTER.match(module.__doc__ or "")
+        chapter = match[1] if match else "03"
+        studies = [make(scale) for make in module.STUDIES.values()]
+        pilots = {study.pilot for study in studies}
+        for study in studies:
+            arms = [arm for arm in study.arms if arm.experiment.data.name == images]
+            if arms and study.name not in pilots:
+                rows += _rows(chapter, study.name, arms, study.records())
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    return frame[frame["test"] > 20].reset_index(drop=True)
+
+
+def _rows(
+    chapter: str, study: str, arms: Sequence[Arm], records: Mapping[str, Record]
+) -> list[dict[str, Any]]:
+    """A row for each group of arms that differ in their seed alone."""
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for arm in arms:
+        record = records.get(arm.experiment.key)
+        if record is not None and ACCURACY in record.final:
+            groups.setdefault(arm.labels, []).append(record)
+    return [
+        {"chapter": chapter, "study": study, "network": _name(labels), **_means(found)}
+        for labels, found in groups.items()
+    ]
+
+
+def _name(labels: Sequence[tuple[str, Any]]) -> str:
+    return ", ".join(str(value) for label, value in labels if label != "lr")
+
+
+def _means(records: Sequence[Record]) -> dict[str, Any]:
+    finals = pd.DataFrame([record.final for record in records])
+    files = finals["file_bytes"] if "file_bytes" in finals else finals["dense_bytes"]
+    return {
+        "n": len(records),
+        "bytes": float(files.fillna(finals["dense_bytes"]).mean()),
+        "validation": float(finals["validation_accuracy"].mean()),
+        "test": float(finals[ACCURACY].mean()),
+        "epochs": records[0].epochs,
+    }
+
+
+def front(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no other row beats in both bytes and test accuracy, smallest file first."""
+    ordered = frame.sort_values(["bytes", "test"], ascending=[True, False])
+    best_before = ordered["test"].cummax().shift(fill_value=-1.0)
+    return ordered[ordered["test"] > best_before]
+
+
+def choose(frame: pd.DataFrame, budgets: Sequence[int]) -> pd.DataFrame:
+    """For each number of bytes the row that is best on validation images among those that fit.
+
+    Its test accuracy had no part in the choice. A budget that nothing fits has no row.
+    """
+    rows = []
+    for budget in budgets:
+        if budget <= 0:
+            raise ValueError(f"budget is {budget!r}: give a number of bytes, 1 or more")
+        fits = frame[frame["bytes"] <= budget]
+        if len(fits):
+            rows.append({"budget": budget, **frame.loc[fits["validation"].idxmax()]})
+    return pd.DataFrame(rows, columns=["budget", *COLUMNS]).set_index("budget")
+
+
+def whole_series_figure(
+    frame: pd.DataFrame, published: Sequence[tuple[str, float, float]] = (), title: str = ""
+) -> Figure | None:
+    """Bytes (log scale) against test accuracy: a look for each chapter, the front as a line.
+
+    `published` are (source, bytes, accuracy) of others. Without records a sentence is printed.
+    """
+    import matplotlib.pyplot as plt
+
+    if frame.empty:
+        print(NO_RECORDS)
+        return None
+    fig, ax = plt.subplots(figsize=(8.6, 5.0))
+    best = front(frame)
+    ax.step(best["bytes"], best["test"], where="post", color="0.3", linewidth=1, label="front")
+    for place, (chapter, part) in enumerate(frame.groupby("chapter")):
+        ax.plot(part["bytes"], part["test"], label=f"chapter {chapter}", **_look(place))
+    for source, size, accuracy in published:
+        ax.plot(size, accuracy, "x", color="black")
+        ax.annotate(source, (size, accuracy), (5, -3), textcoords="offset points", fontsize=8)
+    ax.set(xscale="log", xlabel="bytes (log scale)", ylabel="test accuracy (%)", title=title)
+    ax.set_ylim(bottom=best["test"].min() - 5)  # what lies lower is far from the front
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def _look(place: int) -> dict[str, Any]:
+    """Colours come again after a while: then markers are open, and after that half filled."""
+    fill = ("full", "none", "left")[place // COLOURS % 3]
+    return curve_style(place) | {"linestyle": "none", "markersize": 6, "fillstyle": fill}

@@ -1,0 +1,161 @@
+"""Chapter 20: what processes that train together must exchange, and what clients must send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.updates.federated import Federate
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.records import read_records
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.variants import best_rate, extended
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.quantization import by_seed
+from squeeze_utils.training.distributed.together import TrainTogether
+from squeeze_utils.training.step import Step
+
+SEEDS = (0, 1, 2)
+WORKERS = 2
+RATES = (0.05, 0.1, 0.2)
+ALL = "all gradients"
+# What is exchanged, by the name that tables show.
+EXCHANGES: dict[str, dict[str, Any]] = {
+    ALL: {},
+    "half precision": {"exchange": "half"},
+    "PowerSGD": {"exchange": "low rank"},
+    "largest 0.1 %": {"exchange": "largest", "optimizer": "sgd"},
+    "largest, forgetful": {"exchange": "largest", "optimizer": "sgd", "feedback": False},
+    "seldom": {"exchange": "seldom"},
+}
+QUICK = {"density": 0.005, "every": 16}  # few weights and few steps
+VGG = (ALL, "PowerSGD", "largest 0.1 %", "seldom")
+
+
+def together(
+    scale: Scale, exchange: str, lr: float, epochs: tuple[int, int] = (10, 24)
+) -> TrainTogether:
+    """Momentum training by two processes that exchange what `EXCHANGES` says."""
+    how: dict[str, Any] = {"optimizer": "momentum", "workers": WORKERS, "lr": lr}
+    how |= scale.pick(
+        {"shift": 1, "batch_size": 32, "precision": "float32", **QUICK},
+        {"shift": 3, "flip": True, "precision": "bfloat16"},
+    )
+    return TrainTogether(scale.pick(*epochs), **{**how, **EXCHANGES[exchange]})
+
+
+def images(scale: Scale, limit: int | None = None) -> DataSpec:
+    """Digits, or CIFAR-10, all of its training images unless there is a `limit`."""
+    return scale.pick(DataSpec(size=16), DataSpec("cifar10", train_limit=limit))
+
+
+def network(scale: Scale) -> ModelSpec:
+    """SqueezeNet at half width; for digits a network without convolutions, which is faster."""
+    small = ModelSpec.of("lenet_300_100", num_classes=10, image_size=16)
+    return scale.pick(small, ModelSpec.of("squeezenet_small", num_classes=10, width=0.5))
+
+
+def vgg(scale: Scale) -> ModelSpec:
+    """VGG-11 with batch normalisation, for images of 32 pixels."""
+    channels = scale.pick({"in_channels": 1}, {})
+    return ModelSpec.of("vgg11", num_classes=10, image_size=32, **channels)
+
+
+def _pilot_runs(scale: Scale) -> dict[float, list[Experiment]]:
+    """SqueezeNet with all gradients at several rates, a third as long."""
+    folder = paths.shipped("runs") / "exchanges_lr_long"
+    records = read_records(folder) if scale.name == "reference" else {}
+
+    def runs(lr: float) -> list[Experiment]:
+        step = together(scale, ALL, lr, epochs=(2, 8))
+        return [Experiment(network(scale), images(scale), (step,), seed) for seed in (0, 1)]
+
+    return extended(RATES, records, runs)
+
+
+def pilot(scale: Scale) -> Study:
+    """A learning rate for the network that exchanges all gradients; the others take it over."""
+    arms = [
+        Arm.of(experiment, lr=lr)
+        for lr, experiments in _pilot_runs(scale).items()
+        for experiment in experiments
+    ]
+    title = "the learning rate of: how much must processes that train together exchange?"
+    return Study("exchanges_lr_long", title, arms, processes=WORKERS)
+
+
+def rate(scale: Scale) -> tuple[float, bool]:
+    """The pilot's best rate, and whether it is known; until then a likely one."""
+    if scale.name == "quick":
+        return 0.05, True
+    found = best_rate(pilot(scale).records(), _pilot_runs(scale))
+    return (0.1, False) if found is None else (found, True)
+
+
+def exchanges(scale: Scale) -> Study:
+    """Everything that `EXCHANGES` names, the rest equal."""
+    lr, known = rate(scale)
+    arms = [
+        Arm.of(
+            Experiment(network(scale), images(scale), (together(scale, name, lr),), seed),
+            exchange=name,
+        )
+        for name in EXCHANGES
+        for seed in scale.pick((0,), SEEDS)
+    ]
+    title = "how much must processes that train together exchange?"
+    study = Study("exchanges_long", title, by_seed(arms), "exchanges_lr_long", processes=WORKERS)
+    return study.once(known)
+
+
+def exchanges_vgg(scale: Scale) -> Study:
+    """The same for a network with more weights: 12 epochs of 20,000 images."""
+    arms = [
+        Arm.of(
+            Experiment(
+                vgg(scale),
+                scale.pick(DataSpec(size=32), images(scale, 20_000)),
+                (together(scale, name, 0.05, (4, 12)),),
+                seed,
+            ),
+            exchange=name,
+        )
+        for name in VGG
+        for seed in scale.pick((0,), SEEDS)
+    ]
+    title = "how much must processes exchange that train VGG-11 together, for a short time?"
+    return Study("exchanges_vgg", title, by_seed(arms), processes=WORKERS)
+
+
+# --- federated ---
+
+MESSAGES: tuple[str, ...] = ("float", "int8", "coded")
+
+
+def federated_recipe(scale: Scale, message: str, alpha: float = 0.5) -> tuple[Step, ...]:
+    """Ten clients with unequal classes send what they have learnt to a server."""
+    size = scale.pick({"rounds": 12, "batch_size": 16}, {"rounds": 40, "batch_size": 64})
+    return (Federate(lr=0.05, alpha=alpha, message=message, **size),)
+
+
+def federated(scale: Scale) -> Study:
+    """Updates as floats, as bytes, and through the range coder."""
+    arms = [
+        Arm.of(
+            Experiment(network(scale), images(scale), federated_recipe(scale, message), seed),
+            message=message,
+        )
+        for message in MESSAGES
+        for seed in scale.pick((0,), SEEDS)
+    ]
+    return Study("federated", "how many bytes must clients send?", by_seed(arms))
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "exchanges_long": exchanges,
+    "exchanges_lr_long": pilot,
+    "exchanges_vgg": exchanges_vgg,
+    "federated": federated,
+}

@@ -1,0 +1,1 @@
+"""Training by several processes: who takes part, what they exchange, and what it costs."""

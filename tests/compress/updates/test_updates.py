@@ -1,0 +1,130 @@
+"""Messages of clients, and federated averaging in one process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import tiny_set, tiny_spec
+
+from squeeze_utils.compress.sqz.bits import ContainerError
+from squeeze_utils.compress.updates.federated import Federate, unequal_parts
+from squeeze_utils.compress.updates.messages import (
+    KINDS,
+    added,
+    decode_update,
+    difference,
+    encode_update,
+    float_state,
+)
+from squeeze_utils.training.step import State
+
+GENERATOR = torch.Generator().manual_seed(0)
+UPDATE = {"w": torch.randn(40, 50, generator=GENERATOR), "b": torch.zeros(7), "s": torch.ones(())}
+SHAPES = {name: tensor.shape for name, tensor in UPDATE.items()}
+
+
+def tiny_state(**spec) -> State:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = tiny_spec(num_classes=3, **spec).build()
+    return State(model, tiny_set(counts=(240, 60, 60)), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_is_read_as_the_sender_says(kind):
+    message, said = encode_update(UPDATE, kind)
+    read = decode_update(message, SHAPES)
+    assert all(torch.equal(read[name], said[name]) for name in UPDATE)
+    w = UPDATE["w"]
+    steps = {
+        "float": 0.0,
+        "int8": float(w.abs().max()) / 127,
+        "coded": float(w.square().mean().sqrt()),
+    }
+    limit = steps[kind] / 2
+    assert float((read["w"] - UPDATE["w"]).abs().max()) <= limit * 1.01
+    assert torch.equal(read["b"], UPDATE["b"])
+
+
+def test_sizes_are_those_of_the_kinds():
+    sizes = {kind: len(encode_update(UPDATE, kind)[0]) for kind in KINDS}
+    numbers = sum(tensor.numel() for tensor in UPDATE.values())
+    assert 4 * numbers < sizes["float"] < 4 * numbers + 16
+    assert numbers < sizes["int8"] < numbers + 32
+    assert sizes["coded"] < 0.3 * numbers  # some two bits a number
+    assert len(encode_update(UPDATE, "coded", step=3.0)[0]) < 0.6 * sizes["coded"]
+
+
+def test_damage_and_nonsense_are_refused():
+    message, _ = encode_update(UPDATE, "int8")
+    for damaged in (message[:-1], message + b"x", message[:50] + b"?" + message[51:], b""):
+        with pytest.raises(ContainerError):
+            decode_update(damaged, SHAPES)
+    with pytest.raises(ContainerError):
+        decode_update(message, {"w": torch.Size((40, 51))})
+    with pytest.raises(ValueError, match="unknown kind of message 'zip'"):
+        encode_update(UPDATE, "zip")
+    with pytest.raises(ValueError, match="w is not finite"):
+        encode_update({"w": torch.tensor([float("nan")])})
+
+
+def test_a_difference_added_is_the_new_network():
+    old, new = float_state(tiny_state().model), float_state(tiny_state(dropout=0.1).model)
+    change = difference(new, {name: tensor * 2 for name, tensor in old.items()})
+    back = added({name: tensor * 2 for name, tensor in old.items()}, change)
+    assert all(torch.allclose(back[name], new[name], atol=1e-6) for name in new)
+
+
+@pytest.mark.parametrize(("alpha", "most"), [(0.1, 1.0), (1000, 0.2)])
+def test_images_are_dealt_once_and_as_unequally_as_asked(alpha, most):
+    labels = torch.arange(1000) % 10
+    generator = torch.Generator().manual_seed(0)
+    parts = unequal_parts(labels, 10, alpha, generator, least=8)
+    assert sorted(torch.cat(parts).tolist()) == list(range(1000))
+    share = max(float(labels[part].bincount().max()) / len(part) for part in parts)
+    assert (share > 0.5) == (most == 1.0)
+    with pytest.raises(ValueError, match="cannot be dealt to 10 clients with at least 500 each"):
+        unequal_parts(labels, 10, alpha, generator, least=500)
+
+
+def test_federated_averaging_learns_and_counts_its_bytes():
+    found = {}
+    for kind in KINDS:
+        state = tiny_state()
+        step = Federate(3, clients=4, batch_size=8, alpha=5.0, message=kind)
+        found[kind] = step.apply(state)
+        rounds = found[kind]["rounds"]
+        assert [one["round"] for one in rounds] == [1, 2, 3]
+        assert rounds[-1]["validation_accuracy"] > 90
+        assert rounds[-1]["up_bytes"] == found[kind]["up_bytes"] > rounds[0]["up_bytes"]
+        assert sum(found[kind]["client_images"]) == 240
+    numbers = sum(p.numel() for p in tiny_state().model.parameters())
+    assert found["float"]["up_bytes"] == pytest.approx(3 * 4 * 4 * numbers, rel=0.01)
+    assert found["int8"]["up_bytes"] == pytest.approx(3 * 4 * numbers, rel=0.01)
+    assert found["coded"]["up_bytes"] < found["int8"]["up_bytes"] / 2
+    assert found["float"]["down_bytes"] == pytest.approx(found["float"]["up_bytes"], rel=0.01)
+
+
+def test_one_client_with_floats_is_plain_training_round_by_round():
+    one, other = tiny_state(), tiny_state()
+    step = Federate(2, clients=1, batch_size=8)
+    step.apply(one)
+    assert one.model.training == other.model.training
+    weights = float_state(other.model)
+    again = tiny_state()
+    step.apply(again)
+    now = float_state(again.model)
+    assert all(torch.equal(now[name], tensor) for name, tensor in float_state(one.model).items())
+    assert any(not torch.equal(now[name], tensor) for name, tensor in weights.items())
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="unknown kind of message"):
+        Federate(message="zip")
+    with pytest.raises(ValueError, match="clients must be a whole number"):
+        Federate(clients=0)
+    pruned = replace(tiny_state(), masks={"w": torch.ones(1)})
+    with pytest.raises(ValueError, match="prune or share afterwards"):
+        Federate().apply(pruned)

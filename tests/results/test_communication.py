@@ -1,0 +1,92 @@
+"""Chapter 20's tables: with no records, with some, and with all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("matplotlib").use("agg")
+
+from finished import pretend  # noqa: E402
+
+from squeeze_utils.base.scale import Scale  # noqa: E402
+from squeeze_utils.results import communication as shown  # noqa: E402
+from squeeze_utils.results.study_results import Results  # noqa: E402
+from squeeze_utils.studies import communication  # noqa: E402
+
+ALL = communication.ALL
+REFERENCE = Scale("reference")
+
+
+def results(name, folder, sent, arms=None):
+    """A study with pretended records of those arms whose label is in `arms` (all of them)."""
+    made = communication.STUDIES[name](REFERENCE)
+    made = replace(made, arms=(*made.arms, *made.expected), expected=())
+    label = made.arms[0].labels[0][0]
+    for arm in made.arms:
+        named = dict(arm.labels)[label]
+        if arms is None or named in arms:
+            pretend(arm, folder / made.name)
+    found = made.records(folder)
+    full = {}
+    for key, record in found.items():
+        named, seed = record.labels[label], record.seed
+        last = {**record.steps[-1], "test_accuracy": 90 + 0.01 * seed, "parameters": 1000}
+        last |= {"nonzero": 1000, "dense_bytes": 4000, **sent(named)}
+        full[key] = replace(record, steps=[*record.steps[:-1], last])
+    return Results(made, full)
+
+
+def exchanged(name):
+    return {"sent_bytes": {ALL: 1_000_000, "half precision": 500_000}.get(name, 5_000)}
+
+
+def federated(name):
+    each = {"float": 4000, "int8": 1000, "coded": 200}[name]
+    rounds = [
+        {"round": n, "up_bytes": n * each, "down_bytes": n * each, "validation_accuracy": 40.0 * n}
+        for n in (1, 2)
+    ]
+    return {"rounds": rounds}
+
+
+def test_without_records_all_is_empty_and_said(tmp_path, capsys):
+    found = results("exchanges_long", tmp_path, exchanged, arms=())
+    assert shown.exchange_table(found, ALL).empty
+    assert "is open: no reference records yet" in shown.goal(found, ALL)
+    assert shown.exchange_figure(found, "title") is None
+    clients = results("federated", tmp_path, federated, arms=())
+    assert shown.bytes_to(clients, 80).empty and shown.rounds(clients).empty
+    assert shown.rounds_figure(clients, "title") is None
+    assert "no reference records" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arms", [(ALL,), ("seldom",), (ALL, "half precision"), ("PowerSGD",)])
+def test_a_part_of_the_records_makes_a_part_of_the_table(tmp_path, arms):
+    found = results("exchanges_long", tmp_path, exchanged, arms)
+    table = shown.exchange_table(found, ALL)
+    assert sorted(table.index) == sorted(arms)
+    assert shown.goal(found, ALL)
+    assert shown.exchange_figure(found, "title") is not None
+    assert found.verdict("exchange", ALL, margin=0.5)
+    assert found.prediction("exchange", ALL, {"seldom": "equal", "half precision": "equal"})
+
+
+def test_with_all_records_the_goal_is_decided(tmp_path):
+    found = results("exchanges_long", tmp_path, exchanged)
+    table = shown.exchange_table(found, ALL)
+    assert table.loc["half precision", "times fewer"] == "2.0"
+    assert table.loc["seldom", "times fewer"] == "200.0"
+    said = shown.goal(found, ALL)
+    assert "is reached by" in said and "seldom" in said and "half" not in said
+    assert "is not reached" in shown.goal(found, ALL, times=1000)
+
+
+def test_bytes_until_an_accuracy(tmp_path):
+    found = results("federated", tmp_path, federated, arms=("float", "coded"))
+    table = shown.bytes_to(found, 80)
+    assert table.loc["float", "reached"] == "3 of 3" and table.loc["float", "rounds"] == "2.0"
+    assert table.loc["float", "MB to 80 %"] == "0.02"
+    assert shown.bytes_to(found, 99).loc["coded", "MB to 99 %"] == "not reached"
+    assert shown.rounds_figure(found, "title") is not None

@@ -1,0 +1,79 @@
+"""What fails first: with all records, with some, with none."""
+
+from __future__ import annotations
+
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+
+from finished import pretend  # noqa: E402
+
+from squeeze_utils.base import paths  # noqa: E402
+from squeeze_utils.base.scale import Scale  # noqa: E402
+from squeeze_utils.experiments.records import read_records  # noqa: E402
+from squeeze_utils.experiments.study import Study  # noqa: E402
+from squeeze_utils.results.dense_losses import (  # noqa: E402
+    by_class,
+    by_size,
+    first_to_fail,
+    loss_figure,
+)
+from squeeze_utils.results.study_results import Results  # noqa: E402
+from squeeze_utils.studies import dense_answers  # noqa: E402
+
+
+def study_with(task: str, tmp_path, count: int, monkeypatch) -> Results:
+    """The study's arms, with so many pretended records."""
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    scale, name = Scale("reference"), "SqueezeNet"
+    arms = [
+        arm
+        for seed in (0, 1, 2)
+        for arm in dense_answers._with_fewer_bits(scale, task, name, 0.01, seed)
+    ]
+    study = Study("made_up", "?", arms)
+    classes = {"detection": 3, "segmentation": 11}[task]
+    for number, arm in enumerate(arms[:count]):
+        bits = dict(arm.labels)["bits"]
+        pretend(arm, tmp_path / "runs" / "made_up")
+        (path,) = (tmp_path / "runs" / "made_up").glob(f"*{arm.experiment.key}.json")
+        record = next(iter(read_records_of(path).values()))
+        record.steps[-1] |= {
+            "measure": "mAP50",
+            "test_accuracy": 50.0 + number,
+            **{"parameters": 100, "nonzero": 100, "dense_bytes": 400, "file_bytes": 50},
+            "test_per_class": [90.0 - (8 - min(bits, 8)) * place for place in range(classes)],
+        }
+        if task == "detection":
+            record.steps[-1]["test_found_by_size"] = {"small": 10.0 * bits, "large": 90.0}
+        path.write_text(record.text())
+    return Results(study, study.records())
+
+
+def read_records_of(path) -> dict:
+    return {k: r for k, r in read_records(path.parent).items() if k in path.name}
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+@pytest.mark.parametrize("count", [0, 1, 3, 15])
+def test_tables_sentences_and_figures_with_any_number_of_records(
+    task: str, count: int, tmp_path, monkeypatch
+):
+    found = study_with(task, tmp_path, count, monkeypatch)
+    assert len(found) == count
+    assert len(by_class(found)) == min(count, 5) and len(by_size(found)) == min(count, 5)
+    words, figure = first_to_fail(found), loss_figure(found)
+    assert (figure is None) == (count == 0)
+    assert ("not known yet" in words) == (count < 2)
+    assert found.table("bits") is not None and found.source
+    assert found.verdict("bits", 32) and found.figure("bits", 32, "t") is not ...
+    matplotlib.pyplot.close("all")
+
+
+def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):
+    words = first_to_fail(study_with("detection", tmp_path, 15, monkeypatch))
+    assert "At 2 bits the class that loses most is *platelet* (12.0 points" in words
+    assert "small 300.0, large 0.0" in words
+    masks = study_with("segmentation", tmp_path / "masks", 15, monkeypatch)
+    assert "by size" not in first_to_fail(masks)

@@ -1,0 +1,62 @@
+"""Every network of the series in one table: front, choice for a budget, figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("matplotlib")
+
+import matplotlib.pyplot as plt
+
+from squeeze_utils.results import whole_series
+
+ROWS = [
+    ("10", "pruning", "a", 3, 50_000.0, 70.0, 69.0, 8),
+    ("12", "quantization", "b", 3, 100_000.0, 80.0, 82.0, 8),
+    ("12", "quantization", "c", 3, 120_000.0, 81.0, 80.0, 8),  # beaten by b on test images
+    ("09", "residual", "d", 3, 700_000.0, 90.0, 89.0, 24),
+]
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(ROWS, columns=whole_series.COLUMNS)
+
+
+def test_nothing_on_the_front_is_beaten_in_both(frame):
+    assert whole_series.front(frame)["network"].tolist() == ["a", "b", "d"]
+    assert whole_series.front(frame.iloc[::-1])["network"].tolist() == ["a", "b", "d"]
+
+
+def test_the_choice_looks_at_validation_images_alone(frame):
+    chosen = whole_series.choose(frame, [10_000, 60_000, 120_000, 10**7])
+    assert chosen["network"].to_dict() == {60_000: "a", 120_000: "c", 10**7: "d"}
+    with pytest.raises(ValueError, match="budget is 0"):
+        whole_series.choose(frame, [0])
+
+
+def test_the_committed_records_are_all_there():
+    found = whole_series.every_network()
+    assert len(found) > 150 and not found.isna().any().any()
+    assert found["chapter"].nunique() >= 8 and found["test"].between(20, 100).all()
+    dense = found[(found["study"] == "residual_best") & (found["network"] == "none")]
+    assert dense.empty or dense["bytes"].iloc[0] == 4 * 730_570
+    shared = found[
+        (found["study"] == "deep_compression") & (found["network"] == "SqueezeNet, ours")
+    ]
+    assert shared["bytes"].round().tolist() == [139_776] and shared["n"].tolist() == [3]
+    assert not set(whole_series.every_network("mnist")["network"]) & set(shared["network"])
+    assert whole_series.every_network("no_such_images").empty
+
+
+def test_the_figure_has_a_look_for_each_chapter_and_the_published_points(frame, capsys):
+    fig = whole_series.whole_series_figure(frame, [("a paper", 66_000.0, 91.5)])
+    labels = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
+    assert labels == ["front", "chapter 09", "chapter 10", "chapter 12"]
+    assert [text.get_text() for text in fig.axes[0].texts] == ["a paper"]
+    plt.close(fig)
+    assert whole_series.whole_series_figure(frame.iloc[:0]) is None
+    assert "no reference records yet" in capsys.readouterr().out
+    looks = {tuple(sorted(whole_series._look(place).items())) for place in range(18)}
+    assert len(looks) == 18

@@ -1,0 +1,68 @@
+"""Chapter 20's studies and its arithmetic on paper."""
+
+from __future__ import annotations
+
+import pytest
+
+from squeeze_utils.base.scale import SCALES, Scale
+from squeeze_utils.results.named_study import study
+from squeeze_utils.studies import communication, together
+from squeeze_utils.studies.scaling import makespan, reference_hours, step_seconds
+from squeeze_utils.training.distributed.together import EXCHANGES
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_arms_differ_in_what_is_exchanged_alone(scale):
+    for name in ("exchanges_long", "exchanges_vgg"):
+        made = communication.STUDIES[name](Scale(scale))
+        steps = [arm.experiment.recipe[0] for arm in (*made.arms, *made.expected)]
+        assert made.processes == 2 and {step.workers for step in steps} == {2}
+        assert len({(step.epochs, step.lr, step.batch_size, step.shift) for step in steps}) == 1
+    named = {way.get("exchange", "all") for way in communication.EXCHANGES.values()}
+    assert named == set(EXCHANGES)
+
+
+def test_tables_wait_for_their_records():
+    for name in communication.STUDIES:
+        found = study(name).records()
+        assert found.source
+        assert len(found.table()) == (len(found.table()) if len(found) else 0)
+
+
+def test_a_study_of_two_processes_is_launched_and_its_records_are_read(monkeypatch, tmp_path):
+    """The processes themselves are tested with the launching; here they are pretended."""
+    from finished import pretend
+
+    asked = {}
+
+    def launched(module, count, **how):
+        asked.update(how, module=module, count=count)
+        made = communication.exchanges(Scale("quick"))
+        for arm in made.arms:
+            if arm.experiment.key in how["keys"]:
+                pretend(arm, type(tmp_path)(how["folder"]) / made.name)
+        return [1, 1]
+
+    monkeypatch.setattr(together, "launch", launched)
+    live = study("exchanges_long").run(exchange="seldom")
+    assert len(live) == 1 and asked["count"] == 2 and len(asked["keys"]) == 1
+    assert asked["module"] == together.job.__module__
+
+
+def test_a_step_on_paper():
+    one = step_seconds(1.0, 10_000_000, 1, 1e9)
+    assert one == {"seconds": 1.0, "share": 0.0, "speed-up": 1.0}
+    many = [step_seconds(1.0, 10_000_000, n, 1e9)["speed-up"] for n in (1, 2, 4, 8, 64, 1000)]
+    assert max(many) == many[3] or max(many) == many[4]  # then it falls
+    assert many[-1] < many[1]
+    with pytest.raises(ValueError, match="workers must be"):
+        step_seconds(1.0, 1, 0, 1e9)
+
+
+def test_many_trainings_side_by_side_end_with_the_longest():
+    hours = [5.0, 1.0, 1.0, 1.0]
+    assert [makespan(hours, n) for n in (1, 2, 4, 64)] == [8.0, 5.0, 5.0, 5.0]
+    found = reference_hours(1150)
+    assert found == sorted(found, reverse=True) and found[-1] > 0
+    assert makespan(found, 10_000) == pytest.approx(found[0])
+    assert makespan(found, 8) >= sum(found) / 8

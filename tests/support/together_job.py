@@ -1,0 +1,62 @@
+"""A job for processes that train together: `launch("together_job", ...)`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.training import resuming
+from squeeze_utils.training.distributed.launch import take_part
+from squeeze_utils.training.distributed.ranks import here
+from squeeze_utils.training.loop import Train
+
+
+def job(experiments: list[dict], folder: str, kill_after: int = 0, fail: bool = False) -> Any:
+    """Run the experiments as a study; records of each process, and a sum of its last weights.
+
+    Process 1 kills itself after epoch `kill_after` of a training.
+    """
+    if fail and here().rank == 1:
+        raise ValueError("process 1 does not like this")
+    resuming.SECONDS = 0.0
+    resuming.HalfwayFile.__init__.__defaults__ = (0.0,)
+    if kill_after and here().rank == 1:
+        _kill_after(kill_after)
+    base = Path(folder)
+    arms = [Arm.of(Experiment.from_dict(one), number=n) for n, one in enumerate(experiments)]
+    cache = PrefixCache(base / "states")
+    study = Study("together", "?", arms)
+    records = run_study(study, folder=base, cache=cache, progress=False)
+    finals = [records[arm.experiment.key].steps for arm in arms]
+    return {"rank": here().rank, "size": here().size, "steps": finals}
+
+
+def _kill_after(epochs: int) -> None:
+    real = Train.make_exchange
+
+    def watched(self: Train, model: torch.nn.Module, steps: int) -> Any:
+        exchange = real(self, model, steps)
+        usual, done = exchange.after_epoch, []
+
+        def after_epoch() -> None:
+            if len(done) == epochs:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done.append(1)
+            usual()
+
+        exchange.after_epoch = after_epoch
+        return exchange
+
+    Train.make_exchange = watched
+
+
+if __name__ == "__main__":
+    take_part(job)

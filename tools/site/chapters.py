@@ -1,0 +1,203 @@
+"""What the notebooks say about themselves: title, question, needs, minutes, sections, figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+Cell = dict[str, Any]
+
+_FILE = re.compile(r"\d\d_\w+\.ipynb")
+_TITLE = re.compile(r"# (\d\d) · (\S.*)")
+_NEED = re.compile(r"\[notebook (\d\d)\]")
+FIGURE_CALL = re.compile(r"save_figure\([^\"]*\"(\d\d_\w+)\"")
+_EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
+_READ = re.compile(
+    r"(?:(?P<minutes>\d+) minutes|(?P<half>half an hour)"
+    r"|(?P<hours>an|one|two|three) hours?(?P<more> and a quarter| and a half| and three quarters)?)"
+    r" to read"
+)
+_RUN = re.compile(r"the cells (?:run in|take) (?P<time>.+?) on two", re.IGNORECASE)
+CODE_WORDS = 4  # a line of code takes about as long to read as four words
+_HOURS = {"an": 60, "one": 60, "two": 120, "three": 180}
+_MORE = {None: 0, " and a quarter": 15, " and a half": 30, " and three quarters": 45}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of second level and how much stands below it."""
+
+    title: str
+    weight: int  # words, and lines of code as CODE_WORDS words
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that a notebook saves: its name, the cell that draws it, the section around it."""
+
+    name: str
+    cell: str
+    section: str
+
+    @property
+    def words(self) -> str:
+        """The name as words: ``02_network_map`` is "network map"."""
+        return self.name[3:].replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook of the series, as it describes itself."""
+
+    number: str
+    stem: str
+    title: str
+    question: str
+    needs: tuple[str, ...]  # the numbers of the chapters it builds on
+    minutes: int  # to read
+    runs: str  # how long the cells run, in the notebook's words
+    exercises: tuple[int, ...]  # minutes of each
+    sections: tuple[Section, ...]
+    figures: tuple[Figure, ...]
+
+    def minutes_of(self, titles: list[str]) -> int:
+        """The minutes of some sections: their share, by length, of the time to read."""
+        known = {section.title: section.weight for section in self.sections}
+        missing = [title for title in titles if title not in known]
+        if missing:
+            raise ValueError(
+                f"chapter {self.number} has no section {missing[0]!r}; it has {list(known)}"
+            )
+        return round(self.minutes * sum(known[title] for title in titles) / sum(known.values()))
+
+
+def notebook_paths(root: Path) -> list[Path]:
+    """The notebooks of the series that are there, in order."""
+    return sorted(path for path in (root / "notebooks").glob("*.ipynb") if _FILE.match(path.name))
+
+
+def read_chapters(root: Path) -> list[Chapter]:
+    """Every chapter below ``root/notebooks``, in order."""
+    paths = notebook_paths(root)
+    short = short_questions(paths[0]) if paths else {}
+    found = [read_chapter(path) for path in paths]
+    return [replace(c, question=short.get(c.number, c.question)) for c in found]
+
+
+def short_questions(first: Path) -> dict[str, str]:
+    """The question of each chapter in one sentence, from the map in notebook 00."""
+    rows = re.compile(r"^\| (\d\d) \| [^|]+ \| ([^|]+\S) \|", re.MULTILINE)
+    return {
+        number: question
+        for cell in read_cells(first)
+        if cell["cell_type"] == "markdown"
+        for number, question in rows.findall(cell["source"])
+    }
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The cells of a notebook, each source joined to one string."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        cell["source"] = "".join(cell["source"])
+    return cells
+
+
+def read_chapter(path: Path) -> Chapter:
+    """What the notebook at ``path`` says about itself."""
+    cells = read_cells(path)
+    found = _TITLE.match(cells[0]["source"]) if cells else None
+    if found is None or found[1] != path.name[:2]:
+        raise ValueError(f"{path.name}: the first cell must start with '# {path.name[:2]} · Title'")
+    prose = "\n\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
+    return Chapter(
+        number=found[1],
+        stem=path.stem,
+        title=found[2].strip(),
+        question=_paragraph(prose, "The question."),
+        needs=needs(prose, found[1]),
+        minutes=reading_minutes(_paragraph(prose, "Time."), path.name),
+        runs=running_time(_paragraph(prose, "Time.")),
+        exercises=tuple(map(int, _EXERCISE.findall(prose))),
+        sections=tuple(_sections(cells)),
+        figures=tuple(_figures(cells)),
+    )
+
+
+def needs(prose: str, number: str) -> tuple[str, ...]:
+    """The chapters named in the paragraph "You need", each once, earlier ones only."""
+    named = _NEED.findall(_paragraph(prose, "You need"))
+    return tuple(dict.fromkeys(other for other in named if other < number))
+
+
+def reading_minutes(text: str, name: str) -> int:
+    """The minutes in "About an hour and a quarter to read" or "About 50 minutes to read"."""
+    found = _READ.search(text)
+    if found is None:
+        raise ValueError(
+            f"{name}: **Time.** must say 'About N minutes to read' or 'About an hour and a half "
+            f"to read', not {text!r}"
+        )
+    if found["minutes"]:
+        return int(found["minutes"])
+    return 30 if found["half"] else _HOURS[found["hours"]] + _MORE[found["more"]]
+
+
+def running_time(text: str) -> str:
+    """What the cells take, in the notebook's words; empty if it does not say."""
+    found = _RUN.search(text)
+    return found["time"] if found else ""
+
+
+def headings(source: str) -> Iterator[tuple[int, str]]:
+    """Level and text of every heading of a Markdown cell, those in code left out."""
+    for line, fenced in _lines(source):
+        if not fenced and (found := re.match(r"(#{1,4}) (\S.*)", line)):
+            yield len(found[1]), found[2].strip()
+
+
+def _lines(source: str) -> Iterator[tuple[str, bool]]:
+    """Every line of a Markdown cell, and whether it belongs to a block of code."""
+    fenced = False
+    for line in source.splitlines():
+        border = line.startswith("```")
+        fenced ^= border
+        yield line, fenced or border
+
+
+def _paragraph(prose: str, begins: str) -> str:
+    """The paragraph that begins with ``**begins**``, without those words."""
+    found = re.search(rf"^\*\*{re.escape(begins)}\*\*(.+?)(?:\n\n|\Z)", prose, re.M | re.S)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _sections(cells: list[Cell]) -> Iterator[Section]:
+    """What comes before the first heading counts to none."""
+    title, weight = "", 0
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            weight += CODE_WORDS * len(cell["source"].splitlines())
+            continue
+        for line, fenced in _lines(cell["source"]):
+            if not fenced and line.startswith("## "):
+                if title:
+                    yield Section(title, weight)
+                title, weight = line[3:].strip(), 0
+            weight += len(line.split())
+    if title:
+        yield Section(title, weight)
+
+
+def _figures(cells: list[Cell]) -> Iterator[Figure]:
+    section = ""
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            titles = [text for level, text in headings(cell["source"]) if level == 2]
+            section = titles[-1] if titles else section
+        else:
+            for name in FIGURE_CALL.findall(cell["source"]):
+                yield Figure(name, cell["id"], section)
