@@ -82,12 +82,13 @@ def run_elsewhere(
     from joblib import Parallel, delayed, parallel_config
 
     try:
-        with parallel_config(backend=backend):
-            pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-            yield from pool(delayed(function)(*task) for task in tasks)
-    except (ImportError, KeyError) as error:
+        chosen = parallel_config(backend=backend)
+    except (ImportError, KeyError, ValueError) as error:
         names = 'accepted: "loky", "threading", "multiprocessing", and "dask" where it is installed'
         raise ValueError(f"joblib has no backend {backend!r} here; {names}") from error
+    with chosen:
+        pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        yield from pool(delayed(function)(*task) for task in tasks)
 
 
 def _helpers(jobs: int) -> Executor:
