@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["TopK", "TrainTogether", "count_steps", "ring_bytes"]  # noqa: F822
+__all__ = ["TopK", "TrainTogether", "count_steps", "ring_bytes"]
 
 
 def __getattr__(name: str) -> Any:
