@@ -13,7 +13,7 @@ import torch
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import machine, paths
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.compress.updates.federated import Federate
+from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Study
