@@ -23,7 +23,7 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
-from squeeze_utils.compress.updates.federated import Federate
+from squeeze_utils.compress.updates import Federate
 from squeeze_utils.training.distributed.together import TrainTogether
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load

@@ -104,6 +104,27 @@ def bytes_to(found: Results, accuracy: float, by: str = "message") -> pd.DataFra
     return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis(by)
 
 
+def smaller(found: Results, predicted: dict[str, float], control: str = "float") -> Sentence:
+    """How many times fewer bytes clients sent than in `control`, and whether that was predicted.
+
+    `predicted` gives the least factor of each kind of message.
+    """
+    frame = found.frame
+    if frame.empty or control not in set(frame["message"]):
+        return Sentence(f"The prediction about messages is still open: {tables.NO_RECORDS}.")
+    up = frame.groupby("message")["up_bytes"].mean()
+    known = {name: up[control] / up[name] for name in predicted if name in up}
+    words = ", ".join(f"{name} {factor:.1f}" for name, factor in known.items())
+    lacking = [name for name in predicted if name not in known]
+    if lacking:
+        return Sentence(f"Times fewer bytes: {words or 'none yet'}; no run yet: {lacking[0]}.")
+    held = all(factor >= predicted[name] for name, factor in known.items())
+    return Sentence(
+        f"Times fewer bytes than {control}: {words}. The prediction about bytes "
+        f"{'holds' if held else 'fails'}."
+    )
+
+
 def rounds_figure(found: Results, title: str, by: str = "message") -> Figure | None:
     """Accuracy after every round against megabytes so far; None without records."""
     frame = rounds(found)

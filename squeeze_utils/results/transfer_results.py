@@ -33,6 +33,7 @@ __all__ = [
     "ways_table",
 ]
 
+SEEDS = 3  # that a goal asks for
 WAYS = ["test accuracy (%)", "n", "seconds", "starts from", "parameters"]
 
 
@@ -236,11 +237,12 @@ def goal(found: Results, images: str, file: str, points: float, dense: float = 0
     lost = (both["dense"] - both[file]).mean()
     sizes = part.loc[part["file"] == file, "bytes"].max()
     word = "reached" if lost <= points and both["dense"].mean() >= dense else "missed"
+    so_far = "" if len(both) >= SEEDS else " so far"
     floor = f" and a dense network of at least {dense:g} %" if dense else ""
     return (
         f"**{images}, {file}** ({sizes:,.0f} bytes at most): dense {both['dense'].mean():.2f} %, "
-        f"{lost:+.2f} points lost in the mean of {len(both)} seed(s). The goal of at most "
-        f"{points:g} points{floor} is **{word}** in the mean."
+        f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. The goal of at most "
+        f"{points:g} points{floor} is **{word}** in the mean{so_far}."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.compress.updates.federated import Federate
+from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import read_records
 from squeeze_utils.experiments.study import Arm, Study

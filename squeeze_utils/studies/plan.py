@@ -13,12 +13,14 @@ import torch
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import machine, paths
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies import catalogue
 from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import Step
 
 # By importance. Pilots come with their studies, and what is not listed comes last.
 ORDER = (
@@ -181,9 +183,9 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     states, images = PrefixCache(paths.cache() / "states"), 0.0
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
-        if key not in trained and not states.path(key).is_file() and isinstance(step, Train):
-            seen = step.epochs * _training_images(experiment)
-            slower = FLOAT32 if step.precision == "float32" else 1
+        if key not in trained and not states.path(key).is_file() and epochs_of(step):
+            seen = epochs_of(step) * _training_images(experiment)
+            slower = FLOAT32 if getattr(step, "precision", "") == "float32" else 1
             images += seen * slower * relative(experiment.model)
         trained.add(key)
     return images
@@ -191,6 +193,12 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
 
 def _training_images(experiment: Experiment) -> int:
     return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
+
+
+def epochs_of(step: Step) -> int:
+    """Epochs over the training images that a step takes, those of all clients together."""
+    rounds = getattr(step, "rounds", 1)
+    return step.epochs * rounds if isinstance(step, Train | Federate) else 0
 
 
 @cache

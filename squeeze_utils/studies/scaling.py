@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.plan import TRAINING_IMAGES, relative
+from squeeze_utils.studies.plan import IMAGES_PER_SECOND, TRAINING_IMAGES, epochs_of, relative
 from squeeze_utils.training.distributed.wire import ring_bytes
-from squeeze_utils.training.loop import Train
 
+SPEED = IMAGES_PER_SECOND["bfloat16"]  # of the half-width SqueezeNet on one thread, measured
 LATENCY = 50e-6  # seconds a message takes on a local network, however short
 
 
@@ -40,7 +40,7 @@ def step_seconds(
     return {"seconds": seconds, "share": exchange / seconds, "speed-up": compute / seconds}
 
 
-def reference_hours(images_per_second: float) -> list[float]:
+def reference_hours(images_per_second: float = SPEED) -> list[float]:
     """Hours of one worker for each chain of experiments of the reference studies.
 
     Experiments that begin with the same training form a chain, which one worker does from end to
@@ -56,10 +56,10 @@ def reference_hours(images_per_second: float) -> list[float]:
             first = experiment.prefix(1).key
             for position, step in enumerate(experiment.recipe, start=1):
                 key = experiment.prefix(position).key
-                if key in counted or not isinstance(step, Train):
+                if key in counted or not epochs_of(step):
                     continue
                 counted.add(key)
-                images = step.epochs * (experiment.data.train_limit or TRAINING_IMAGES)
+                images = epochs_of(step) * (experiment.data.train_limit or TRAINING_IMAGES)
                 seconds = images * relative(experiment.model) / images_per_second
                 chains[first] = chains.get(first, 0.0) + seconds / 3600
     return sorted(chains.values(), reverse=True)

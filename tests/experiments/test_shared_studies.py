@@ -79,7 +79,7 @@ def test_a_helper_that_dies_has_its_arm_run_again(tmp_path):
                 last.arms,
                 lambda arm, load: run_arm(arm, load, tmp_path / "shared", None, "", 60),
                 None,
-                2,  # joblib runs a single job in this process
+                2,  # with one, joblib would run it here
                 "loky",
             )
         )

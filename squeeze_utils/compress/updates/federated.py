@@ -118,7 +118,7 @@ class Federate(Step):
 
     Each trains for `epochs` on its own images in every round, by momentum at a constant rate `lr`.
     `alpha` says how equal their classes are (see `unequal_parts`). Messages are of the kind
-    `message` ("float", "int8", "coded"), with levels `level_step` deviations apart where coded.
+    `message` ("float", "int8", "coded"), with levels `spacing` deviations apart where coded.
     """
 
     rounds: int = 10
@@ -128,14 +128,14 @@ class Federate(Step):
     batch_size: int = 32
     alpha: float = 0.5
     message: str = "float"
-    level_step: float = STEP
+    spacing: float = STEP
 
     def __post_init__(self) -> None:
         for name in ("rounds", "clients", "epochs", "batch_size"):
             whole_number(name, getattr(self, name), 1)
         real_number("lr", self.lr, above=0)
         real_number("alpha", self.alpha, above=0, most=1000)
-        real_number("level_step", self.level_step, above=0)
+        real_number("spacing", self.spacing, above=0)
         choose("message", self.message, KINDS)
 
     @property
@@ -155,7 +155,7 @@ class Federate(Step):
             raise ValueError("clients train all weights freely: prune or share afterwards")
         state.model.to(state.device)
         clients = self._clients(state)
-        server = Server(float_state(state.model), self.message, self.level_step)
+        server = Server(float_state(state.model), self.message, self.spacing)
         history, up, down = [], 0, 0
         for number in tqdm(range(1, self.rounds + 1), "rounds", disable=not state.progress):
             messages = [client.fit(server.weights, state.generator) for client in clients]
@@ -189,7 +189,7 @@ class Federate(Step):
             )
             model = copy.deepcopy(state.model)
             data = replace(state.data, train=own, validation=_few(state.data.validation))
-            clients.append(Client(data, model, self.plan, self.message, self.level_step))
+            clients.append(Client(data, model, self.plan, self.message, self.spacing))
         return clients
 
 

@@ -105,14 +105,14 @@ def _decoded(reader: Reader, count: int, kind: str) -> np.ndarray:
 
 
 def float_state(model: torch.nn.Module) -> dict[str, Tensor]:
-    """The tensors of a network that training changes: parameters and running statistics."""
+    """What training changes of a network, parameters and running statistics, as copies here."""
     return dict(_floats(model))
 
 
 def _floats(model: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point():
-            yield name, tensor.detach().clone()
+            yield name, tensor.detach().cpu().clone()
 
 
 def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -122,4 +122,4 @@ def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> dict[str
 
 def added(state: Mapping[str, Tensor], update: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`state` with an update added to it."""
-    return {name: tensor + update[name].to(tensor.device) for name, tensor in state.items()}
+    return {name: tensor + update[name] for name, tensor in state.items()}

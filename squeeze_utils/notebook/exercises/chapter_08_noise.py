@@ -52,7 +52,7 @@ def journal(answer: Any) -> Claims:
     given = named(answer, "lines", "trial_0", "caught")
     lines = [str(line) for line in items(given["lines"], what="lines")]
     try:
-        entries = [json.loads(line) for line in lines]
+        entries = list(map(json.loads, lines))
     except json.JSONDecodeError:
         raise Wrong(
             "lines has a line that is not whole: read the journal before you cut."

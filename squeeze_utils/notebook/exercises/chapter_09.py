@@ -219,6 +219,7 @@ EXERCISES = {
         "Deep and normalised",
         deep_and_normalised,
         "A 3 × 3 convolution to 32 channels, the stack, an average pool and a linear layer in an "
-        "nn.Sequential; sq.fit(...)[-1]['validation_accuracy'].",
+        "nn.Sequential; sq.fit(...)[-1]['validation_accuracy']. The lead in points times the "
+        "number of validation images / 100 is the lead in images.",
     ),
 }

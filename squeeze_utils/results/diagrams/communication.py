@@ -35,9 +35,9 @@ def ring_states(workers: int = WORKERS) -> list[np.ndarray]:
 
 def ring() -> Figure:
     """Four workers in a ring, and the pieces that each has after 0, 1, 3 and 6 steps."""
-    drawing, states, y = Diagram(9.0, 3.1), ring_states(), 1.35
+    drawing, states, y = Diagram(), ring_states(), 1.6
     orange = tint("orange", 0.3)
-    places = [(0.55, 2.0), (1.65, 2.0), (1.65, 0.7), (0.55, 0.7)]
+    places = [(0.55, 2.25), (1.65, 2.25), (1.65, 0.95), (0.55, 0.95)]
     boxes = [
         drawing.box(*place, 0.62, 0.42, f"worker {number}", orange)
         for number, place in enumerate(places, start=1)
@@ -46,15 +46,15 @@ def ring() -> Figure:
     drawing.arrow(boxes[1].bottom, boxes[2].top)
     drawing.arrow(boxes[2].left, boxes[3].right)
     drawing.arrow(boxes[3].top, boxes[0].bottom)
-    drawing.text(1.1, 2.75, "each sends to one", LARGE, weight="bold")
+    drawing.text(1.1, 3.05, "each sends to one", LARGE, weight="bold")
     shown = {0: "start", 1: "1 step", WORKERS - 1: "3 steps: added up", 6: "6 steps: passed on"}
     for column, (step, words) in enumerate(shown.items()):
         x = 2.95 + 1.67 * column
         state = states[step]
         drawing.cells(x, y, state, lambda i, j, s=state: tint("blue", SHADES[s[i, j] - 1]), 0.36)
-        drawing.text(x, 2.3, words)
+        drawing.text(x, 2.55, words)
     for row in range(WORKERS):
         drawing.text(2.08, y + (1.5 - row) * 0.32, f"{row + 1}")
-    drawing.text(5.45, 2.75, "gradients added up in each quarter", LARGE, weight="bold")
-    drawing.text(5.45, 0.3, "Rows are workers, columns are quarters of the gradient.")
+    drawing.text(5.45, 3.05, "gradients added up in each quarter", LARGE, weight="bold")
+    drawing.text(5.45, 0.5, "Rows are workers, columns are quarters of the gradient.")
     return drawing.figure

@@ -55,8 +55,8 @@ def interactions(
     Zero: they add up. Below zero: together they give less than the sum of both.
 
     >>> found = interactions(example(), {"prune": 0, "round": 0}, "y")
-    >>> found["estimate"].tolist(), found.index[0]
-    ([-1.0], ('prune', 1, 'round', 1))
+    >>> found["estimate"].tolist(), found["settings"].tolist()
+    ([-1.0], [1])
     """
     rows = {}
     table = _table(frame, list(base), value)

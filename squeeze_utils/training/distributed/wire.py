@@ -1,10 +1,9 @@
 """Bytes on the wire, counted by the operating system for each socket of this process.
 
-Linux keeps for each TCP connection how many bytes of content were sent and received (RFC 4898;
-`TCP_INFO` of getsockopt). Headers of TCP and IP are not in these numbers, nor what was sent once
-more because it seemed lost, nor what other programs send. The connections to the rendezvous store
-of torch carry control messages only and are told apart by its port; all others of a training
-process are gloo's.
+Linux keeps for each TCP connection how many bytes of content were sent and received (`TCP_INFO` of
+getsockopt). Headers of TCP and IP are not in these numbers, nor what was sent once more because it
+seemed lost, nor what other programs send. The connections to the rendezvous store of torch carry
+control messages only and are told apart by its port; all others of a training process are gloo's.
 """
 
 from __future__ import annotations

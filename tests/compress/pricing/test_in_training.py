@@ -172,4 +172,4 @@ def test_steps_are_those_that_a_file_can_hold():
     for value in (0.1, 1e-9, 1e9):
         step = half(torch.tensor([value]))
         assert torch.equal(step, step.half().float()) and 0 < float(step) < float("inf")
-    assert float(LearnedGrid(torch.zeros(5)).step) > 0
+    assert float(LearnedGrid(torch.zeros(5)).step.detach()) > 0

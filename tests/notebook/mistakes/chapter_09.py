@@ -61,6 +61,7 @@ LOOK = {"function": lambda model: forget(deepcopy(model)), "wider": "of the batc
 ONE = 100 / 143
 PLAIN = {0.01: 27 * ONE, 0.03: 25 * ONE, 0.1: 48 * ONE}
 BYPASS = {0.01: 42 * ONE, 0.03: 23 * ONE, 0.1: 82 * ONE}
+DEEP = {"none": PLAIN, "simple": BYPASS, "lead": 34}
 
 MISTAKES = {
     1: [
@@ -103,9 +104,10 @@ MISTAKES = {
         (LOOK | {"wider": "kept"}, "the smaller one"),
     ],
     7: [
-        ({"none": BYPASS, "simple": PLAIN}, "Are the two exchanged"),
-        ({"none": dict.fromkeys(PLAIN, 14 * ONE), "simple": BYPASS}, "above chance now"),
-        ({"none": {0.01: 0.2, 0.03: 0.2, 0.1: 0.3}, "simple": BYPASS}, "in percent"),
-        ({"none": {0.01: 19.2, 0.03: 20.3, 0.1: 25.0}, "simple": BYPASS}, "no whole number"),
+        (DEEP | {"none": BYPASS, "simple": PLAIN}, "the stack with bypass minus the plain one"),
+        (DEEP | {"none": dict.fromkeys(PLAIN, 14 * ONE)}, "above chance now"),
+        (DEEP | {"none": {0.01: 0.2, 0.03: 0.2, 0.1: 0.3}}, "in percent"),
+        (DEEP | {"none": {0.01: 19.2, 0.03: 20.3, 0.1: 25.0}}, "no whole number"),
+        (DEEP | {"lead": 34 * ONE}, "in points of accuracy"),
     ],
 }
