@@ -65,7 +65,7 @@ class NamedStudy:
         >>> import squeeze_utils as sq
         >>> live = sq.study("baseline").run(model="LeNet-5", jobs=1)
         >>> len(live), live.frame["parameters"].tolist()
-        (1, [656280])
+        (1, [656080])
         """
         study = self.at(scale or Scale())
         study = study.where(**labels) if labels else study

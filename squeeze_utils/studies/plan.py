@@ -184,14 +184,15 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
         if key not in trained and not states.path(key).is_file() and epochs_of(step):
-            seen = epochs_of(step) * _training_images(experiment)
+            seen = epochs_of(step) * training_images(experiment)
             slower = FLOAT32 if getattr(step, "precision", "") == "float32" else 1
             images += seen * slower * relative(experiment.model)
         trained.add(key)
     return images
 
 
-def _training_images(experiment: Experiment) -> int:
+def training_images(experiment: Experiment) -> int:
+    """How many images an epoch of the experiment sees."""
     return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
 
 
@@ -223,7 +224,7 @@ def _speed(studies: list[Study]) -> float:
         for record in study.records().values():
             if record.device in (name, f"{name}, 1 thread"):
                 experiment = Experiment.from_dict(record.experiment)
-                images = _training_images(experiment)
+                images = training_images(experiment)
                 seconds = median(epoch["seconds"] for epoch in record.history)
                 found.append(images * relative(experiment.model) / seconds)
     likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]

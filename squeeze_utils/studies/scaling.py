@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.plan import IMAGES_PER_SECOND, TRAINING_IMAGES, epochs_of, relative
+from squeeze_utils.studies.plan import IMAGES_PER_SECOND, epochs_of, relative, training_images
 from squeeze_utils.training.distributed.wire import ring_bytes
 
 SPEED = IMAGES_PER_SECOND["bfloat16"]  # of the half-width SqueezeNet on one thread, measured
@@ -59,7 +59,7 @@ def reference_hours(images_per_second: float = SPEED) -> list[float]:
                 if key in counted or not epochs_of(step):
                     continue
                 counted.add(key)
-                images = epochs_of(step) * (experiment.data.train_limit or TRAINING_IMAGES)
+                images = epochs_of(step) * training_images(experiment)
                 seconds = images * relative(experiment.model) / images_per_second
                 chains[first] = chains.get(first, 0.0) + seconds / 3600
     return sorted(chains.values(), reverse=True)
