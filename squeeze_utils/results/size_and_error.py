@@ -44,6 +44,7 @@ PUBLISHED: tuple[Published, ...] = (
     Published("LeNet-5", MIRACLE, 1_520, 0.96),
     Published("LeNet-5", ENTROPY, 2_840, 1.0),
 )
+ERRORS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
 TICKS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v"}
 
@@ -79,7 +80,7 @@ def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES
         _draw(ax, name, ours)
         title = f"{name} (ours: not trained yet)" if ours.empty else name
         ax.set(title=title, xlabel="file (bytes, log scale)")
-    axes[0, 0].set_ylabel("test error (%)")
+    axes[0, 0].set_ylabel("test error (%, log scale)")
     pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
     unique = {label: handle for each in pairs for handle, label in each}
     fig.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=4)
@@ -103,6 +104,10 @@ def _draw(ax: Axes, network: str, ours: pd.DataFrame) -> None:
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(TICKS))
     ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(FixedLocator(ERRORS))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
     priced = ours["recipe"].astype(str).str.startswith("price ")
     groups = (("ours, priced in training", ours[priced]), ("ours, other recipes", ours[~priced]))
     for place, (label, part) in enumerate(groups):
