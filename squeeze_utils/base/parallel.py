@@ -86,6 +86,8 @@ def run_elsewhere(
     except (ImportError, KeyError, ValueError) as error:
         names = 'accepted: "loky", "threading", "multiprocessing", and "dask" where it is installed'
         raise ValueError(f"joblib has no backend {backend!r} here; {names}") from error
+    if backend == "loky":  # joblib cannot go on with the processes of `run_tasks`
+        _reusable(max_workers=1).shutdown()
     with configured:
         pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from pool(delayed(function)(*task) for task in tasks)
@@ -93,14 +95,18 @@ def run_elsewhere(
 
 def _helpers(jobs: int) -> Executor:
     """The processes beside this one. They wait for more work, and take functions of a notebook."""
+    limited = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    env = dict.fromkeys(limited, str(machine.threads_each(jobs)))
+    return _reusable(max_workers=jobs - 1, timeout=IDLE_SECONDS, env=env)
+
+
+def _reusable(**how: Any) -> Executor:
     try:
         from joblib.externals.loky import get_reusable_executor
     except ImportError:  # newer releases of joblib have it beside them
         from loky import get_reusable_executor
 
-    limited = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    env = dict.fromkeys(limited, str(machine.threads_each(jobs)))
-    return get_reusable_executor(max_workers=jobs - 1, timeout=IDLE_SECONDS, env=env)
+    return get_reusable_executor(**how)
 
 
 def _load_libraries() -> None:

@@ -236,13 +236,15 @@ def goal(found: Results, images: str, file: str, points: float, dense: float = 0
         return f"**{images}, {file}**: still open, no seed has both networks yet."
     lost = (both["dense"] - both[file]).mean()
     sizes = part.loc[part["file"] == file, "bytes"].max()
-    word = "reached" if lost <= points and both["dense"].mean() >= dense else "missed"
-    so_far = "" if len(both) >= SEEDS else " so far"
+    within = lost <= points and both["dense"].mean() >= dense
+    verdict = f"is **{'reached' if within else 'missed'}** in the mean"
+    if len(both) < SEEDS:
+        verdict = f"is still open: these seeds {'keep' if within else 'miss'} it"
     floor = f" and a dense network of at least {dense:g} %" if dense else ""
     return (
         f"**{images}, {file}** ({sizes:,.0f} bytes at most): dense {both['dense'].mean():.2f} %, "
         f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. The goal of at most "
-        f"{points:g} points{floor} is **{word}** in the mean{so_far}."
+        f"{points:g} points{floor} {verdict}."
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from short_tasks import dies, fails, noted, torch_here, uneven, where
 
 from squeeze_utils.base import parallel
-from squeeze_utils.base.parallel import run_in_order, run_tasks, start_helpers
+from squeeze_utils.base.parallel import run_elsewhere, run_in_order, run_tasks, start_helpers
 
 
 def test_every_task_is_done_once_and_this_process_does_its_share():
@@ -101,3 +101,10 @@ def test_helpers_have_libraries_loaded_and_processes_share_the_threads(monkeypat
     assert helper[0] != here[0] == os.getpid()
     assert helper[1] == here[1] == 1
     assert helper[2]
+
+
+def test_joblibs_own_processes_and_ours_can_take_turns():
+    tasks = [(1,), (2,), (3,)]
+    for _ in range(2):
+        assert sorted(run_tasks(abs, tasks, jobs=2)) == [1, 2, 3]
+        assert sorted(run_elsewhere(abs, tasks, jobs=2, backend="loky")) == [1, 2, 3]
