@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["PUBLISHED", "SHAPES", "front", "published_table", "size_and_error"]
+__all__ = ["PUBLISHED", "SHAPES", "published_table", "size_and_error"]
 
 
 class Published(NamedTuple):
@@ -56,13 +56,6 @@ def published_table(network: str | None = None) -> pd.DataFrame:
         known = ", ".join(dict.fromkeys(p.network for p in PUBLISHED))
         raise ValueError(f"no published point of {network!r}; there are points of {known}")
     return pd.DataFrame(rows)
-
-
-def front(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows (columns `bytes`, `error`) that no other row beats in both, smallest file first."""
-    ordered = frame.sort_values(["bytes", "error"])
-    better = ordered["error"] < ordered["error"].cummin().shift(fill_value=float("inf"))
-    return ordered[better]
 
 
 def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES)) -> Figure:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm
+from squeeze_utils.results import pareto
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 from squeeze_utils.studies import catalogue
@@ -39,8 +41,7 @@ def every_network(images: str = "cifar10") -> pd.DataFrame:
     scale = Scale("reference")
     rows = []
     for module in catalogue.CHAPTERS:
-        match = _CHAPTER.match(module.__doc__ or "")
-        chapter = match[1] if match else "03"
+        chapter = _chapter(module)
         studies = [make(scale) for make in module.STUDIES.values()]
         pilots = {study.pilot for study in studies}
         for study in studies:
@@ -49,6 +50,14 @@ def every_network(images: str = "cifar10") -> pd.DataFrame:
                 rows += _rows(chapter, study.name, arms, study.records())
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame[frame["test"] > 20].reset_index(drop=True)
+
+
+def _chapter(module: ModuleType) -> str:
+    """The two digits that a module of studies begins its description with."""
+    match = _CHAPTER.match(module.__doc__ or "")
+    if match is None:
+        raise ValueError(f"{module.__name__} must begin its description with 'Chapter NN'")
+    return match[1]
 
 
 def _rows(
@@ -84,9 +93,7 @@ def _means(records: Sequence[Record]) -> dict[str, Any]:
 
 def front(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that no other row beats in both bytes and test accuracy, smallest file first."""
-    ordered = frame.sort_values(["bytes", "test"], ascending=[True, False])
-    best_before = ordered["test"].cummax().shift(fill_value=-1.0)
-    return ordered[ordered["test"] > best_before]
+    return pareto.front(frame, "test")
 
 
 def choose(frame: pd.DataFrame, budgets: Sequence[int]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How good can SqueezeNet get? What five changes of its training are worth, then the best for long.
+"""Chapter 03: how good can SqueezeNet get? What five changes are worth, then the best for long.
 
 Full width: 730,570 parameters, and no bypass, which was no gain on validation images after 150
 epochs (`residual_best`). The ladder adds one change after the other; the headline takes the rung

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from states import as_if_trained
 from torch import nn
 
 from squeeze_utils import models
@@ -34,14 +35,7 @@ def network(name: str, seed: int = 0, **options: object) -> nn.Module:
     """As after some training: statistics that are not those of the beginning."""
     torch.manual_seed(seed)
     classes = {"num_classes": 10 if name == "detector" else 11}
-    model = models.build(name, **{**SMALL, **classes, **options})
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-            nn.init.normal_(module.running_mean, std=0.3)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return model.eval()
+    return as_if_trained(models.build(name, **{**SMALL, **classes, **options})).eval()
 
 
 def images(count: int = 2, side: int = 48) -> torch.Tensor:

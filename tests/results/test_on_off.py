@@ -2,31 +2,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from priced_results import STUDY, row, with_rows
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results import on_off
-from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies import priced
-
-STUDY = priced.on_digits(Scale("reference"))
-
-
-class Fake(Results):
-    """Results with a table of their own."""
-
-    rows: tuple = ()
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(list(type(self).rows))
-
-
-def with_rows(*rows: dict) -> Results:
-    return type("Some", (Fake,), {"rows": rows})(STUDY, {})
-
-
-def row(recipe: str, size: float, accuracy: float, network: str = "LeNet-5") -> dict:
-    return {"network": network, "recipe": recipe, "file_bytes": size, "test_accuracy": accuracy}
 
 
 def test_without_records_everything_is_empty_and_says_so():

@@ -12,18 +12,24 @@ from squeeze_utils.training.step import State
 DATA = tiny_set(size=16)
 
 
-def state_of(name: str = "squeezenet_small", **options) -> State:
-    """A network for images of one channel; a SqueezeNet is narrow, others take 32 pixels."""
-    torch.manual_seed(0)
-    size = {"width": 0.25} if name == "squeezenet_small" else {"image_size": 32}
-    spec = ModelSpec.of(name, **{"in_channels": 1, "num_classes": 3, **size, **options})
-    model = spec.build().to(memory_format=torch.channels_last)
+def as_if_trained(model: nn.Module) -> nn.Module:
+    """The model with statistics and scales that are not those of the beginning."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.3)
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return model
+
+
+def state_of(name: str = "squeezenet_small", **options) -> State:
+    """A network for images of one channel; a SqueezeNet is narrow, others take 32 pixels."""
+    torch.manual_seed(0)
+    size = {"width": 0.25} if name == "squeezenet_small" else {"image_size": 32}
+    spec = ModelSpec.of(name, **{"in_channels": 1, "num_classes": 3, **size, **options})
+    model = spec.build().to(memory_format=torch.channels_last)
+    as_if_trained(model)
     return State(model, DATA, generator=torch.Generator().manual_seed(0))
 
 

@@ -13,13 +13,12 @@ import pandas as pd
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import catalogue
+from tools.check_notebooks import saved_figures
 from tools.execute import notebooks, read_notebook
+from tools.site.chapters import headings
 from tools.writeup.html_tables import read_tables
 
 __all__ = ["Chapter", "Exhibit", "Figure", "Table", "chapters", "study_tables"]
-
-_SAVED = re.compile(r'save_figure\([^)]*?"(\d\d_[\w-]+)"\s*\)', re.DOTALL)
-_HEADING = re.compile(r"#{1,4} (.+)")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def _chapter(path: Path) -> Chapter:
     exhibits: list[Exhibit] = []
     for cell in read_notebook(path).cells:
         if cell.cell_type == "markdown":
-            for found in _HEADING.findall(_without_code(cell.source)):
+            for _, found in headings(cell.source):
                 heading = re.sub(r"[*`]", "", found)
             if match := re.match(r"# \d\d · (.+)", cell.source):
                 title = heading = match[1]
@@ -79,10 +78,6 @@ def _chapter(path: Path) -> Chapter:
             count = sum(isinstance(one, Table) for one in exhibits)
             exhibits += _shown(cell, number, heading, count)
     return Chapter(number, title, tuple(exhibits))
-
-
-def _without_code(source: str) -> str:
-    return re.sub(r"```.*?```", "", source, flags=re.DOTALL)
 
 
 def _shown(cell: Any, number: str, heading: str, count: int) -> Iterator[Exhibit]:
@@ -99,7 +94,7 @@ def _shown(cell: Any, number: str, heading: str, count: int) -> Iterator[Exhibit
             count += 1
             yield Table(f"{number}_table_{count}", heading, header, rows)
     if any("image/png" in data for data in outputs):
-        yield from (Figure(name, heading) for name in _SAVED.findall(cell.source))
+        yield from (Figure(name, heading) for name, _ in saved_figures(cell.source))
 
 
 def study_tables(root: Path) -> list[Table]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from tools import readme_results
 from tools.writeup.exhibits import Chapter, Exhibit, Figure, Table
 
 __all__ = ["html", "markdown", "markdown_table"]
@@ -21,12 +22,8 @@ _STYLE = (
 
 def markdown_table(table: Table) -> str:
     """The table in Markdown's form."""
-    rows = [table.header, ["---"] * len(table.header), *table.rows]
-    return "".join(f"| {' | '.join(_cell(cell) for cell in row)} |\n" for row in rows)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
+    return readme_results.markdown_table(rows[0], rows[1:]) + "\n"
 
 
 def markdown(chapters: list[Chapter]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from squeeze_utils.base.checks import real_number
+from squeeze_utils.results import pareto
 from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.tables import ACCURACY
@@ -52,13 +53,7 @@ def named(row: Mapping[str, Any], factors: Sequence[str] = FACTORS) -> str:
 
 def front(table: pd.DataFrame, accuracy: str = "validation_accuracy") -> pd.DataFrame:
     """The recipes of which none other has both fewer bytes and a higher accuracy, by bytes."""
-    ordered = table.sort_values(["bytes", accuracy], ascending=[True, False])
-    best, kept = float("-inf"), []
-    for place, value in ordered[accuracy].items():
-        if value > best:
-            best = value
-            kept.append(place)
-    return ordered.loc[kept]
+    return pareto.front(table, accuracy)
 
 
 def best_for(

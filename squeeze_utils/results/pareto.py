@@ -1,0 +1,15 @@
+"""The Pareto front: what no other row of a table beats."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def front(table: pd.DataFrame, accuracy: str, size: str = "bytes") -> pd.DataFrame:
+    """The rows of which none other has both a smaller `size` and a higher `accuracy`, by size."""
+    ordered = table.sort_values([size, accuracy], ascending=[True, False])
+    best, kept = float("-inf"), []
+    for value in ordered[accuracy]:
+        kept.append(value > best)
+        best = value if value > best else best
+    return ordered[kept]

@@ -1,0 +1,31 @@
+"""Results of the study of chapter 15 whose table is written by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.results.study_results import Results
+from squeeze_utils.studies import priced
+
+STUDY = priced.on_digits(Scale("reference"))
+
+
+class Fake(Results):
+    """Results with a table of their own."""
+
+    rows: tuple = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(list(type(self).rows))
+
+
+def with_rows(*rows: dict) -> Results:
+    """Results whose table has these rows."""
+    return type("Some", (Fake,), {"rows": rows})(STUDY, {})
+
+
+def row(recipe: str, size: float, accuracy: float, network: str = "LeNet-5") -> dict:
+    """A row of that table."""
+    return {"network": network, "recipe": recipe, "file_bytes": size, "test_accuracy": accuracy}
