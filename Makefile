@@ -13,7 +13,7 @@ SCALE := quick
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
 	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup \
-	replicate site site-serve test-site
+	replicate site site-serve test-site test-browser
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -36,6 +36,7 @@ help:
 	@echo "make site                    the series as pages for a browser, in $(BUILD)/site; needs no torch"
 	@echo "make site-serve              the same, served: its demo and search need that (PORT=8000)"
 	@echo "make test-site               its parts, and its pages in a headless Chromium"
+	@echo "make test-browser            a notebook in JupyterLab, in a headless Chromium"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -82,7 +83,8 @@ check: $(STAMP)
 	@"$(BIN)/python" -m tools.series check
 
 lab: $(STAMP)
-	"$(BIN)/python" -m jupyterlab notebooks
+	"$(BIN)/python" -m jupyterlab notebooks \
+		--ServerApp.contents_manager_class=tools.lab.CommittedNotebooks
 
 reference: $(STAMP)
 	@"$(BIN)/python" -m squeeze_utils study $(if $(STUDY)$(ALL),run,plan) \
@@ -134,6 +136,10 @@ demo:
 test-demo: $(STAMP)
 	@"$(BIN)/python" deploy/browser/serve.py --only-build
 	@"$(BIN)/python" -m pytest -q -rs tests/deploy/test_browser_demo.py
+
+# A notebook opened, run and answered in JupyterLab: needs Chromium, takes half a minute.
+test-browser: $(STAMP)
+	@SQUEEZE_BROWSER=1 "$(BIN)/python" -m pytest -q -rs tests/tools/test_lab.py
 
 # An environment of its own, about 250 MB: a look at the series needs no torch. npm brings KaTeX
 # and the demo's runtime; where there is none, a package of the index brings Node.js with it.
