@@ -145,6 +145,8 @@ def test_every_notebook_of_the_series_can_be_read():
         (r"\eta", r"\eta\lambda", True),
         (r"c_\text{in}", r"c_\text{in} + 1", True),
         (r"X^\top", r"G V^\top", True),
+        (r"\operatorname{AP}", r"\operatorname{AP} = 1", True),
+        (r"\operatorname{AP}", r"\operatorname{mAP} = A P", False),
         ("W", r"\frac{W}{2}", True),
     ],
 )

@@ -12,8 +12,8 @@ from tools.site.chapters import notebook_paths, read_cells
 
 DATA = Path(__file__).with_name("symbols.json")
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
-_WORDS = re.compile(r"\\(?:text|textrm|textit|operatorname|mathrm)\s*\{[^{}]*\}")
-
+_WORD = re.compile(r"\\(?:text|textrm|textit|operatorname|mathrm)\b")
+_WORDS = re.compile(_WORD.pattern + r"\s*\{[^{}]*\}")
 _BRACES = re.compile(r"(\\(?:mathbb|mathbf|hat|bar))\{(\w)\}")
 
 
@@ -65,7 +65,7 @@ def occurs(tex: str, formula: str) -> bool:
     if tex.startswith("X^"):  # any matrix
         begins, tex = r"[A-Z]", tex[1:]
     pattern = begins + r"\s*".join(map(re.escape, tex.split())) + ends
-    return re.search(pattern, formula if "\\text" in tex else _bare(formula)) is not None
+    return re.search(pattern, formula if _WORD.search(tex) else _bare(formula)) is not None
 
 
 def _bare(formula: str) -> str:
