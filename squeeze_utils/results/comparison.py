@@ -151,21 +151,23 @@ def _gap(name: Any, row: pd.Series) -> str:
 def prediction_sentence(gaps: pd.DataFrame, predicted: Mapping[Any, str]) -> str:
     """The predicted and the found verdict of each arm, and whether the prediction held.
 
-    "not higher" and "not lower" are predictions too: any other verdict fulfils them. Where
-    "higher", "lower" or "equal" was predicted, "undecided" leaves it open.
+    "not higher" and "not lower" are predictions too. What is found "undecided" neither confirms
+    nor contradicts a prediction, unless "undecided" was predicted.
     """
     found = {name: str(gaps["verdict"].get(name, "no run yet")) for name in predicted}
     parts = [
         f"**{name}**: predicted {word}, found {found[name]}" for name, word in predicted.items()
     ]
-    missed = {
-        found[name]
-        for name, word in predicted.items()
-        if found[name].startswith(word.removeprefix("not ")) == word.startswith("not ")
-    }
-    missed |= {word for word in found.values() if word == "no run yet"}
-    end = "fails" if missed - {"undecided", "no run yet"} else "is not decided"
-    return f"{'; '.join(parts)}. The prediction {end if missed else 'holds'}."
+    ends = {_judged(word, found[name]) for name, word in predicted.items()}
+    end = next(end for end in ("fails", "is not decided", "holds") if end in ends)
+    return f"{'; '.join(parts)}. The prediction {end}."
+
+
+def _judged(predicted: str, found: str) -> str:
+    agrees = found.startswith(predicted.removeprefix("not "))
+    if found in ("undecided", "no run yet") and not agrees:
+        return "is not decided"
+    return "holds" if agrees != predicted.startswith("not ") else "fails"
 
 
 def comparison_figure(

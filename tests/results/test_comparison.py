@@ -244,7 +244,8 @@ def test_parts_and_experiments_are_found_by_their_labels():
     [
         ({"up": "higher"}, "holds"),
         ({"up": "higher", "noisy": "undecided"}, "holds"),
-        ({"up": "higher", "noisy": "not higher"}, "holds"),
+        ({"up": "higher", "noisy": "not higher"}, "is not decided"),
+        ({"up": "not lower"}, "holds"),
         ({"up": "lower"}, "fails"),
         ({"up": "undecided"}, "fails"),
         ({"up": "not higher"}, "fails"),
