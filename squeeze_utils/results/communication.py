@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,8 +16,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SENT = "sent_bytes"
+NOISE = 5.0  # per cent of a step: medians of a few steps differ by about as much
 MARGIN = 0.5  # points
 GOOD = ("higher", "equal")  # how such a verdict begins
+
+
+def exchange_shares(counted: pd.DataFrame, gigabits: Sequence[float] = (1, 10)) -> Sentence:
+    """How much of a training step is exchange, a line for each network.
+
+    `counted` has a row for each network with what `count_steps` found for one number of
+    processes. "Here" compares the measured seconds of a step with exchange and without. "On
+    paper" adds the seconds that the bytes take at so many `gigabits` a second to the measured
+    seconds of computing. A difference of two timings that is negative, or below `NOISE`, is too
+    small to measure.
+    """
+    lines = []
+    for name, row in counted.iterrows():
+        compute, bits = row["alone"], 8 * row.get("sent", row["formula"])
+        measured = 100 * (1 - compute / row["seconds"])
+        here = f"{measured:.0f} % of a step" if measured >= NOISE else "too small to measure"
+        cables = {g: bits / (g * 1e9) for g in gigabits}
+        paper = " and ".join(
+            f"{100 * cable / (cable + compute):.1f} % at {g:g} Gbit/s"
+            for g, cable in cables.items()
+        )
+        lines.append(
+            f"- {name}: {compute:.2f} s to compute. Exchange: {here} here; on paper {paper}."
+        )
+    return Sentence("\n".join(lines))
 
 
 def exchange_table(found: Results, control: str, by: str = "exchange") -> pd.DataFrame:

@@ -21,29 +21,38 @@ SEEDS = (0, 1, 2)
 WORKERS = 2
 RATES = (0.05, 0.1, 0.2)
 ALL = "all gradients"
-# What is exchanged, by the name that tables show.
-EXCHANGES: dict[str, dict[str, Any]] = {
-    ALL: {},
-    "half precision": {"exchange": "half"},
-    "PowerSGD": {"exchange": "low rank"},
-    "largest 0.1 %": {"exchange": "largest", "optimizer": "sgd"},
-    "largest, forgetful": {"exchange": "largest", "optimizer": "sgd", "feedback": False},
-    "seldom": {"exchange": "seldom"},
-}
-QUICK = {"density": 0.005, "every": 16}  # few weights and few steps
-VGG = (ALL, "PowerSGD", "largest 0.1 %", "seldom")
+FORGETFUL = "largest, forgetful"
+NOT_VGG = ("half precision", FORGETFUL)
+
+
+def ways(scale: Scale) -> dict[str, dict[str, Any]]:
+    """What is exchanged, by the name that tables show.
+
+    Live runs have few weights and few steps. So they send a larger share of the gradient, which
+    the name says, and average more often.
+    """
+    share, every = scale.pick((0.005, 16), (0.001, 128))
+    largest = {"exchange": "largest", "optimizer": "sgd", "density": share}
+    return {
+        ALL: {},
+        "half precision": {"exchange": "half"},
+        "PowerSGD": {"exchange": "low rank"},
+        f"largest {100 * share:g} %": largest,
+        FORGETFUL: {**largest, "feedback": False},
+        "seldom": {"exchange": "seldom", "every": every},
+    }
 
 
 def together(
     scale: Scale, exchange: str, lr: float, epochs: tuple[int, int] = (10, 24)
 ) -> TrainTogether:
-    """Momentum training by two processes that exchange what `EXCHANGES` says."""
+    """Momentum training by two processes that exchange what `ways` says."""
     how: dict[str, Any] = {"optimizer": "momentum", "workers": WORKERS, "lr": lr}
     how |= scale.pick(
-        {"shift": 1, "batch_size": 32, "precision": "float32", **QUICK},
+        {"shift": 1, "batch_size": 32, "precision": "float32"},
         {"shift": 3, "flip": True, "precision": "bfloat16"},
     )
-    return TrainTogether(scale.pick(*epochs), **{**how, **EXCHANGES[exchange]})
+    return TrainTogether(scale.pick(*epochs), **{**how, **ways(scale)[exchange]})
 
 
 def images(scale: Scale, limit: int | None = None) -> DataSpec:
@@ -95,14 +104,14 @@ def rate(scale: Scale) -> tuple[float, bool]:
 
 
 def exchanges(scale: Scale) -> Study:
-    """Everything that `EXCHANGES` names, the rest equal."""
+    """Everything that `ways` names, the rest equal."""
     lr, known = rate(scale)
     arms = [
         Arm.of(
             Experiment(network(scale), images(scale), (together(scale, name, lr),), seed),
             exchange=name,
         )
-        for name in EXCHANGES
+        for name in ways(scale)
         for seed in scale.pick((0,), SEEDS)
     ]
     title = "how much must processes that train together exchange?"
@@ -122,7 +131,8 @@ def exchanges_vgg(scale: Scale) -> Study:
             ),
             exchange=name,
         )
-        for name in VGG
+        for name in ways(scale)
+        if name not in NOT_VGG
         for seed in scale.pick((0,), SEEDS)
     ]
     title = "how much must processes exchange that train VGG-11 together, for a short time?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("matplotlib").use("agg")
@@ -49,6 +50,24 @@ def federated(name):
         for n in (1, 2)
     ]
     return {"rounds": rounds, "up_bytes": 2 * each}
+
+
+def test_an_exchange_below_the_noise_of_the_timing_has_no_share():
+    rows = pd.DataFrame(
+        {
+            "formula": 12_500_000.0,
+            "sent": 12_500_000.0,
+            "alone": 0.1,
+            "seconds": {"slow": 0.2, "noisy": 0.095, "equal": 0.102},
+        }
+    )
+    slow, noisy, equal = shown.exchange_shares(rows).splitlines()
+    assert "slow: 0.10 s to compute. Exchange: 50 % of a step here" in slow
+    assert "on paper 50.0 % at 1 Gbit/s and 9.1 % at 10 Gbit/s" in slow
+    assert "Exchange: too small to measure here; on paper 50.0 %" in noisy
+    assert "too small to measure" in equal
+    assert "-" not in noisy.removeprefix("- ")
+    assert shown.exchange_shares(rows.drop(columns="sent")) == shown.exchange_shares(rows)
 
 
 def test_without_records_all_is_empty_and_said(tmp_path, capsys):

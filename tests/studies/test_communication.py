@@ -18,8 +18,22 @@ def test_arms_differ_in_what_is_exchanged_alone(scale):
         steps = [arm.experiment.recipe[0] for arm in (*made.arms, *made.expected)]
         assert made.processes == 2 and {step.workers for step in steps} == {2}
         assert len({(step.epochs, step.lr, step.batch_size, step.shift) for step in steps}) == 1
-    named = {way.get("exchange", "all") for way in communication.EXCHANGES.values()}
+    named = {way.get("exchange", "all") for way in communication.ways(Scale(scale)).values()}
     assert named == set(EXCHANGES)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", ["exchanges_long", "exchanges_vgg"])
+def test_the_name_of_the_largest_numbers_gives_the_share_that_is_sent(scale, name):
+    made = communication.STUDIES[name](Scale(scale))
+    steps = {
+        label: arm.experiment.recipe[0].density
+        for arm in (*made.arms, *made.expected)
+        for _, label in arm.labels
+        if label.endswith(" %")
+    }
+    assert len(steps) == 1
+    assert all(label == f"largest {100 * density:g} %" for label, density in steps.items())
 
 
 def test_tables_wait_for_their_records():

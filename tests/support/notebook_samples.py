@@ -22,7 +22,7 @@ BULLETS = "- one\n- two\n- three"
 def write_sample(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1") -> Path:
     """Write an unexecuted, otherwise faultless notebook below ``root``; return its path.
 
-    Its cells: title, opening, installation, set-up, idea, code, three of summary and exercises,
+    Its cells: title, opening, installation, set-up, idea, code, two of summary, four of exercises,
     references.
     """
     path = root / "notebooks" / name
@@ -39,6 +39,9 @@ def write_sample(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1")
         new_markdown_cell("## Summary"),
         new_code_cell(summary),
         new_markdown_cell(f"## Exercises\n\n{exercises}"),
+        new_code_cell(f'check = sq.exercises("{path.name[:2]}")'),
+        new_code_cell("\n".join(f"check({number}, ...)" for number in range(1, 5))),
+        new_code_cell("check.progress()"),
         new_markdown_cell("## References"),
     ]
     notebook = new_notebook(cells=cells)

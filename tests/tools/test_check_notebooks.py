@@ -36,7 +36,7 @@ def output(text: str, kind: str = "text/plain"):
 
 
 def swap_last_sections(notebook):
-    notebook.cells[-1], notebook.cells[-2] = notebook.cells[-2], notebook.cells[-1]
+    notebook.cells.insert(8, notebook.cells.pop())
 
 
 def drop_cell(*places):
@@ -72,7 +72,7 @@ def make_large(notebook):
 
 
 def add_long_cells(notebook):
-    for count in range(5, 10):
+    for count in range(8, 16):
         cell = new_code_cell("x = 1\n" * 20, execution_count=count)
         notebook.cells.append(cell)
 
@@ -108,7 +108,7 @@ SPOILED = {
         "wrong address other/place",
     ),
     "sections swapped": (swap_last_sections, "last sections are"),
-    "no references": (drop_cell(9), "last sections are"),
+    "no references": (drop_cell(12), "last sections are"),
     "a section after them": (
         lambda nb: nb.cells.append(new_markdown_cell("## More")),
         "last sections are",
@@ -119,6 +119,7 @@ SPOILED = {
     "three exercises": (edit(8, "**4. ", "**Four. "), "exercises numbered [1, 2, 3]"),
     "exercises misnumbered": (edit(8, "**2. ", "**3. "), "exercises numbered [1, 3, 3, 4]"),
     "no difficulty": (edit(8, "(easy, 10 min)", "(easy)"), "exercises numbered []"),
+    "no checks": (drop_cell(9, 10, 11), "exercise 1 has no check(1, ...)"),
     "no hints": (edit(8, "<summary>Hint", "<summary>Answer"), "0 hints for 4 exercises"),
     "long code": (put_code("x = 1\n" * 41), "41 lines, over 40"),
     "long prose": (put_markdown("x\n" * 41), "41 lines, over 40"),

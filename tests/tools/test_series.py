@@ -111,7 +111,7 @@ def test_rendering_twice_gives_the_same_file(home, light, capsys):
     assert "[2/2] 01_sample.ipynb" in capsys.readouterr().out
     assert series.check_series(home) == []
     ids = [cell.id for cell in execute.read_notebook(path).cells]
-    parts = [f"part-{place}" for place in range(10)]
+    parts = [f"part-{place}" for place in range(13)]
     assert ids == ["install" if part == "part-2" else part for part in parts]
     text = path.read_text(encoding="utf-8")
     assert '"execution_count": 3' in text and "iopub" not in text and text.endswith("}\n")
