@@ -60,8 +60,7 @@ ROUNDING: tuple[type[Step], ...] = (
     Halve,
     MergeStatistics,
 )
-MEASURING: tuple[type[Step], ...] = (
-    Encode,
+OBSERVING: tuple[type[Step], ...] = (
     ObserveAnswers,
     ObserveBlocks,
     ObserveOutputs,
@@ -70,4 +69,4 @@ MEASURING: tuple[type[Step], ...] = (
     ObserveSurface,
     ObserveViews,
 )
-STEPS = (*TRAINING, *TRANSFER, *PRUNING, *ROUNDING, *MEASURING)
+STEPS = (*TRAINING, *TRANSFER, *PRUNING, *ROUNDING, Encode, *OBSERVING)

@@ -69,6 +69,11 @@ class Study:
         if len(set(keys)) != len(keys) and not self.may_share:
             raise ValueError(f"study {self.name} contains the same experiment twice")
 
+    @property
+    def finds_rates(self) -> bool:
+        """Whether its networks only find learning rates for another study, as its name says."""
+        return self.name.removesuffix("_long").endswith("_lr")
+
     def once(self, settled: bool) -> Study:
         """This study where its settings are `settled`, else one whose arms are only expected."""
         return self if settled else replace(self, arms=(), expected=(*self.arms, *self.expected))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.every_step import OBSERVING
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results import pareto
@@ -35,19 +38,19 @@ def every_network(images: str = "cifar10") -> pd.DataFrame:
     """One row for each arm of a reference study on these images that has a record.
 
     The bytes are those of the arm's file; where it writes none, of its parameters in float32. A
-    pilot's arms, which only choose learning rates, are left out. So are arms that a bad setting
-    leaves near chance: they would only stretch a figure.
+    network counts once, in the first arm that has it: later studies share it, or only observe it.
+    Networks that only find a learning rate are left out. So are arms that a bad setting leaves
+    near chance: they would only stretch a figure.
     """
     scale = Scale("reference")
-    rows = []
+    rows: list[dict[str, Any]] = []
+    counted: set[str] = set()
     for module in catalogue.CHAPTERS:
         chapter = _chapter(module)
-        studies = [make(scale) for make in module.STUDIES.values()]
-        pilots = {study.pilot for study in studies}
-        for study in studies:
+        for study in (make(scale) for make in module.STUDIES.values()):
             arms = [arm for arm in study.arms if arm.experiment.data.name == images]
-            if arms and study.name not in pilots:
-                rows += _rows(chapter, study.name, arms, study.records())
+            if arms and not study.finds_rates:
+                rows += _rows(chapter, study.name, arms, study.records(), counted)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame[frame["test"] > 20].reset_index(drop=True)
 
@@ -61,18 +64,29 @@ def _chapter(module: ModuleType) -> str:
 
 
 def _rows(
-    chapter: str, study: str, arms: Sequence[Arm], records: Mapping[str, Record]
+    chapter: str,
+    study: str,
+    arms: Sequence[Arm],
+    records: Mapping[str, Record],
+    counted: set[str],
 ) -> list[dict[str, Any]]:
-    """A row for each group of arms that differ in their seed alone."""
+    """A row for each group of arms that differ in their seed alone; adds to what is `counted`."""
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for arm in arms:
-        record = records.get(arm.experiment.key)
-        if record is not None and ACCURACY in record.final:
+        record, network = records.get(arm.experiment.key), _network(arm.experiment)
+        if record is not None and ACCURACY in record.final and network not in counted:
             groups.setdefault(arm.labels, []).append(record)
+            counted.add(network)
     return [
         {"chapter": chapter, "study": study, "network": _name(labels), **_means(found)}
         for labels, found in groups.items()
     ]
+
+
+def _network(experiment: Experiment) -> str:
+    """The key of the experiment without the steps that observe: they leave the network alone."""
+    steps = [step for step in experiment.recipe if not isinstance(step, OBSERVING)]
+    return replace(experiment, recipe=steps or experiment.recipe).key
 
 
 def _name(labels: Sequence[tuple[str, Any]]) -> str:

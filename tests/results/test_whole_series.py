@@ -9,7 +9,13 @@ pytest.importorskip("matplotlib")
 
 import matplotlib.pyplot as plt
 
+from squeeze_utils.anatomy.views import ObserveViews
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.experiments.every_step import OBSERVING, STEPS
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.models import ModelSpec
 from squeeze_utils.results import whole_series
+from squeeze_utils.training.loop import Train
 
 ROWS = [
     ("10", "pruning", "a", 3, 50_000.0, 70.0, 69.0, 8),
@@ -48,6 +54,25 @@ def test_the_committed_records_are_all_there():
     assert shared["bytes"].round().tolist() == [139_776] and shared["n"].tolist() == [3]
     assert not set(whole_series.every_network("mnist")["network"]) & set(shared["network"])
     assert whole_series.every_network("no_such_images").empty
+
+
+def test_each_network_counts_once_and_none_that_only_finds_a_rate(monkeypatch):
+    counted, means = [], whole_series._means
+    monkeypatch.setattr(whole_series, "_means", lambda found: counted.extend(found) or means(found))
+    studies = set(whole_series.every_network()["study"])
+    assert {"activations", "residual", "pooling", "baseline"} <= studies  # pilots of others too
+    assert not {"activation_signals", "pooling_shifts", "residual_views"} & studies
+    assert not [name for name in studies if "_lr" in name]
+    networks = [whole_series._network(Experiment.from_dict(r.experiment)) for r in counted]
+    assert len(set(networks)) == len(networks) > 400
+
+
+def test_what_only_observes_leaves_the_network_what_it_is():
+    trained = Experiment(ModelSpec.of("lenet5"), DataSpec(), (Train(1),))
+    assert whole_series._network(trained.followed_by(ObserveViews())) == trained.key
+    assert whole_series._network(trained.followed_by(Prune(0.5))) != trained.key
+    in_anatomy = {kind for kind in STEPS if kind.__module__.startswith("squeeze_utils.anatomy")}
+    assert in_anatomy == set(OBSERVING)
 
 
 def test_the_figure_has_a_look_for_each_chapter_and_the_published_points(frame, capsys):

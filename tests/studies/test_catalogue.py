@@ -48,6 +48,12 @@ def test_every_study_has_its_name_a_question_and_arms_at_both_scales(studies):
             assert (study.pilot, "reference") in studies
 
 
+def test_a_study_that_finds_rates_is_known_by_its_name(studies):
+    for study in studies.values():
+        says = study.title.startswith(("the learning rate", "which optimizer and peak"))
+        assert study.finds_rates == says, study.name
+
+
 def test_quick_studies_need_no_download_and_reference_studies_are_not_about_digits(studies):
     for (name, scale), study in studies.items():
         images = {arm.experiment.data.name for arm in study.arms}
