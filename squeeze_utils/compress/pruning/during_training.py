@@ -12,7 +12,7 @@ from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pruning import masks
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import hold
-from squeeze_utils.training.step import AfterStep, State, Within
+from squeeze_utils.training.step import AfterStep, State, Within, trained_parameter
 
 GROWTH: tuple[str, ...] = ("gradient", "random")
 
@@ -55,14 +55,17 @@ class Gradual(Within):
 
     def callback(self, state: State) -> AfterStep:
         """Tightens the state's masks; weights that went do not come back."""
+        _check_free(state)
         names = list(prunable(state.model, self.exclude))
 
         def tighten(model: nn.Module, step: int, steps: int) -> None:
             last = step == steps
             if not last and (step % self.every or step / steps > self.end + self.every / steps):
                 return
-            parameters = dict(model.named_parameters())
-            scores = {name: _sizes(parameters[name], state.masks.get(name)) for name in names}
+            scores = {
+                name: masks.sizes(trained_parameter(model, name), state.masks.get(name))
+                for name in names
+            }
             share, *own = (
                 cubic(step / steps, final, self.begin, self.end)
                 for final in (self.sparsity, *(final for _, final in self.per_layer))
@@ -73,10 +76,9 @@ class Gradual(Within):
         return tighten
 
 
-def _sizes(weight: Tensor, mask: Tensor | None) -> Tensor:
-    """|w|; what is pruned comes last, even where the optimizer has just moved it from zero."""
-    size = weight.detach().abs()
-    return size if mask is None else size.masked_fill(~mask.bool(), -torch.inf)
+def _check_free(state: State) -> None:
+    if state.codebooks:
+        raise ValueError("shared weights are few values already: prune before Share")
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Rewire(Within):
 
     def callback(self, state: State) -> AfterStep:
         """Moves connections; how many each layer has does not change."""
+        _check_free(state)
         if not state.masks:
             raise ValueError("nothing to rewire: put a Prune step before the training")
 
@@ -110,16 +113,15 @@ class Rewire(Within):
             if step % self.every or t >= self.end:
                 return
             share = self.fraction * (1 + math.cos(math.pi * t / self.end)) / 2
-            parameters = dict(model.named_parameters())
             for name, mask in state.masks.items():
-                moved = self._moved(parameters[name], mask.bool(), share, state.generator)
-                state.masks[name] = moved
+                weight = trained_parameter(model, name)
+                state.masks[name] = self._moved(weight, mask.bool(), share, state.generator)
 
         return rewire
 
     @torch.no_grad()
     def _moved(
-        self, weight: nn.Parameter, mask: Tensor, share: float, generator: torch.Generator
+        self, weight: Tensor, mask: Tensor, share: float, generator: torch.Generator
     ) -> Tensor:
         alive = int(mask.sum())
         count = min(round(share * alive), mask.numel() - alive)

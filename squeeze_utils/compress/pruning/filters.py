@@ -147,6 +147,8 @@ class Shrink(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Replace the state's model; masks of single weights go on, those of channels end."""
+        if state.codebooks:
+            raise ValueError("shrink before weights are shared: codebooks keep the old shapes")
         off = silent(state.model, state.masks)
         removed = sum(map(len, off.values()))
         if not removed:

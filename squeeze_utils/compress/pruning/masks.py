@@ -63,16 +63,10 @@ def keep_n_of_m(score: Tensor, n: int, m: int) -> Tensor:
     return mask.movedim(-1, 1) if score.ndim == 4 else mask
 
 
-def check_masks_fit(masks: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> None:
-    """Raise if a mask belongs to no parameter, or has another shape."""
-    for name, mask in masks.items():
-        if name not in parameters:
-            raise ValueError(f"no parameter is called {name!r}; there are: {', '.join(parameters)}")
-        if mask.shape != parameters[name].shape:
-            raise ValueError(
-                f"the mask of {name} has shape {tuple(mask.shape)}, "
-                f"the parameter {tuple(parameters[name].shape)}"
-            )
+def sizes(weight: Tensor, mask: Tensor | None) -> Tensor:
+    """|w|; what is pruned comes last, even where the optimizer has just moved it from zero."""
+    size = weight.detach().abs()
+    return size if mask is None else size.masked_fill(~mask.bool(), -torch.inf)
 
 
 def build(
@@ -87,7 +81,7 @@ def build(
     if granularity != "weight":
         n, m = n_of_m(granularity)
         return {name: keep_n_of_m(score, n, m) for name, score in scores.items()}
-    if scope == "global" and not per_layer:
+    if scope == "global":
         return over_all(scores, sparsity)
     shares = each_layer(scores, sparsity, (per_layer or {}).items())
     return {n: keep_largest(s, kept_count(s.numel(), shares[n])) for n, s in scores.items()}

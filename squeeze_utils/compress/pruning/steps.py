@@ -13,7 +13,7 @@ from squeeze_utils.compress.pruning import filters, masks, sensitivity
 from squeeze_utils.compress.pruning.scores import CRITERIA, prunable, scores
 from squeeze_utils.data import Batches, Split
 from squeeze_utils.training.evaluation import in_mode
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, trained_parameter
 
 SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
 
@@ -50,8 +50,10 @@ class Prune(Step):
             masks.check_sparsity(share)
         if self.granularity not in ("weight", "filter"):
             masks.n_of_m(self.granularity)
-        if self.granularity == "filter" and self.scope == "sensitivity":
-            raise ValueError('whole filters need the scope "layer" or "global": no scan ranks them')
+        if self.granularity != "weight" and self.scope == "sensitivity":
+            raise ValueError('only single weights have the scope "sensitivity"')
+        if self.per_layer and (self.scope == "global" or self.granularity != "weight"):
+            raise ValueError('per_layer is for single weights, scope "layer" or "sensitivity"')
 
     def apply(self, state: State) -> dict[str, Any]:
         """Make the masks, set the weights, say what is left."""
@@ -75,12 +77,10 @@ class Prune(Step):
 
 def hold(state: State, made: dict[str, Tensor]) -> None:
     """Add masks to the state and set what they cover to zero."""
-    parameters = dict(state.model.named_parameters())
-    masks.check_masks_fit(made, parameters)
     with torch.no_grad():
         for name, mask in made.items():
             state.masks[name] = state.masks.get(name, torch.ones_like(mask)) & mask
-            parameters[name].mul_(state.masks[name])
+            trained_parameter(state.model, name).mul_(state.masks[name])
 
 
 def densities(model: nn.Module, names: list[str]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from squeeze_utils.compress.replacing import rebuilt
 from squeeze_utils.data import Batches, Split
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits
-from squeeze_utils.training.evaluation import watching
+from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
 
 
@@ -117,9 +117,7 @@ class Calibrate(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """Observe with the grids off, then set them all."""
         if self.bits:
-            state.model = with_rounding(state.model, self.bits).to(
-                state.device, memory_format=torch.channels_last
-            )
+            _give_points(state, self.bits)
         points = _points(state.model)
         if not points:
             raise ValueError(
@@ -133,9 +131,9 @@ class Calibrate(Step):
             low, high = LIMITS[self.range](inputs[0].flatten(), point.bits)
             limits[name].append((float(low), float(high)))
 
-        with watching(points, before=note):
+        with evaluating(state.model), watching(points, before=note):
             for x in training_images(state, self.images):
-                state.model.eval()(x)
+                state.model(x)
         for name, point in points.items():
             lows, highs = zip(*limits[name], strict=True)
             if self.range == "minmax":
@@ -143,6 +141,19 @@ class Calibrate(Step):
             else:
                 point.set_range(sum(lows) / len(lows), sum(highs) / len(highs))
         return {"activations": len(points)}
+
+
+def _give_points(state: State, bits: int) -> None:
+    """Put the network `with_rounding` in place, and what the state knows under its new names."""
+    before, model = state.model.state_dict(), with_rounding(state.model, bits)
+    own = {f"{point}.{part}" for point in _points(model) for part in ("scale", "zero")}
+    after = [name for name in model.state_dict() if name not in own]
+    renamed = dict(zip(before, after, strict=True))
+    for known in (state.masks, state.codebooks, *state.saved.values()):
+        moved = {renamed.get(name, name): tensor for name, tensor in known.items()}
+        known.clear()
+        known.update(moved)
+    state.model = model.to(state.device, memory_format=torch.channels_last)
 
 
 def with_rounding(model: nn.Module, bits: int) -> SqueezeNet:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from squeeze_utils.base.checks import choose, whole_number
@@ -105,17 +105,11 @@ class Alternate(Within):
 @torch.no_grad()
 def _prune(state: State, budget: dict[str, float]) -> None:
     weights = {name: trained_parameter(state.model, name) for name in budget}
-    scores = {name: _sizes(weights[name], state.masks.get(name)) for name in budget}
+    scores = {name: masks.sizes(weights[name], state.masks.get(name)) for name in budget}
     for name, mask in masks.build(scores, 0.0, per_layer=budget).items():
         old = state.masks.get(name, torch.ones_like(mask))
         state.masks[name] = old.bool() & mask.bool()
         weights[name].mul_(state.masks[name])
-
-
-def _sizes(weight: Tensor, mask: Tensor | None) -> Tensor:
-    """|w|; what is pruned already comes last."""
-    size = weight.detach().abs()
-    return size if mask is None else size.masked_fill(~mask.bool(), -torch.inf)
 
 
 def _roundings(model: nn.Module) -> Iterator[nn.Module]:

@@ -65,10 +65,10 @@ def _neighbours(model: SqueezeNet) -> Iterator[tuple[Layers, Layers]]:
     """Layers whose outputs, side by side, are the inputs of other layers and of nothing else."""
     fires = list(model.fires().values())
     plain = model.config.bypass == "none" and model.config.expand != "depthwise"
-    linear_pool = model.config.pooling != "stride"
+    scales = model.config.pooling not in ("stride", "strided block")  # f(s x) = s f(x)
     stream: Layers = [model.first] if model.config.first_repeat == 1 else []
     for fire in fires:
-        if stream and plain and linear_pool:
+        if stream and plain and scales:
             yield stream, [fire.squeeze]
         if model.config.expand != "depthwise":
             yield [fire.squeeze], [fire.expand1x1, fire.expand3x3]
@@ -110,6 +110,7 @@ class CorrectBias(Step):
             raise ValueError("nothing to correct: put a QuantizeWeights step before CorrectBias")
         if batch_norms(state.model):
             raise ValueError("put FoldBatchNorm before CorrectBias: normalisation moves the means")
+        del state.saved["float"]  # a second correction would begin from biases that have moved
         x = torch.cat(list(training_images(state, self.images)))
         wanted = _float_means(state.model, layers, kept, x)
         moved = 0.0

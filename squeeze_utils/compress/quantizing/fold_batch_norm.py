@@ -38,7 +38,8 @@ class FoldBatchNorm(Step):
             raise ValueError("fold before weights are shared: folding scales every row by itself")
         smaller = folded(state.model)
         state.model = smaller.to(state.device, memory_format=torch.channels_last)
-        masks_from_zeros(state)
+        if state.masks or "revived" not in state.saved:  # what was made dense again stays so
+            masks_from_zeros(state)
         return {"folded": sum(1 for _ in _pairs(smaller))}
 
 
@@ -56,8 +57,11 @@ OPTION = {  # what a network calls it
 
 
 def foldable(model: nn.Module) -> bool:
-    """Whether `folded` takes the network: one of `build`'s with batch normalisation in it."""
-    return type(model) in OPTION and hasattr(model, "spec") and bool(batch_norms(model))
+    """Whether `folded` takes the network: `build` made it, and every normalisation is reached."""
+    if type(model) not in OPTION or not hasattr(model, "spec"):
+        return False
+    norms = set(batch_norms(model))
+    return bool(norms) and norms <= {norm for _, norm, _ in _pairs(model)}
 
 
 @torch.no_grad()
@@ -70,6 +74,11 @@ def folded(model: nn.Module) -> nn.Module:
         )
     if not batch_norms(model):
         raise ValueError("nothing to fold: the network has no batch normalisation")
+    if not foldable(model):
+        raise ValueError(
+            "a normalisation of this network follows no convolution that could take it: residual "
+            "blocks and strided blocks cannot be folded"
+        )
     plain = rebuilt(model, {OPTION[type(model)]: "none"}, _folded_parts)
     for (conv, norm, start), (target, _, _) in zip(_pairs(model), _pairs(plain), strict=True):
         weight, bias = _through(conv, norm, start)

@@ -18,6 +18,7 @@ from squeeze_utils.compress.quantizing.after_training import QuantizeWeights, tr
 from squeeze_utils.compress.quantizing.grids import check_rounding, quantized_weight, weight_scale
 from squeeze_utils.compress.replacing import restored
 from squeeze_utils.compress.sqz import forms
+from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step
 
 CHOICES = (2, 3, 4, 6, 8)
@@ -50,23 +51,23 @@ def options(
     On training images, without their labels; the model is left as it was.
     """
     x = torch.cat(list(training_images(state, images)))
-    model = state.model.eval()
-    wanted = _log_probabilities(model, x)
+    wanted = _log_probabilities(state.model, x)
     found: Options = {}
-    for name, weight in prunable(model).items():
+    for name, weight in prunable(state.model).items():
         before, found[name] = weight.data, {}
         with restored(weight):
             for bits in choices:
                 scale = weight_scale(before, bits, granularity, range_)
                 weight.data = quantized_weight(before, scale, bits)
-                damage = _divergence(wanted, _log_probabilities(model, x))
+                damage = _divergence(wanted, _log_probabilities(state.model, x))
                 coded = forms.smallest(weight, steps=scale)
                 found[name][bits] = Option(coded.size, damage)
     return found
 
 
 def _log_probabilities(model: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([F.log_softmax(model(part).double(), 1) for part in x.split(128)])
+    with evaluating(model):
+        return torch.cat([F.log_softmax(model(part).double(), 1) for part in x.split(128)])
 
 
 def _divergence(wanted: Tensor, found: Tensor) -> float:

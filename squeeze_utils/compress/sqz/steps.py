@@ -15,6 +15,7 @@ from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.sqz import coders, container, forms, huffman
 from squeeze_utils.compress.sqz.bits import width_of
 from squeeze_utils.data import Batches
+from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tasks import task_of
 
@@ -88,7 +89,9 @@ def _check_outputs(state: State, decoded: nn.Module) -> None:
     count = min(100, task_of(data).batch)
     x, _ = next(iter(Batches(data.validation, count, mean=data.mean, std=data.std)))
     x = x.to(state.device)
-    if not torch.equal(state.model.eval()(x), decoded(x)):
+    with evaluating(state.model):
+        wanted = state.model(x)
+    if not torch.equal(wanted, decoded(x)):
         raise RuntimeError("the network in the file gives other outputs than the one saved")
 
 

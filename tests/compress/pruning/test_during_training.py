@@ -6,9 +6,12 @@ import pytest
 import torch
 from tiny import tiny_set
 
+from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire, cubic
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import Prune, sparsity
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step, check_masks
@@ -66,6 +69,31 @@ def test_rewiring_moves_connections_and_keeps_their_number(state, grow):
         assert int(mask.sum()) == int(before[name].sum())
         moved += int((mask & ~before[name]).sum())
     assert moved > 0
+
+
+@pytest.mark.parametrize("how", ["quantized", "priced"])
+def test_connections_go_and_move_where_weights_are_rounded_too(state, how):
+    def train(part) -> None:
+        if how == "quantized":
+            QuantizedTrain(**PLAN, bits=8, during=(part,)).apply(state)
+        else:
+            Train(**PLAN | {"optimizer": "adamw"}, during=(PriceBits(1e-7), part)).apply(state)
+
+    train(Gradual(0.5, every=2))
+    before = {name: mask.clone() for name, mask in state.masks.items()}
+    for name, weight in prunable(state.model).items():
+        assert int(before[name].sum()) == weight.numel() - round(weight.numel() / 2)
+    train(Rewire(every=3))
+    assert any(not torch.equal(mask, before[name]) for name, mask in state.masks.items())
+    assert all(mask.sum() == before[name].sum() for name, mask in state.masks.items())
+
+
+@pytest.mark.parametrize("part", [Gradual(0.5), Rewire()])
+def test_shared_weights_are_not_pruned_during_training(state, part):
+    Prune(0.5).apply(state)
+    Share(3).apply(state)
+    with pytest.raises(ValueError, match="prune before Share"):
+        TuneCentroids(1, batch_size=16, during=(part,)).apply(state)
 
 
 def test_a_new_connection_starts_at_zero_where_the_gradient_is_largest(state):

@@ -10,6 +10,7 @@ from squeeze_utils.compress.pruning import filters
 from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.scores import NothingToPrune
 from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -122,6 +123,11 @@ def test_what_cannot_be_done_is_refused():
     Prune(0.5, granularity="filter").apply(lenet)
     with pytest.raises(ValueError, match="only a SqueezeNet with one first layer can be shrunk"):
         Shrink().apply(lenet)
+    shared = state_of()
+    Prune(0.5, granularity="filter").apply(shared)
+    Share(3).apply(shared)
+    with pytest.raises(ValueError, match="shrink before weights are shared"):
+        Shrink().apply(shared)
 
 
 @pytest.mark.parametrize(

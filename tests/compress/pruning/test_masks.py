@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from squeeze_utils.compress.pruning import masks
 
@@ -73,12 +72,3 @@ def test_unknown_scopes_and_layers_are_refused():
         masks.build(scores, 0.5, "model")
     with pytest.raises(ValueError, match="no layer is called conv9; there are: layer0"):
         masks.build(scores, 0.5, per_layer={"conv9": 0.5})
-
-
-def test_a_mask_of_a_wrong_shape_is_refused():
-    parameters = dict(nn.Linear(3, 2).named_parameters())
-    masks.check_masks_fit({"weight": torch.ones(2, 3)}, parameters)
-    with pytest.raises(ValueError, match=r"the mask of weight has shape \(3, 2\), the parameter"):
-        masks.check_masks_fit({"weight": torch.ones(3, 2)}, parameters)
-    with pytest.raises(ValueError, match="no parameter is called 'gone'; there are: weight, bias"):
-        masks.check_masks_fit({"gone": torch.ones(3)}, parameters)

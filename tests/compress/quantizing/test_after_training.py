@@ -22,6 +22,7 @@ from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.models import build
 from squeeze_utils.models.fake_quant import FakeQuant
+from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step
 
 
@@ -74,6 +75,24 @@ def test_maps_are_rounded_as_if_the_network_had_been_built_so():
     assert torch.equal(outputs(built.model), after) and not torch.equal(after, before)
     assert given.model.spec == built.model.spec
     assert given.model.spec.build().state_dict().keys() == given.model.state_dict().keys()
+
+
+def test_what_a_state_knows_by_name_follows_the_layers_when_maps_are_given_bits():
+    state = state_of(norm="none", width=0.125)
+    state.model.train()
+    Prune(0.5).apply(state)
+    QuantizeWeights(4).apply(state)
+    Calibrate(40, bits=8).apply(state)
+    assert all(module.training for module in state.model.modules())
+    weights = prunable(state.model)
+    for known in (state.masks, state.saved["grids"], state.saved["float"]):
+        assert known.keys() == weights.keys()
+    assert all(state.masks[name].shape == weight.shape for name, weight in weights.items())
+    Train(1, batch_size=16, lr=1e-3, precision="float32").apply(state)
+    shared = state_of(norm="none", width=0.125)
+    Share(3).apply(shared)
+    Calibrate(40, bits=8).apply(shared)
+    assert shared.codebooks.keys() == prunable(shared.model).keys()
 
 
 def test_ranges_come_from_training_images_alone():

@@ -6,9 +6,10 @@ from states import outputs, state_of
 from torch import nn
 
 from squeeze_utils.compress.pruning.scores import prunable
-from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.pruning.steps import Densify, Prune
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm, MergeStatistics
 from squeeze_utils.compress.sqz import container
+from squeeze_utils.deploy.for_inference import without_norm
 from squeeze_utils.training.step import check_masks
 
 FORMS = [
@@ -49,13 +50,33 @@ def test_the_other_networks_with_normalisation_fold_too(name, options):
     assert state.model.spec.build().state_dict().keys() == state.model.state_dict().keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("squeezenet_small", {"pooling": "strided block"}), ("resnet20", {})]
+)
+def test_a_normalisation_that_folding_does_not_reach_is_refused(name, options):
+    state = state_of(name, **options)
+    with pytest.raises(ValueError, match="residual blocks and strided blocks cannot be folded"):
+        FoldBatchNorm().apply(state)
+    side = 16 if name == "squeezenet_small" else 32
+    assert torch.equal(outputs(without_norm(state.model), side), outputs(state.model, side))
+
+
 def test_zeros_stay_zeros_through_folding():
     state = state_of()
     Prune(0.6).apply(state)
     zeros = {n: int((p == 0).sum()) for n, p in prunable(state.model).items()}
     FoldBatchNorm().apply(state)
     check_masks(state)
+    assert state.masks
     assert sum(zeros.values()) == sum(int((p == 0).sum()) for p in prunable(state.model).values())
+
+
+def test_what_was_made_dense_again_stays_dense_through_folding():
+    state = state_of()
+    Prune(0.6).apply(state)
+    Densify().apply(state)
+    FoldBatchNorm().apply(state)
+    assert not state.masks
 
 
 def test_merged_statistics_compute_the_same_and_take_less_room():
