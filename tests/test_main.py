@@ -342,6 +342,24 @@ def test_pictures_of_imagenet_are_judged_and_named(narrow, photographs, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+def test_the_authors_network_is_deployed_for_its_own_size_of_pictures(
+    photographs, tmp_path, monkeypatch, says
+):
+    monkeypatch.setattr(optional_parts, "missing", dict)
+    path, seen = tmp_path / "authors.sqz", []
+    save_sqz(build("squeezenet1_0", width=0.125, last_padding=1).eval(), path)
+
+    def write_files(model, target, name, shape, batch=None):
+        seen.append((shape, None if batch is None else tuple(batch.shape[1:])))
+        return {}
+
+    monkeypatch.setattr(network_files, "write_files", write_files)
+    for data in ((), ("--data", photographs)):
+        assert run("deploy", path, *data, "-o", tmp_path) == 0
+    assert seen == [((3, 227, 227), None), ((3, 227, 227), (3, 227, 227))]
+    assert "leave the size out" in says("deploy", path, "--size", 64, "-o", tmp_path)
+
+
 def test_mistakes_with_networks_for_imagenet_are_named(narrow, photographs, tmp_path, says):
     out = ("-o", tmp_path / "out.sqz")
     small = ("--target-bytes", 40_000)

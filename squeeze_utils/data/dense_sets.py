@@ -62,7 +62,8 @@ def load(
     height = known.size if size is None else checked_count("size (pixels)", size, LEAST, MOST)
     parts = known.make(root, height, round(height * known.ratio))
     total = len(parts["train"][0])
-    keep = checked_count(f"train_limit of {name}", train_limit or total, 1, total)
+    limit = total if train_limit is None else train_limit
+    keep = checked_count(f"train_limit of {name}", limit, 1, total)
     mean, std = channel_statistics(parts["train"][0])
     made = {part: _split(*parts[part]) for part in PARTS}
     made["train"] = made["train"].first(keep)

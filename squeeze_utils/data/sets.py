@@ -82,7 +82,8 @@ def load_images(
     """
     where = find_root(root)
     if name in dense_sets.NAMES:
-        asked = {"channels": channels, "train_on_validation": train_on_validation}
+        asked = {"train_on_validation": train_on_validation, "copies=False": not copies}
+        asked["channels"] = channels
         return dense_sets.load(os.fspath(name), size, where, train_limit, asked)
     known = NAMED_SETS.get(os.fspath(name))
     size = _check_size(size, known)

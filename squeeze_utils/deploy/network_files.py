@@ -103,6 +103,10 @@ def deploy_file(
     """
     path, model = Path(source), torch_network(source)
     channels, *sides = model.input_shape
+    if is_for_imagenet(model):
+        if size is not None:
+            raise ValueError("a network for ImageNet has one size of pictures: leave the size out")
+        size = pictures.side(model)
     shape = (channels, *([size, size] if size else sides))
     if data is None:
         return write_files(model, target, path.stem, shape)

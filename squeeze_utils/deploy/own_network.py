@@ -9,7 +9,7 @@ from pathlib import Path
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import DataError, ImageSet, load_images
 from squeeze_utils.models import build
-from squeeze_utils.models.checkpoint_files import save_model
+from squeeze_utils.models.checkpoint_files import load_model, save_model
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State
@@ -66,6 +66,7 @@ def transfer_folder(
         only = fire_parts(model, FIRST_TRAINED)
         Train(epochs, batch_size=batch, only=only, **how).apply(state)
     size_in_bytes = save_model(model, path, classes=json.dumps(images.classes))
-    found = evaluate(model, images.test, images)
+    written, _ = load_model(path.stem, path.parent)  # its weights are halves
+    found = evaluate(written, images.test, images)
     right = int(found.confusion.diagonal().sum())
     return Transferred(size_in_bytes, images.classes, right, len(images.test))

@@ -11,17 +11,23 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data.image_files import EXTENSIONS
 from squeeze_utils.imagenet import released_file, wordnet
+from squeeze_utils.models.pretrained import MEAN, STD
 
 BATCH = 25
 RESIZED = 256
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of torchvision's weights
 
 
 def is_original(model: nn.Module) -> bool:
     """Does the network expect pictures as the authors' own files do, not torchvision's?"""
     return getattr(getattr(model, "config", None), "last_padding", 0) == 1
+
+
+def side(model: nn.Module) -> int:
+    """The height and width of a picture, in pixels, as `model` takes it."""
+    return 227 if is_original(model) else 224
 
 
 def prepare(image: Image.Image, model: nn.Module) -> Tensor:
@@ -31,20 +37,19 @@ def prepare(image: Image.Image, model: nn.Module) -> Tensor:
     Torchvision's: the shorter side to 256, the middle 224 x 224, RGB standardised.
     """
     image = ImageOps.exif_transpose(image).convert("RGB")
-    original = is_original(model)
-    side = 227 if original else 224
+    original, pixels = is_original(model), side(model)
     if original:
         image = image.resize((RESIZED, RESIZED), Image.Resampling.BILINEAR)
     else:
         scale = RESIZED / min(image.size)
         size = [max(RESIZED, int(length * scale)) for length in image.size]
         image = image.resize(size, Image.Resampling.BILINEAR)
-    left, top = ((length - side) // 2 for length in image.size)
-    pixels = np.array(image.crop((left, top, left + side, top + side)))
-    chw = torch.from_numpy(pixels).permute(2, 0, 1)
+    left, top = ((length - pixels) // 2 for length in image.size)
+    middle = image.crop((left, top, left + pixels, top + pixels))
+    chw = torch.from_numpy(np.array(middle)).permute(2, 0, 1)
     if original:
         return released_file.preprocess(chw[None])[0]
-    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, DEVIATION))
+    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, STD))
     return (chw / 255 - mean) / deviation
 
 
@@ -72,8 +77,7 @@ def find_pictures(folder: Path | str) -> list[Path]:
 
 def draw(paths: Sequence[Path], count: int, seed: int) -> list[Path]:
     """At most `count` of the paths, drawn without regard to their classes, in order."""
-    if count < 2:
-        raise ValueError(f"at least two pictures are needed, got {count}")
+    whole_number("the number of pictures", count, 2)
     return sorted(random.Random(seed).sample(list(paths), min(count, len(paths))))
 
 

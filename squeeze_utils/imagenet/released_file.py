@@ -86,7 +86,7 @@ def read_released(data: bytes) -> list[Layer]:
 
 
 def write_released(layers: list[Layer]) -> bytes:
-    """The bytes of a file; the inverse of `read`, byte for byte."""
+    """The bytes of a file; the inverse of `read_released`, byte for byte."""
     parts = [np.array([len(layer.codes) for layer in layers], "<u4").tobytes()]
     for layer in layers:
         gaps = np.append(layer.gaps, np.zeros(len(layer.gaps) % 2, np.uint8)).astype(np.uint8)

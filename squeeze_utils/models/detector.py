@@ -11,7 +11,7 @@ from squeeze_utils.models.backbones import Backbone, flat_layers, image_shape
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.squeezenet import initialise
 
-BOX = 5  # numbers of a cell beside its classes: is there an object, and and where is its box
+BOX = 5  # numbers of a cell beside its classes: is there an object, and where is its box
 RARE = 0.02  # the share of cells that hold an object, as an untrained network assumes
 
 

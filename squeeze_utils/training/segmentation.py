@@ -34,6 +34,7 @@ class Segmentation:
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """The mean over pixels that have a class, of logits (b, classes, h, w), masks (b, h, w)."""
         weights = outputs.new_tensor(self.weights)
+        weights = F.pad(weights, (0, outputs.shape[1] - len(weights)))  # classes that no mask has
         labels = targets.long()
         if not (labels != VOID).any():  # a mean over nothing
             return outputs.sum() * 0

@@ -88,6 +88,10 @@ def test_scenes_take_another_size_and_refuse_what_they_have_not():
         load_images("digit_masks", size=16)
     with pytest.raises(DataError, match="train_limit"):
         load_images("digit_scenes", train_limit=10**6)
+    with pytest.raises(DataError, match=r"train_limit of digit_scenes must be .* from 1 to 1200"):
+        load_images("digit_scenes", train_limit=0)
+    with pytest.raises(DataError, match="digit_scenes does not take copies=False"):
+        load_images("digit_scenes", copies=False)
 
 
 def test_bccd_is_read_in_its_own_parts(bccd: Path):

@@ -8,6 +8,7 @@ import torch
 from image_folders import write_folder
 
 from squeeze_utils.__main__ import main
+from squeeze_utils.deploy import own_network
 from squeeze_utils.deploy.own_network import transfer_folder
 from squeeze_utils.models import build, pretrained
 
@@ -39,8 +40,12 @@ def test_sixty_pictures_become_a_small_file_that_names_them(folder, tmp_path, ca
     assert "sky" in capsys.readouterr().out.splitlines()[0]
 
 
-def test_the_last_modules_can_be_trained_too(folder, tmp_path):
+def test_the_last_modules_can_be_trained_too_and_the_file_is_judged(folder, tmp_path, monkeypatch):
+    judged = []
+    judge = own_network.evaluate
+    monkeypatch.setattr(own_network, "evaluate", lambda m, *a: judged.append(m) or judge(m, *a))
     found = transfer_folder(folder, tmp_path / "net.safetensors", 48, epochs=1)
+    assert all(torch.equal(p, p.half().float()) for p in judged[-1].parameters())
     assert found.test == 12 and found.classes == ("apple", "leaf", "sky")
 
 

@@ -39,6 +39,14 @@ def test_every_point_is_trained_once_with_every_seed(grid):
     assert curves(replace(grid, seeds=(0, 1, 2))) is None
 
 
+def test_the_bar_counts_no_trainings_of_another_grid(grid, monkeypatch, capsys):
+    monkeypatch.setattr(grids, "_train", lambda one: {"key": one.key, "curve": [9.0, 9.0]})
+    run_grid(replace(grid, seeds=(0, 1, 2)))
+    capsys.readouterr()
+    run_grid(grid)
+    assert "8/8" in capsys.readouterr().err
+
+
 def test_a_line_that_was_cut_off_is_trained_again(grid):
     run_grid(replace(grid, seeds=(0,)))
     whole = grid.path.read_bytes()

@@ -45,7 +45,7 @@ def test_pictures_are_prepared_as_the_authors_did(photo):
     original = build("squeezenet1_0", width=0.125, last_padding=1)
     x = pictures.prepare(photo, original)
     resized = np.asarray(photo.resize((256, 256), Image.Resampling.BILINEAR))
-    assert x.shape == (3, 227, 227)
+    assert x.shape == (3, 227, 227) and pictures.side(original) == 227
     assert x[:, 0, 0].tolist() == [
         int(a) - b for a, b in zip(resized[14, 14, ::-1], (104, 117, 123), strict=True)
     ]
@@ -69,7 +69,7 @@ def test_pictures_are_found_drawn_and_labelled(tmp_path, photo, ours):
     images = pictures.calibration(paths, ours)
     assert len(images) == 12 and torch.equal(images[6:], images[:6].flip(3))
     assert judging.outputs(ours, paths).shape == (6, 1000)
-    with pytest.raises(ValueError, match="at least two pictures"):
+    with pytest.raises(ValueError, match="the number of pictures must be a whole"):
         pictures.draw(paths, 1, 0)
 
 

@@ -55,6 +55,14 @@ def test_void_changes_neither_loss_nor_score():
     assert float(task.share_right(logits_of([[[0, 0, 1], [1, 1, 0]]]), TRUTH)) == 1
 
 
+def test_classes_that_the_masks_do_not_know_weigh_nothing():
+    torch.manual_seed(0)
+    outputs = torch.randn(1, 4, 2, 3)
+    weights = torch.tensor([1.0, 2.0, 3.0, 0.0])
+    wanted = F.cross_entropy(outputs, TRUTH.long(), weights, ignore_index=VOID)
+    assert torch.equal(Segmentation((1.0, 2.0, 3.0)).loss(outputs, TRUTH), wanted)
+
+
 def test_masks_of_void_alone_give_a_loss_of_zero():
     task, void = Segmentation((1.0, 2.0)), torch.full((1, 2, 2), VOID, dtype=torch.uint8)
     outputs = torch.randn(1, 2, 2, 2, requires_grad=True)

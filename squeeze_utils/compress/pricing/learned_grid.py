@@ -28,8 +28,8 @@ class LearnedGrid(nn.Module):
 
     The gradient passes the rounding (straight-through); that of the step is round(u) - u with
     u = weight / step, as in LSQ. What is trained is the step's logarithm, divided by SPEED.
-    `shares` follows, slowly, which share
-    of the numbers is not zero and how large they are on average.
+    `shares` follows, slowly, which share of the numbers is not zero and how large they are on
+    average.
     """
 
     def __init__(self, weight: Tensor, first_step: float = 1.0) -> None:

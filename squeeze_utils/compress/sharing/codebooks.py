@@ -26,7 +26,7 @@ def _density(values: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
 
 
 def _random(values: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Weights drawn from the layer (Forgy)."""
+    """Weights drawn from the layer (Forgy), at the same places of every layer of its size."""
     return np.sort(rng.choice(values, count, replace=len(values) < count))
 
 

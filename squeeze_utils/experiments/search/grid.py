@@ -69,9 +69,8 @@ def run_grid(grid: Grid, jobs: int = 1) -> None:
     """Train what the table lacks; every training is a line as soon as it has ended."""
     done = {row["key"] for row in read_rows(grid.path)}
     left = [one for one in grid.experiments() if one.key not in done]
-    total = len(left) + len(done)
-    bar = tqdm(total=total, initial=len(done), desc=grid.name, unit="training")
-    with bar:
+    total = len(grid.experiments())
+    with tqdm(total=total, initial=total - len(left), desc=grid.name, unit="training") as bar:
         for row in run_tasks(_train, [(one,) for one in left], jobs):
             _append(grid.path, row)
             bar.update()
