@@ -43,7 +43,7 @@ def check_map(root: Path) -> list[str]:
         listed = {(number, title, file) for number, title, _, file in read_map(root)}
         titles = {path: _title(path) for path in order}
     except (ValueError, KeyError, AttributeError, IndexError):
-        return []  # not readable as a notebook: `style` says which
+        return []  # not readable as a notebook: `check` says which
     problems = []
     for path, title in titles.items():
         if (path.name[:2], title, path.name) not in listed:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import squeeze_utils as sq
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, ask, items, named, number, same
 from squeeze_utils.notebook.exercises.checker import Checker
-from squeeze_utils.notebook.exercises.exercise import Essay, Exercise
+from squeeze_utils.notebook.exercises.exercise import Essay, Exercise, Wrong
 
 
 def double(answer):
@@ -87,7 +88,7 @@ def test_an_untouched_answer_is_not_answered(check, answer, capsys):
         (1, lambda x: x, "not yet", "this is a square."),
         (1, lambda x: x + 1, "not yet", "3.5 is too small."),
         (2, [1, "x"], "not yet", "is a list: give a dictionary with the keys 'a', 'b'."),
-        (2, {"a": 1}, "not yet", "The key 'b' is missing"),
+        (2, {"a": 1}, "not yet", "has no key 'b': give the keys 'a', 'b'."),
         (2, {"a": 1, "b": ...}, "not answered", "b is still open."),
         (2, {"a": [1], "b": ["x"]}, "not yet", "a is a list: give a number."),
         (2, {"a": 1, "b": "xy"}, "not yet", "b is a text: give a list."),
@@ -107,6 +108,33 @@ def test_what_is_wrong_is_said_in_a_sentence(check, number, answer, outcome, mes
     assert verdict.outcome == outcome
     assert message in verdict.message
     assert "Traceback" not in capsys.readouterr().out
+
+
+def test_true_and_false_may_come_from_numpy_or_torch():
+    for value in (True, np.bool_(True), np.array(True), np.array([True]), torch.tensor([True])):
+        assert answers.yes_or_no(value, "fits") is True
+    assert answers.yes_or_no(np.array([1.0, 2.0]).sum() > 5, "fits") is False
+    for value, kind in ((1, "a whole number"), ("True", "a text"), (np.zeros(2) > 1, "a ndarray")):
+        with pytest.raises(Wrong, match=f"fits is {kind}.*: give True or False"):
+            answers.yes_or_no(value, "fits")
+
+
+def test_a_word_is_one_of_those_accepted():
+    assert answers.one_of(np.str_("left"), "side", "left", "right") == "left"
+    for value in ("up", 3, ["left"]):
+        with pytest.raises(Wrong, match="accepted: 'left', 'right'"):
+            answers.one_of(value, "side", "left", "right")
+
+
+def test_a_part_may_be_a_dictionary_with_numbers_as_keys():
+    assert answers.named({1: 5, 0.5: 6, "x": 7}, 0.5, 1, what="bits") == {0.5: 6, 1: 5}
+    with pytest.raises(Wrong, match="bits has no key 2: give the keys 1, 2"):
+        answers.named({1: 5}, 1, 2, what="bits")
+
+
+def test_the_numbers_in_a_module_are_counted_with_and_without_biases():
+    layer = torch.nn.Conv2d(3, 4, 1)
+    assert (answers.numbers_in(layer), answers.numbers_in(layer, 2)) == (16, 12)
 
 
 def test_right_answers_are_counted_once_and_stay(check, capsys):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from squeeze_utils.notebook.exercises.exercise import Claims, NotAnswered, Wrong
 
@@ -62,16 +63,16 @@ def ask(function: Any, *given: Any, **options: Any) -> Any:
     return result
 
 
-def named(answer: Any, *names: str) -> dict[str, Any]:
-    """The parts of an answer that is a dictionary with these keys."""
-    wanted = ", ".join(map(repr, names))
+def named(answer: Any, *keys: Any, what: str = "The answer") -> dict[Any, Any]:
+    """The parts of an answer, or of a part of it, that is a dictionary with these keys."""
+    wanted = ", ".join(map(repr, keys))
     if not isinstance(answer, Mapping):
-        raise Wrong(f"The answer is {_kind(answer)}: give a dictionary with the keys {wanted}.")
-    missing = [name for name in names if name not in answer]
+        raise Wrong(f"{what} is {_kind(answer)}: give a dictionary with the keys {wanted}.")
+    missing = [key for key in keys if key not in answer]
     if missing:
-        raise Wrong(f"The key {missing[0]!r} is missing; the answer has the keys {wanted}.")
-    _all_given({name: answer[name] for name in names})
-    return {name: answer[name] for name in names}
+        raise Wrong(f"{what} has no key {missing[0]!r}: give the keys {wanted}.")
+    _all_given({key: answer[key] for key in keys})
+    return {key: answer[key] for key in keys}
 
 
 def items(answer: Any, count: int | None = None, what: str = "The answer") -> list[Any]:
@@ -87,7 +88,7 @@ def items(answer: Any, count: int | None = None, what: str = "The answer") -> li
     return parts
 
 
-def _all_given(parts: dict[str, Any]) -> None:
+def _all_given(parts: Mapping[Any, Any]) -> None:
     for name, part in parts.items():
         if untouched(part):
             raise NotAnswered(f"{name} is still open.")
@@ -104,6 +105,27 @@ def as_number(value: Any, what: str = "The answer") -> float:
     if not math.isfinite(value):
         raise Wrong(f"{what} is {value}: give a finite number.")
     return float(value)
+
+
+def yes_or_no(value: Any, what: str) -> bool:
+    """True or False: of Python, of numpy, or a tensor or array that holds one."""
+    if isinstance(value, (torch.Tensor, np.ndarray)) and np.prod(value.shape) == 1:
+        value = value.item()
+    if not isinstance(value, (bool, np.bool_)):
+        raise Wrong(f"{what} is {_kind(value)}: give True or False.")
+    return bool(value)
+
+
+def one_of(value: Any, what: str, *accepted: str) -> str:
+    """One of the accepted words."""
+    if str(value) not in accepted:
+        raise Wrong(f"{what} is {str(value)!r}; accepted: {', '.join(map(repr, accepted))}.")
+    return str(value)
+
+
+def numbers_in(module: nn.Module, least_axes: int = 1) -> int:
+    """How many parameters a module has; with ``least_axes=2``, its weights without biases."""
+    return sum(p.numel() for p in module.parameters() if p.ndim >= least_axes)
 
 
 def array(value: Any, shape: tuple[int, ...], what: str = "The result") -> torch.Tensor:

@@ -10,6 +10,7 @@ from torch import nn
 
 from squeeze_utils.models import build
 from squeeze_utils.models.fire import Fire
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named, number
 from squeeze_utils.notebook.exercises.chapter_05_networks import (
     how_many_seeds,
@@ -22,15 +23,13 @@ from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
 __all__ = ["EXERCISES"]
 
 
-def _held(module: nn.Module, least_axes: int = 1) -> int:
-    """The numbers in a module; with ``least_axes=2`` its weights without biases."""
-    return sum(p.numel() for p in module.parameters() if p.ndim >= least_axes)
-
-
 def one_bill(answer: Any) -> Claims:
     given = named(answer, "squeeze", "expand1x1", "expand3x3", "share_3x3", "half_from")
     fire = Fire(64, 16, 64, 64)
-    parts = {part: _held(getattr(fire, part), 2) for part in ("squeeze", "expand1x1", "expand3x3")}
+    parts = {
+        part: answers.numbers_in(getattr(fire, part), 2)
+        for part in ("squeeze", "expand1x1", "expand3x3")
+    }
     squeeze, small, large = parts.values()
     wrong = {
         "squeeze": {8 * 64: "ρ multiplies e, the channels that leave: s is 16."},
@@ -42,7 +41,7 @@ def one_bill(answer: Any) -> Claims:
     }
     for part, right in parts.items():
         yield from number(part, given[part], right, wrong[part])
-    total = _held(fire, 2)
+    total = answers.numbers_in(fire, 2)
     yield from number(
         "share",
         given["share_3x3"],
@@ -124,7 +123,7 @@ def separable(answer: Any) -> Claims:
                 fires = build("squeezenet_small", expand=kind, **options).fires().values()
         except (TypeError, ValueError) as error:
             raise Wrong(f"sq.build does not take these options: {error}") from None
-        return [_held(fire.expand3x3, 2) for fire in fires]
+        return [answers.numbers_in(fire.expand3x3, 2) for fire in fires]
 
     plain, apart = weights("plain"), weights("depthwise")
     closest = min(a / b for a, b in zip(plain, apart, strict=True))

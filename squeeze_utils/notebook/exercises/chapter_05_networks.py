@@ -21,16 +21,12 @@ from squeeze_utils.notebook.exercises.answers import (
     items,
     named,
     number,
+    numbers_in,
 )
 from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.results.named_study import study
 
 __all__ = ["how_many_seeds", "nearly_separable", "no_room", "spent_differently"]
-
-
-def _weights(module: Fire) -> int:
-    """How many weights a module has, biases left out."""
-    return sum(p.numel() for p in module.parameters() if p.ndim > 1)
 
 
 def _strongest(matrix: torch.Tensor) -> float:
@@ -73,7 +69,7 @@ def spent_differently(answer: Any) -> Claims:
 
     def weights(ratio: float, share: float) -> int:
         e3 = round(96 * share)
-        return _weights(Fire(96, round(96 * ratio), 96 - e3, e3))
+        return numbers_in(Fire(96, round(96 * ratio), 96 - e3, e3), 2)
 
     wanted = weights(1 / 2, 1 / 2)
     for ratio in (1.0, 1 / 3, 1 / 2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from squeeze_utils.notebook.exercises.answers import (
     named,
     number,
 )
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims
 
 __all__ = ["killing_units", "linear_squeeze", "own_function", "what_max_pooling_does"]
 
@@ -64,10 +63,7 @@ def what_max_pooling_does(answer: Any) -> Claims:
 def killing_units(answer: Any) -> Claims:
     names = ("relu", "leaky_relu")
     given = named(answer, *names)
-    for name in names:
-        if not isinstance(given[name], Mapping):
-            raise Wrong(f"{name} holds one number for each rate: a dictionary.")
-    found = {name: named(given[name], 0.01, 0.1) for name in names}
+    found = {name: named(given[name], 0.01, 0.1, what=name) for name in names}
     dead = {(n, r): as_number(v, f"{n}, {r}") for n, one in found.items() for r, v in one.items()}
     percent = "these are percent of the units: between 0 and 100."
     yield "percent", all(0 <= value <= 100 for value in dead.values()), percent

@@ -20,6 +20,7 @@ from squeeze_utils.notebook.exercises.answers import (
     items,
     named,
     number,
+    yes_or_no,
 )
 from squeeze_utils.notebook.exercises.chapter_07_networks import (
     all_convolutional,
@@ -121,8 +122,7 @@ def without_the_mean(answer: Any) -> Claims:
         yield "without the mean", found > whole, upside
         right = whole * float(size / spread)
         yield "without the mean", close(found, right, 2e-3), f"{name}: {found:.3g} is not right."
-    if not isinstance(given["same_order"], bool):
-        raise Wrong("same_order is True or False.")
+    same_order = yes_or_no(given["same_order"], "same_order")
     tiles = photographs()
     names = ("max", "average", "mixed", "blur", "blur of 3x3")
     with torch.no_grad():
@@ -134,7 +134,7 @@ def without_the_mean(answer: Any) -> Claims:
     ]
     kept = torch.tensor(errors).argsort().tolist() == torch.tensor(scaled).argsort().tolist()
     off = "sort the five layers of the exercise by each of the two errors and compare."
-    yield "order", given["same_order"] == kept, off
+    yield "order", same_order == kept, off
 
 
 def longer_filter(answer: Any) -> Claims:

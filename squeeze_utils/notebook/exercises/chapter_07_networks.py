@@ -21,6 +21,7 @@ from squeeze_utils.notebook.exercises.answers import (
     items,
     named,
     number,
+    numbers_in,
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
@@ -127,7 +128,7 @@ def all_convolutional(answer: Any) -> Claims:
     pools = (nn.MaxPool2d, nn.AvgPool2d)
     for width in (0.25, 0.5):
         plain = build("squeezenet_small", num_classes=10, in_channels=1, width=width)
-        held = _held(plain)
+        held = numbers_in(plain)
         widths = _pooled_channels(plain)
         model = ask(given["function"], plain)
         if not isinstance(model, nn.Module):
@@ -146,7 +147,7 @@ def all_convolutional(answer: Any) -> Claims:
             side = model.eval().features(torch.zeros(1, 1, 32, 32)).shape[-1]
         padding = f"a 32-pixel image ends as a map of {side}, not 4: pad by one pixel."
         yield "sides", side == 4, padding
-        added = _held(model) - held
+        added = numbers_in(model) - held
         bare, biased = sum(9 * C * C for C in widths), sum(widths)
         norms = "batch normalisation is missing behind the convolutions."
         yield "normalised", added not in (bare, bare + biased), norms
@@ -159,10 +160,6 @@ def all_convolutional(answer: Any) -> Claims:
                 held: "this is the network before.",
             }
             yield from number("added", given["added"], added, known)
-
-
-def _held(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _pooled_channels(model: nn.Module) -> list[int]:

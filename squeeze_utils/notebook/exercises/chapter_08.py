@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from statistics import median
 from typing import Any
@@ -17,7 +16,7 @@ from squeeze_utils.notebook.exercises.chapter_08_noise import (
     journal,
     two_splits,
 )
-from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
 __all__ = ["EXERCISES"]
 
@@ -81,12 +80,8 @@ def _lower_hill(width: int, runs: int = 120) -> float:
 
 
 def wider_bells(answer: Any) -> Claims:
-    if not isinstance(answer, Mapping):
-        raise Wrong("give a dictionary: a percentage for each of the widths 2, 5, 10 and 20.")
-    missing = [width for width in (2, 5, 10, 20) if width not in answer]
-    if missing:
-        raise Wrong(f"the width {missing[0]} is missing.")
-    found = {width: as_number(answer[width], f"width {width}") for width in (2, 5, 10, 20)}
+    given = named(answer, 2, 5, 10, 20)
+    found = {width: as_number(share, f"width {width}") for width, share in given.items()}
     yield "percent", max(found.values()) > 1, "give percent of the 200 runs."
     right = {width: _lower_hill(width) for width in (2, 20)}
     higher = "this is how often a run ends on the higher hill."
@@ -124,10 +119,7 @@ def _stops(begin: int) -> dict[str, int]:
 
 def stopping(answer: Any) -> Claims:
     given = named(answer, "stopped", "saved", "complete_from")
-    parts = {what: given[what] for what in ("stopped", "saved")}
-    for what, part in parts.items():
-        if not isinstance(part, Mapping) or not {1, 3} <= set(part):
-            raise Wrong(f"{what} has the keys 1 and 3: the epoch after which the rule begins.")
+    parts = {what: named(given[what], 1, 3, what=what) for what in ("stopped", "saved")}
     for begin in (1, 3):
         trained = _stops(begin)
         right = {name for name, epochs in trained.items() if epochs < 4}

@@ -11,6 +11,7 @@ from torch import nn
 from squeeze_utils.models import build
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.squeezenet import initialise
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, number
 from squeeze_utils.notebook.exercises.chapter_09_networks import (
     deep_and_normalised,
@@ -31,10 +32,6 @@ def _network(**options: Any) -> nn.Module:
             raise Wrong(f"sq.build does not take these options: {error}") from None
 
 
-def _held(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
-
-
 def fifth_identity(answer: Any) -> Claims:
     given = named(answer, "options", "gained", "lost")
     options = given["options"]
@@ -45,8 +42,8 @@ def fifth_identity(answer: Any) -> Claims:
     few = f"with these options {', '.join(f'fire{i}' for i in adding)} can add their input."
     yield "five identities", len(adding) == 5, few
     plain = _network()
-    first = _held(changed.features[0]) - _held(plain.features[0])
-    right = _held(changed) - _held(plain)
+    first = answers.numbers_in(changed.features[0]) - answers.numbers_in(plain.features[0])
+    right = answers.numbers_in(changed) - answers.numbers_in(plain)
     known = {
         first: "the squeeze layer of fire2 reads the new channels as well.",
         right - 32: "the new filters have biases.",
@@ -64,7 +61,8 @@ def fifth_identity(answer: Any) -> Claims:
 
 
 def _bypass_parameters(network: nn.Module) -> int:
-    return sum(_held(fire.bypass) for fire in network.fires().values() if fire.bypass is not None)
+    bypasses = [fire.bypass for fire in network.fires().values() if fire.bypass is not None]
+    return sum(map(answers.numbers_in, bypasses))
 
 
 def _adds(fire: Fire) -> bool:
@@ -79,10 +77,10 @@ def megabytes(answer: Any) -> Claims:
             nn.Conv2d(fire.squeeze.in_channels, fire.out_channels, 1)
             for fire in plain.fires().values()
         ]
-    added = sum(map(_held, bypasses))
-    right = _held(plain) + added
+    added = sum(map(answers.numbers_in, bypasses))
+    right = answers.numbers_in(plain) + added
     known = {
-        _held(_network(bypass="complex")): "this has only the four that need one.",
+        answers.numbers_in(_network(bypass="complex")): "this has only the four that need one.",
         added: "these are the bypasses alone.",
         right - sum(conv.out_channels for conv in bypasses): "each bypass has biases.",
     }
@@ -94,10 +92,9 @@ def megabytes(answer: Any) -> Claims:
         added * 4 / 1e6: "these are the bypasses alone.",
     }
     yield from number("MB", given["megabytes"], size, known, relative=2e-3)
-    if not isinstance(given["explained"], bool):
-        raise Wrong("explained is True or False.")
+    explained = answers.yes_or_no(given["explained"], "explained")
     off = f"{size:.1f} MB is not the number that the paper gives."
-    yield "explained", given["explained"] == (abs(size - 7.7) < 0.1), off
+    yield "explained", explained == (abs(size - 7.7) < 0.1), off
 
 
 def _stack(depth: int, bypass: str = "simple") -> nn.Sequential:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
 from itertools import combinations, pairwise
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from squeeze_utils.data.sets import load_images
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named, number
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
@@ -81,12 +81,9 @@ def statistics_of_the_batch(answer: Any) -> Claims:
         copy(y)
         again = "after another batch the same images give something else."
         yield "no memory", close(copy(x), first, 1e-4), again
-    names = ("kept", "of the batch")
-    said = str(given["wider"])
-    if said not in names:
-        raise Wrong(f"wider is {said!r}; accepted: 'kept', 'of the batch'.")
+    wider = answers.one_of(given["wider"], "wider", "kept", "of the batch")
     narrow = "compare the mean losses along the direction: the wider valley has the smaller one."
-    yield "wider valley", said == names[1], narrow
+    yield "wider valley", wider == "of the batch", narrow
 
 
 def deep_and_normalised(answer: Any) -> Claims:
@@ -95,9 +92,7 @@ def deep_and_normalised(answer: Any) -> Claims:
     best = {}
     count = len(load_images("digits", size=8).validation)
     for name in names:
-        if not isinstance(given[name], Mapping):
-            raise Wrong(f"{name} holds an accuracy for each rate: a dictionary.")
-        found = [as_number(v, name) for v in named(given[name], *rates).values()]
+        found = [as_number(v, name) for v in named(given[name], *rates, what=name).values()]
         yield "percent", max(found) > 1, "give the accuracies in percent."
         for value in found:
             images = value * count / 100

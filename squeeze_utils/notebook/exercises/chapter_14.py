@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, number
 from squeeze_utils.notebook.exercises.chapter_14_codes import best_gap, price_of_adapting
-from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
 __all__ = ["EXERCISES"]
 
@@ -56,10 +57,8 @@ def three_weights(answer: Any) -> Claims:
     }
     right = float(delta @ covariance @ delta)
     yield from number("error", given["error"], right, known, relative=5e-3)
-    if not isinstance(given["order_matters"], bool):
-        raise Wrong("order_matters is True or False.")
     alike = "all weights and all correlations are equal."
-    yield "order", not given["order_matters"], alike
+    yield "order", not answers.yes_or_no(given["order_matters"], "order_matters"), alike
 
 
 def _entropy(numbers: list[int]) -> float:
@@ -91,9 +90,7 @@ def wide_zone(answer: Any) -> Claims:
     given = named(answer, "function", "nearest", "price", "better")
     for step in (0.5, 1.5):
         weights = torch.distributions.Laplace(0.0, 1.0).sample((6, 7))
-        pair = ask(given["function"], weights, step)
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise Wrong("to_nearest returns two numbers: bits a weight, and the error.")
+        pair = answers.items(ask(given["function"], weights, step), 2, "The result of to_nearest")
         bits, error = (as_number(part, "to_nearest") for part in pair)
         numbers = (weights / step).round().flatten().long().tolist()
         off = weights.flatten() - step * torch.tensor(numbers)
@@ -151,9 +148,8 @@ def on_noise(answer: Any) -> Claims:
         off = f"{found:.1f} % is not the share of pictures with the same answer."
         yield "agreement", close(found, 2 * count, 1e-3), off
     names = ("5 digits", "20 digits", "100 digits", "100 of noise")
-    if not isinstance(given["agrees"], dict) or set(given["agrees"]) != set(names):
-        raise Wrong(f"agrees is a dictionary with the keys {', '.join(map(repr, names))}.")
-    few, some, many, noise = (as_number(given["agrees"][name], name) for name in names)
+    agrees = named(given["agrees"], *names, what="agrees")
+    few, some, many, noise = (as_number(share, name) for name, share in agrees.items())
     yield "agrees", max(few, some, many, noise) > 1, "give per cent."
     yield "agrees", max(few, some, many, noise) <= 100, "no share is above 100 %."
     more = "more digits show more of how the inputs vary. Are entries exchanged?"

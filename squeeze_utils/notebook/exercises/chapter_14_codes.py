@@ -9,7 +9,7 @@ import numpy as np
 
 from squeeze_utils.compress.sqz import coders
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims
 
 __all__ = ["best_gap", "price_of_adapting"]
 
@@ -53,9 +53,7 @@ def best_gap(answer: Any) -> Claims:
         yield "bytes", abs(found - stored) > 2, codes
         off = f"for density {density:g} and {bits} bits it gives {found:g} bytes."
         yield "bytes", abs(found - right) <= 1, off
-    best = given["best"]
-    if not isinstance(best, dict) or set(best) != set(DENSITIES):
-        raise Wrong("best is a dictionary: bits for the densities 0.1, 0.2 and 0.33.")
+    best = named(given["best"], *DENSITIES, what="best")
     for density in DENSITIES:
         bits = as_number(best[density], f"best[{density}]")
         least = min(range(2, 7), key=lambda b, d=density: _expected(d, b))
@@ -84,10 +82,8 @@ def price_of_adapting(answer: Any) -> Claims:
         alphabet = "the alphabet has 256 symbols, not only the four that come."
         yield "bits", not close(found, small, 1e-3), alphabet
         yield "bits", close(found, right, 1e-2), f"{count} symbols give {found:.3f} bits."
-    measured = given["measured"]
-    if not isinstance(measured, dict) or set(measured) != set(LENGTHS):
-        raise Wrong("measured is a dictionary: bits a symbol for 100, 1,000, 10,000 and 100,000.")
-    bits = [as_number(measured[n], f"measured[{n}]") for n in LENGTHS]
+    measured = named(given["measured"], *LENGTHS, what="measured")
+    bits = [as_number(value, f"measured[{n}]") for n, value in measured.items()]
     entropy = sum(share * math.log2(1 / share) for share in SHARES)
     yield "measured", min(bits) > 0.99 * entropy, "no message of this kind needs less than 1.75."
     falls = "the longer the message, the fewer bits a symbol."

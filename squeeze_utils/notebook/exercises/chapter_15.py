@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from squeeze_utils.data import load_images
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named, number
 from squeeze_utils.notebook.exercises.chapter_15_measured import price_at_once, rows_and_columns
-from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 from squeeze_utils.studies import priced
 
 __all__ = ["EXERCISES"]
@@ -31,8 +32,7 @@ def by_hand(answer: Any) -> Claims:
         further / NUMBERS: "a further step follows a nonzero number or another step.",
     }
     yield from number("q", given["q"], further / SIZE, known, relative=1e-3)
-    if not isinstance(given["bits"], dict) or set(given["bits"]) != {0, 1, 3}:
-        raise Wrong("bits is a dictionary: the length of 0, 1 and 3.")
+    lengths = named(given["bits"], 0, 1, 3, what="bits")
     chances = {0: (NUMBERS - NONZERO) / NUMBERS}
     for k in (1, 3):
         chances[k] = NONZERO / NUMBERS / 2 * NONZERO / SIZE * (further / SIZE) ** (k - 1)
@@ -42,7 +42,7 @@ def by_hand(answer: Any) -> Claims:
         if k:
             known[bits - 1] = "the sign takes a bit."
             known[math.log2(2 / chances[1]) - 1 + (k - 1)] = "a further step takes −log₂ q bits."
-        yield from number(f"bits of {k}", given["bits"][k], bits, known, relative=2e-3)
+        yield from number(f"bits of {k}", lengths[k], bits, known, relative=2e-3)
     share = {0: NUMBERS - NONZERO, 1: NONZERO}
     parts = {k: count * math.log2(1 / chances[k]) for k, count in share.items()}
     rest = further * math.log2(SIZE / further)
@@ -80,9 +80,7 @@ def fine_grid(answer: Any) -> Claims:
     weights = torch.randn(20_000)
     found = []
     for step in (0.1, 0.05, 0.025):
-        pair = ask(given["function"], weights, step)
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise Wrong("rate_and_error returns two numbers: bits a weight, and the error.")
+        pair = items(ask(given["function"], weights, step), 2, "The result of rate_and_error")
         found.append([as_number(part, "rate_and_error") for part in pair])
         bits, error = found[-1]
         yield "bits", bits < 100, "give bits for one weight, not for all of them."
@@ -116,9 +114,7 @@ def _first_lengths(width: float) -> tuple[float, float]:
 def lock_in(answer: Any) -> Claims:
     given = named(answer, "lengths", "locks")
     for width in WIDTHS[1:]:
-        pair = ask(given["lengths"], width)
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise Wrong("first_lengths returns two numbers: the bits of 0 and of 1.")
+        pair = items(ask(given["lengths"], width), 2, "The result of first_lengths")
         zero, one = (as_number(part, "first_lengths") for part in pair)
         right = _first_lengths(width)
         swapped = abs(right[0] - right[1]) > 0.5 and close([one, zero], right, 0.08)
@@ -127,17 +123,13 @@ def lock_in(answer: Any) -> Claims:
         yield "lengths", right[0] < 1.1 or abs(zero - 1) > 0.02, guard
         off = f"for the width {width:g} it gives {zero:.2f} and {one:.2f} bits."
         yield "lengths", close([zero, one], right, 0.08), off
-    locks = given["locks"]
-    if not isinstance(locks, dict) or set(locks) != set(WIDTHS):
-        raise Wrong(f"locks is a dictionary: True or False for each width in {WIDTHS}.")
-    for width in WIDTHS:
-        if not isinstance(locks[width], bool):
-            raise Wrong(f"locks[{width}] is True or False.")
+    for width, said in named(given["locks"], *WIDTHS, what="locks").items():
+        locks = answers.yes_or_no(said, f"locks[{width}]")
         zero, one = _first_lengths(width)
         dear = f"with the width {width:g} a zero is dearer than a one from the first step on."
-        yield "locks", locks[width] or zero < one + 0.05, dear
+        yield "locks", locks or zero < one + 0.05, dear
         cheap = f"with the width {width:g} a zero is much cheaper than a one."
-        yield "locks", not locks[width] or one - zero < 0.6, cheap
+        yield "locks", not locks or one - zero < 0.6, cheap
 
 
 EXERCISES = {

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from squeeze_utils.compress.sqz.mixture import Counts, estimate
-from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named, yes_or_no
+from squeeze_utils.notebook.exercises.exercise import Claims
 
 __all__ = ["price_at_once", "rows_and_columns"]
 
@@ -34,9 +34,7 @@ def price_at_once(answer: Any) -> Claims:
         yield "larger", bool(found) == right or gap < min(_spread(a), _spread(b)) or right, small
         yield "larger", bool(found) == right, f"for {a} and {b} it says {bool(found)}."
     for name in ("bytes", "error"):
-        values = given[name]
-        if not isinstance(values, dict) or set(values) != set(RISES):
-            raise Wrong(f"{name} is a dictionary: three values for each rise in {RISES}.")
+        values = named(given[name], *RISES, what=name)
         for rise in RISES:
             listed = items(values[rise], 3, f"{name}[{rise}]")
             numbers = [as_number(value, name) for value in listed]
@@ -74,6 +72,5 @@ def rows_and_columns(answer: Any) -> Claims:
         yield "flagged", rest <= found <= rest + columns + 1, off
     plain, flagged = (as_number(given[name], name) for name in ("without", "with"))
     yield "bits", min(plain, flagged) > 100, "give the bits of the whole first layer."
-    if not isinstance(given["worth"], bool):
-        raise Wrong("worth is True or False.")
-    yield "worth", given["worth"] == (flagged < plain), "it is worth it if it takes fewer bits."
+    fewer = "it is worth it if it takes fewer bits."
+    yield "worth", yes_or_no(given["worth"], "worth") == (flagged < plain), fewer

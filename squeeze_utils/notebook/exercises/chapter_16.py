@@ -6,13 +6,14 @@ import math
 from itertools import permutations, product
 from typing import Any
 
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, number
 from squeeze_utils.notebook.exercises.chapter_16_measured import (
     huffman_parts,
     missing_cell,
     own_order,
 )
-from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
 __all__ = ["EXERCISES"]
 
@@ -95,9 +96,8 @@ def three_by_hand(answer: Any) -> Claims:
 def _table(value: Any, names: str, what: str) -> dict[str, float]:
     wanted = {"".join(n for n, taken in zip(names, chosen, strict=True) if taken)
               for chosen in product((0, 1), repeat=len(names))}  # fmt: skip
-    if not isinstance(value, dict) or set(value) != wanted:
-        raise Wrong(f"{what} is a dictionary with the {len(wanted)} keys {sorted(wanted)}.")
-    return {key: as_number(v, f"{what}[{key!r}]") for key, v in value.items()}
+    parts = named(value, *sorted(wanted), what=what)
+    return {key: as_number(v, f"{what}[{key!r}]") for key, v in parts.items()}
 
 
 def does_nothing(answer: Any) -> Claims:
@@ -137,9 +137,8 @@ def not_shares(answer: Any) -> Claims:
     tie = "two are equally large. Find a clear case."
     clear = main[first] > main[other] + 1e-6 and share[other] > share[first] + 1e-6
     yield "table", clear, tie
-    if not isinstance(given["three"], bool):
-        raise Wrong("three is True or False.")
-    yield "three", not given["three"], "with three techniques both have the same differences."
+    same = "with three techniques both have the same differences."
+    yield "three", not answers.yes_or_no(given["three"], "three"), same
 
 
 EXERCISES = {

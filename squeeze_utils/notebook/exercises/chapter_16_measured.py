@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.results.statistics import paired
 
 __all__ = ["huffman_parts", "missing_cell", "own_order"]
@@ -71,9 +71,7 @@ def own_order(answer: Any) -> Claims:
         yield "differs", bool(found) == right or not right, seeds
         luck = f"for {a} and {b} the interval of the difference includes zero."
         yield "differs", bool(found) == right, luck
-    measured = given["measured"]
-    if not isinstance(measured, dict) or set(measured) != set(TURNS):
-        raise Wrong("measured is a dictionary: three accuracies for 2, 4 and 8 turns.")
+    measured = named(given["measured"], *TURNS, what="measured")
     every = [
         as_number(value, f"measured[{turns}]")
         for turns in TURNS

@@ -10,7 +10,7 @@ from torch import nn
 from squeeze_utils import anatomy
 from squeeze_utils.deploy import energy, on_chip
 from squeeze_utils.models import build
-from squeeze_utils.notebook.exercises.answers import as_number, items, named, number
+from squeeze_utils.notebook.exercises.answers import as_number, items, named, number, yes_or_no
 from squeeze_utils.notebook.exercises.chapter_17_measured import batch_or_latency, calibrate
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
 
@@ -22,9 +22,7 @@ LARGEST = 255  # of an activation in 8 bits, unsigned
 
 def bits_that_fit(answer: Any) -> Claims:
     given = named(answer, "bits", "products", "enough")
-    if not isinstance(given["bits"], dict) or set(given["bits"]) != {2, 4, 8}:
-        raise Wrong("bits is a dictionary: the w for each m in 2, 4, 8.")
-    for m, value in given["bits"].items():
+    for m, value in named(given["bits"], 2, 4, 8, what="bits").items():
         w = as_number(value, f"bits[{m}]")
         reached = m * LARGEST * 2 ** (w - 1)
         over = f"with {w:g} bits {m} products can reach {reached:,.0f}; 16 bits signed end below."
@@ -39,12 +37,11 @@ def bits_that_fit(answer: Any) -> Claims:
         limit / (LARGEST * full): "give the whole products only.",
     }
     yield from number("products", given["products"], limit // (LARGEST * full), known)
-    if not isinstance(given["enough"], bool):
-        raise Wrong("enough is True or False.")
+    enough = yes_or_no(given["enough"], "enough")
     network = build("squeezenet1_0")
     sums = [conv.weight[0].numel() for conv in network.modules() if isinstance(conv, nn.Conv2d)]
     longest = f"compare with the longest sum of a layer, which has {max(sums)} products."
-    yield "enough", given["enough"] == (max(sums) * LARGEST * full <= limit), longest
+    yield "enough", enough == (max(sums) * LARGEST * full <= limit), longest
 
 
 def _maps(network: nn.Module, side: int, up: bool) -> list[tuple[int, ...]]:
@@ -98,11 +95,9 @@ def break_even(answer: Any) -> Claims:
         1 - right: "this is the share that goes through DRAM.",
     }
     yield from number("share", given["share"], right, known, relative=1e-3)
-    if not isinstance(given["format_matters"], bool):
-        raise Wrong("format_matters is True or False.")
     same = "weights and activations shrink by the same factor."
     depends = abs(zero("int8") - right) > 1e-3
-    yield "format", given["format_matters"] == depends, same
+    yield "format", yes_or_no(given["format_matters"], "format_matters") == depends, same
 
 
 def row_by_row(answer: Any) -> Claims:
@@ -137,11 +132,10 @@ def row_by_row(answer: Any) -> Claims:
         float(alive.max()): "this is the old peak at the beginning.",
     }
     yield from number("peak", given["peak"], float(after.max()), known)
-    if not isinstance(given["fits"], bool):
-        raise Wrong("fits is True or False.")
+    fits = yes_or_no(given["fits"], "fits")
     (chip,) = (chip for chip in on_chip.CHIPS if chip.name == "STM32H743")
     block = f"its largest block has {chip.ram:,} bytes. Both peaks must fit."
-    yield "fits", given["fits"] == (max(right, after.max()) <= chip.ram), block
+    yield "fits", fits == (max(right, after.max()) <= chip.ram), block
 
 
 EXERCISES = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named, one_of
+from squeeze_utils.notebook.exercises.exercise import Claims
 
 __all__ = ["batch_or_latency", "calibrate"]
 
@@ -22,9 +22,7 @@ CURVES = (
 
 def batch_or_latency(answer: Any) -> Claims:
     given = named(answer, "milliseconds", "function")
-    measured = given["milliseconds"]
-    if not isinstance(measured, dict) or set(measured) != {1, 2, 4, 8, 16}:
-        raise Wrong("milliseconds is a dictionary: the time of an image for batch 1, 2, 4, 8, 16.")
+    measured = named(given["milliseconds"], 1, 2, 4, 8, 16, what="milliseconds")
     times = {n: as_number(ms, f"milliseconds[{n}]") for n, ms in measured.items()}
     yield "measured", min(times.values()) > 0, "a time is positive."
     whole = "these seem to be the times of whole batches. Divide each by its number of images."
@@ -60,15 +58,13 @@ def calibrate(answer: Any) -> Claims:
         yield "error", not close(value, 100 * (expected - found).max() / expected.max()), signed
         yield "error", close(value, right), "it differs from a direct count on random logits."
     names = ("training images", "one image", "noise")
-    if not isinstance(given["measured"], dict) or set(given["measured"]) != set(names):
-        raise Wrong(f"measured is a dictionary with the keys {', '.join(map(repr, names))}.")
-    errors = {name: as_number(given["measured"][name], name) for name in names}
+    measured = named(given["measured"], *names, what="measured")
+    errors = {name: as_number(error, name) for name, error in measured.items()}
     yield "measured", min(errors.values()) > 0, "int8 always makes some error."
     small = "these are below one per cent. Give per cent."
     yield "measured", max(errors.values()) > 1, small
     worse = "one image gives a smaller error than 256 of them. Are the two exchanged?"
     yield "measured", errors["one image"] > errors["training images"], worse
-    if given["one_image"] not in ("narrow", "wide"):
-        raise Wrong("one_image is 'narrow' or 'wide'.")
+    side = one_of(given["one_image"], "one_image", "narrow", "wide")
     inside = "the range of one image lies within that of all images, so larger values are clipped."
-    yield "one image", given["one_image"] == "narrow", inside
+    yield "one image", side == "narrow", inside

@@ -9,13 +9,14 @@ import torch
 from torch.nn import functional as F
 
 from squeeze_utils.data import copies, load_images
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, number
 from squeeze_utils.notebook.exercises.chapter_18_heads import (
     balanced_head,
     leaked_images,
     which_layers,
 )
-from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
 __all__ = ["EXERCISES"]
 
@@ -63,9 +64,7 @@ def hidden_copy(answer: Any) -> Claims:
         yield "bits", not close(found, _turned(small, _cut(small, shift, 2))), left
         off = f"moved by {shift}, some digits get another count. Do the columns come in again?"
         yield "bits", close(found, right), off
-    if not isinstance(given["means"], dict) or set(given["means"]) != set(SHIFTS):
-        raise Wrong("means is a dictionary: the mean number of bits for 1, 2 and 4 pixels.")
-    for shift, found in given["means"].items():
+    for shift, found in named(given["means"], *SHIFTS, what="means").items():
         counts = _turned(every, _cut(every, copies.SIDE - shift, 2))
         known = {
             float(counts[0]): "this is the first picture. Take the mean over all test digits.",
@@ -91,24 +90,19 @@ def mean_and_activation(answer: Any) -> Claims:
     yield "example", min(scores) < 0, alike
     none = f"the scores {shown} are both negative or zero: 0 comes out in either order."
     yield "example", max(scores) > 0, none
-    if given["larger"] not in (FIRST, LAST):
-        raise Wrong(f"larger is {FIRST!r} or {LAST!r}.")
+    larger = answers.one_of(given["larger"], "larger", FIRST, LAST)
     before, after = sum(max(s, 0.0) for s in scores) / 2, max(sum(scores) / 2, 0.0)
     order = f"in your example the activation first gives {before:g}, the mean first {after:g}."
-    yield "larger", given["larger"] == (FIRST if before > after else LAST), order
+    yield "larger", larger == (FIRST if before > after else LAST), order
     for listed in SCORES:
-        found = ask(given["equal"], torch.tensor(listed))
-        if isinstance(found, (torch.Tensor, np.ndarray)) and np.prod(found.shape) == 1:
-            found = found.item()
-        if not isinstance(found, (bool, np.bool_)):
-            raise Wrong("equal returns True or False.")
+        found = answers.yes_or_no(ask(given["equal"], torch.tensor(listed)), "what equal returns")
         same = sum(max(s, 0.0) for s in listed) == max(sum(listed), 0.0)
         below = "if all scores are negative, both are 0."
         yield "equal", found or not same or max(listed) >= 0, below
         zero = f"a score of 0 has no sign that could differ from the others: {listed}."
         yield "equal", found or not same or 0 not in listed, zero
         off = f"for the scores {listed} the two {'are equal' if same else 'differ'}."
-        yield "equal", bool(found) == same, off
+        yield "equal", found == same, off
 
 
 def _best(z: torch.Tensor, labels: torch.Tensor) -> float:
@@ -137,9 +131,7 @@ def temperature(answer: Any) -> Claims:
         yield "temperature", worse < 1e-4, larger
         off = f"these scores were made with T = {true}, your function finds {found:.2f}."
         yield "temperature", close(found, right, 0.05), off
-    errors = given["errors"]
-    if not isinstance(errors, dict) or set(errors) != {"before", "after"}:
-        raise Wrong("errors is a dictionary with the keys 'before' and 'after'.")
+    errors = named(given["errors"], "before", "after", what="errors")
     values = [as_number(value, f"errors[{name!r}]") for name, value in errors.items()]
     yield "errors", min(values) >= 0 and max(values) <= 100, "an error lies from 0 to 100 points."
     yield "errors", max(values) > 0.5, "give points: 100 times the share."

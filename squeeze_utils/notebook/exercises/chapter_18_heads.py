@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from squeeze_utils.data import Split, load_images
 from squeeze_utils.models import build
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, items, named, number
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
@@ -20,10 +20,6 @@ OWN = 50  # training images beside the leaked ones
 LEAKED = (0, 10, 20, 40)
 GROUP = 40  # test images that can be leaked
 ROUNDED = 0.25  # of a picture, lost when per cent were rounded
-
-
-def _count(part: nn.Module) -> int:
-    return sum(p.numel() for p in part.parameters())
 
 
 def _per_cent(name: str, values: list[float]) -> Claims:
@@ -38,21 +34,20 @@ def which_layers(answer: Any) -> Claims:
     released = build("squeezenet1_1", num_classes=6)
     for model, first in [*((small, first) for first in FIRES), (released, 6)]:
         found = as_number(ask(given["function"], model, first), "trained_parameters")
-        fires, head = model.fires(), _count(model.classifier)
-        right = sum(_count(fire) for place, fire in fires.items() if place >= first) + head
+        sizes = {place: answers.numbers_in(fire) for place, fire in model.fires().items()}
+        whole, head = answers.numbers_in(model), answers.numbers_in(model.classifier)
+        right = sum(size for place, size in sizes.items() if place >= first) + head
         all_of_them = "these are all parameters. Count those that are trained."
-        yield "parameters", found != _count(model), all_of_them
+        yield "parameters", found != whole, all_of_them
         frozen = "these are the frozen parameters."
-        yield "parameters", found != _count(model) - right, frozen
+        yield "parameters", found != whole - right, frozen
         yield "parameters", found != right - head, "the head is trained as well."
         alone = f"this is Fire module {first} and the head. Those between are trained as well."
-        yield "parameters", first == max(FIRES) or found != _count(fires[first]) + head, alone
+        yield "parameters", first == max(FIRES) or found != sizes[first] + head, alone
         off = f"from Fire module {first} on: {found:,.0f} is not right."
         yield "parameters", found == right, off
-    accuracy = given["accuracy"]
-    if not isinstance(accuracy, dict) or set(accuracy) != set(FIRES):
-        raise Wrong(f"accuracy is a dictionary: a value for each first module in {FIRES}.")
-    values = [as_number(accuracy[first], f"accuracy[{first}]") for first in FIRES]
+    accuracy = named(given["accuracy"], *FIRES, what="accuracy")
+    values = [as_number(value, f"accuracy[{first}]") for first, value in accuracy.items()]
     yield from _per_cent("accuracy", values)
     chance = "one of ten classes is right by chance in 10 %. Is the network trained?"
     yield "accuracy", max(values) > 20, chance
@@ -135,9 +130,7 @@ def leaked_images(answer: Any) -> Claims:
     given = named(answer, "function", "accuracy", "memory")
     for k in (40, 10, 0):
         yield from _joined(given["function"], k)
-    accuracy = given["accuracy"]
-    if not isinstance(accuracy, dict) or set(accuracy) != set(LEAKED):
-        raise Wrong(f"accuracy is a dictionary: two values for each k in {LEAKED}.")
+    accuracy = named(given["accuracy"], *LEAKED, what="accuracy")
     pairs = {}
     for k in LEAKED:
         pair = items(accuracy[k], 2, f"accuracy[{k}]")

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torchvision import ops
 
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, items, named
 from squeeze_utils.notebook.exercises.chapter_19_scenes import (
     coarse_masks,
     objects_without_cell,
     without_skips,
 )
-from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
 __all__ = ["EXERCISES"]
 
@@ -64,12 +65,11 @@ def dice_and_iou(answer: Any) -> Claims:
         same = "Dice is larger than IoU, except at 0 and 1."
         yield "Dice", both == either or found > both / either, same
         yield "Dice", close(found, right), "random regions of pixels give another value."
-    if not isinstance(given["can_differ"], bool):
-        raise Wrong("can_differ is True or False.")
+    can_differ = answers.yes_or_no(given["can_differ"], "can_differ")
     grid = [as_number(ask(given["dice"], i / 50), "dice") for i in range(51)]
     rising = all(x < y for x, y in pairwise(grid))
     turn = "your function rises with IoU. Can it turn an order round?"
-    yield "order", given["can_differ"] != rising, turn
+    yield "order", can_differ != rising, turn
 
 
 def too_sure(answer: Any) -> Claims:
@@ -89,10 +89,8 @@ def too_sure(answer: Any) -> Claims:
     yield "values", min(values) > 0, "an average precision of zero shows nothing."
     keep = "squares and ranks keep the order of the scores, so all three values are equal."
     yield "values", max(values) - min(values) < 1e-6, keep
-    if not isinstance(given["probabilities"], bool):
-        raise Wrong("probabilities is True or False.")
     blind = "mAP50 is the same for scores and for their squares. Both cannot be probabilities."
-    yield "probabilities", not given["probabilities"], blind
+    yield "probabilities", not answers.yes_or_no(given["probabilities"], "probabilities"), blind
 
 
 def _softened(boxes: torch.Tensor, scores: torch.Tensor, power: int = 2) -> torch.Tensor:

@@ -10,8 +10,8 @@ import torch
 from squeeze_utils.base.scale import SCALES, Scale
 from squeeze_utils.data import load_images
 from squeeze_utils.models import build
-from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, numbers_in
+from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.studies import dense_answers
 from squeeze_utils.training import boxes
 
@@ -62,9 +62,7 @@ def objects_without_cell(answer: Any) -> Claims:
         yield "count", 2 * right == total or found != total - right, have
         off = f"{found:g} is wrong for scenes made up with a grid of {side} × {side}."
         yield "count", found == right, off
-    counts = given["counts"]
-    if not isinstance(counts, dict) or set(counts) != set(SIDES):
-        raise Wrong("counts is a dictionary: the number of objects for the sides 3, 6, 12.")
+    counts = named(given["counts"], *SIDES, what="counts")
     for side, right in _in_training_scenes().items():
         found = as_number(counts[side], f"counts[{side}]")
         off = f"{found:g} is not the count for {side} × {side} in the training scenes."
@@ -76,7 +74,7 @@ def _saved(scale: str) -> int:
     options = dict(dense_answers.network(Scale(scale), "segmentation").options)
     with torch.device("meta"):
         pair = [build("segmenter", **(options | {"skips": skips})) for skips in (True, False)]
-    counts = [sum(p.numel() for p in network.parameters()) for network in pair]
+    counts = [numbers_in(network) for network in pair]
     return counts[0] - counts[1]
 
 
@@ -125,9 +123,7 @@ def coarse_masks(answer: Any) -> Claims:
         often = (blocks == answers[..., :1]).sum(-1)
         most = torch.stack([(blocks == label).sum(-1) for label in range(3)]).amax(0)
         yield "coarse", bool((often == most).all()), "each block takes its most frequent class."
-    bounds = given["bounds"]
-    if not isinstance(bounds, dict) or set(bounds) != set(TIMES):
-        raise Wrong("bounds is a dictionary: the mIoU for 2, 4 and 8 times smaller masks.")
+    bounds = named(given["bounds"], *TIMES, what="bounds")
     truth = load_images("digit_masks").test.labels[:MASKS].long()
     for times in TIMES:
         found = as_number(bounds[times], f"bounds[{times}]")

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from squeeze_utils.models import build
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named, number, same
 from squeeze_utils.notebook.exercises.chapter_20_simulated import (
     averages_with_memory,
@@ -76,14 +77,10 @@ def server_or_ring(answer: Any) -> Claims:
     yield from same("fewer", given["fewer"], fewer, missing, "{} does not belong there.")
 
 
-def _count(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 @cache
 def _parameters(width: float) -> int:
     with torch.device("meta"):
-        return _count(build("squeezenet_small", num_classes=10, width=width))
+        return answers.numbers_in(build("squeezenet_small", num_classes=10, width=width))
 
 
 def _share(images: float, numbers: float, bandwidth: float = BANDWIDTH) -> float:
@@ -138,7 +135,8 @@ def low_rank(answer: Any) -> Claims:
         model = nn.Sequential(nn.Conv2d(6, 10, 3), nn.Linear(20, 30))
         found = as_number(ask(given["function"], model, rank), "low_rank_numbers")
         right = _sent(model, rank)
-        yield "numbers", found != _count(model), "these are all numbers of the gradient."
+        every = "these are all numbers of the gradient."
+        yield "numbers", found != answers.numbers_in(model), every
         yield "numbers", found != _sent(model, rank, vectors=False), "vectors are sent, too."
         places = "a matrix has a column for each input and each place of the kernel."
         flat = rank * ((10 + 6) + (30 + 20)) + 10 + 30
@@ -148,7 +146,7 @@ def low_rank(answer: Any) -> Claims:
         yield "numbers", found == right, off
     layer = nn.Conv2d(16, 64, 3, bias=False)
     sent = _sent(layer, 1)
-    one = _count(layer) / sent
+    one = answers.numbers_in(layer) / sent
     known = {
         float(sent): "this is how many numbers are sent. How many times fewer are they?",
         64 * 16 / (64 + 16): "the 9 places of the kernel belong to the columns.",
@@ -156,10 +154,10 @@ def low_rank(answer: Any) -> Claims:
     }
     yield from number("layer", given["layer"], one, known, relative=5e-3)
     half = build("squeezenet_small", num_classes=10, width=0.5)
-    right = _count(half) / _sent(half, 1)
+    right = answers.numbers_in(half) / _sent(half, 1)
     known = {
         one: "this is the one convolution. Most matrices of the network are smaller.",
-        _count(half) / _sent(half, 1, vectors=False): "vectors are sent, too.",
+        answers.numbers_in(half) / _sent(half, 1, vectors=False): "vectors are sent, too.",
         float(_sent(half, 1)): "this is how many numbers are sent. How many times fewer are they?",
     }
     yield from number("network", given["network"], right, known, relative=5e-3)

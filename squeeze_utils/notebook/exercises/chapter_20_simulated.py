@@ -104,10 +104,8 @@ def same_change(answer: Any) -> Claims:
         all_of_it = "what waits is the error of the whole message, with what waited before."
         right = _sum_read(change, step, True)
         yield "with feedback", close(kept, right, 1e-3, 1e-3), all_of_it
-    errors = given["errors"]
-    if not isinstance(errors, dict) or set(errors) != {False, True}:
-        raise Wrong("errors is a dictionary with the keys False and True.")
-    values = {kept: as_number(errors[kept], f"errors[{kept}]") for kept in (False, True)}
+    errors = answers.named(given["errors"], False, True, what="errors")
+    values = {kept: as_number(error, f"errors[{kept}]") for kept, error in errors.items()}
     change = torch.randn(NUMBERS, generator=torch.Generator().manual_seed(0))
     right = {k: _off(_sum_read(change, STEP, k), TIMES * change) for k in (False, True)}
     yield "errors", not close(values[False], right[True], 2e-2), "the two are exchanged."
@@ -143,11 +141,10 @@ def two_owners(answer: Any) -> Claims:
             there = f"{who} cannot make a claim while that of {claim} is there."
             yield "making", claim == "", there
             claim = who
-    if given["owner"] not in ("A", "B"):
-        raise Wrong('owner is "A" or "B".')
+    owner = answers.one_of(given["owner"], "owner", "A", "B")
     first = next(event[0] for event in order if event.endswith("makes"))
     late = f"in your order {first} creates name.1.claim first. The other one comes too late."
-    yield "owner", given["owner"] == first, late
+    yield "owner", owner == first, late
 
 
 def averages_with_memory(answer: Any) -> Claims:
@@ -158,8 +155,7 @@ def averages_with_memory(answer: Any) -> Claims:
         for step in range(3):
             old, mean = weights.detach().clone(), torch.randn(6)
             pair = ask(given["outer_step"], old, mean, velocity, rate, momentum)
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise Wrong("outer_step returns two tensors: the new weights and the velocity.")
+            pair = answers.items(pair, 2, "The result of outer_step")
             found = array(pair[0], (6,), "the new weights")
             velocity = array(pair[1], (6,), "the velocity").float()
             weights.grad = old - mean
@@ -179,10 +175,8 @@ def averages_with_memory(answer: Any) -> Claims:
             yield "memory", step == 0 or not close(found, new, 1e-3), forgets
             off = f"step {step + 1}, rate {rate:g}, momentum {momentum:g}: other weights come out."
             yield "outer step", close(found, right, 1e-3, 1e-4), off
-    losses = given["losses"]
-    if not isinstance(losses, dict) or set(losses) != {"plain", "DiLoCo"}:
-        raise Wrong('losses is a dictionary with the keys "plain" and "DiLoCo".')
-    values = [as_number(losses[name], name) for name in ("plain", "DiLoCo")]
+    losses = answers.named(given["losses"], "plain", "DiLoCo", what="losses")
+    values = [as_number(loss, name) for name, loss in losses.items()]
     yield "losses", min(values) > 0, "a cross-entropy is positive."
     chance = "this is worse than guessing among ten digits. Is it the loss, not the accuracy?"
     yield "losses", max(values) < math.log(10), chance

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from squeeze_utils.models import Detector, Segmenter, build
 from squeeze_utils.results.diagrams.drawing import LARGE, Box, Diagram, tint
+from squeeze_utils.results.diagrams.networks import numbers_in
 
 LEFT = {"ha": "left", "weight": "bold"}
 NOTE = "Below each block: channels, and the sides of the map. Heights follow the square root."
@@ -28,7 +29,7 @@ def detector_and_segmenter(image_size: tuple[int, int] = (240, 320)) -> Figure:
 
 def _draw_detector(drawing: Diagram, model: Detector, image: Tensor, y: float) -> None:
     maps = model.backbone(image)
-    size = sum(p.numel() for p in model.parameters())
+    size = numbers_in(model)
     drawing.text(0.1, y + 0.76, f"Detector: {size:,} parameters", LARGE, **LEFT)
     before = _map(drawing, 0.45, y, image, "grey", "image")
     for x, made in zip((1.9, 3.2, 4.5), maps, strict=True):
@@ -44,7 +45,7 @@ def _draw_detector(drawing: Diagram, model: Detector, image: Tensor, y: float) -
 
 def _draw_segmenter(drawing: Diagram, model: Segmenter, image: Tensor, y: float) -> None:
     *finer, x = model.backbone(image)
-    size = sum(p.numel() for p in model.parameters())
+    size = numbers_in(model)
     drawing.text(0.1, y + 0.76, f"Segmenter: {size:,} parameters", LARGE, **LEFT)
     before, skips = _map(drawing, 0.35, y, image, "grey", "image"), []
     for place, made in zip((1.35, 2.2, 3.05, 3.9), [*finer, x], strict=True):

@@ -73,7 +73,7 @@ def _sheets(drawing: Diagram, x: float, y: float, colours: list[Colour]) -> None
             drawing.polygon(points, colour if cell == PIXEL else "white")
 
 
-def _weights(module: nn.Module) -> int:
+def numbers_in(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
@@ -97,7 +97,7 @@ def fire_module(in_channels: int = 96, s: int = 16, e1: int = 64, e3: int = 64) 
         return drawing.block(x, y, widths, 0.86, 0.2)
 
     def layer(x: float, y: float, name: str, module: nn.Conv2d, colour: str) -> Box:
-        words = f"{name}\n{module.out_channels} filters, ReLU\n{_weights(module):,} parameters"
+        words = f"{name}\n{module.out_channels} filters, ReLU\n{numbers_in(module):,} parameters"
         return drawing.box(x, y, 1.4, 0.68, words, tint(colour, 0.3))
 
     given = block(0.25, y, (in_channels, "grey"))
@@ -118,8 +118,8 @@ def fire_module(in_channels: int = 96, s: int = 16, e1: int = 64, e3: int = 64) 
         drawing.arrow(part.right, (join, level), (join, inner), (made.left[0], inner))
     drawing.title(given.x - 0.1, y + 0.78, "input")
     drawing.title(made.x - 0.1, y + 0.78, "concatenation")
-    words = f"{_weights(fire):,} parameters; a plain 3 × 3 layer from {in_channels} to "
-    words += f"{fire.out_channels} channels has {_weights(plain):,}"
+    words = f"{numbers_in(fire):,} parameters; a plain 3 × 3 layer from {in_channels} to "
+    words += f"{fire.out_channels} channels has {numbers_in(plain):,}"
     drawing.text(4.5, 0.2, f"The numbers below the blocks are channels. In all {words}.")
     return drawing.figure
 
@@ -158,7 +158,7 @@ def network_map(name: str = "squeezenet1_0", **options: Any) -> Figure:
     for words, level in zip(("layer", "squeezed to", "channels", "map side"), levels, strict=True):
         drawing.text(0.1, level, words, ha="left", color="#595959")
     title = TITLES.get(name, f"SqueezeNet for {model.input_shape[1]} pixels")
-    drawing.text(0.1, 3.3, f"{title}: {_weights(model):,} parameters", LARGE, **LEFT)
+    drawing.text(0.1, 3.3, f"{title}: {numbers_in(model):,} parameters", LARGE, **LEFT)
     drawing.text(8.9, 3.3, NOTE, ha="right", color="#595959")
     shares = [0.62 if stop[0] == "pool" else 1.0 for stop in stops]
     inch, x = (8.9 - start) / sum(shares), start
@@ -199,7 +199,7 @@ def bypasses() -> Figure:
         with torch.device("meta"):
             model = build("squeezenet1_0", bypass=bypass)
         drawing.text(0.15, y + 0.1, name, LARGE, **LEFT)
-        drawing.text(0.15, y - 0.14, f"{_weights(model):,} parameters", ha="left")
+        drawing.text(0.15, y - 0.14, f"{numbers_in(model):,} parameters", ha="left")
         _row_of_fires(drawing, y, model)
     fires = model.fires().items()
     equal = ", ".join(f"{i}" for i, fire in fires if fire.adds_input)

@@ -45,7 +45,7 @@ MISTAKES = {
         ({width: share / 100 for width, share in BELLS.items()}, "give percent"),
         ({width: 100 - share for width, share in BELLS.items()}, "on the higher hill"),
         (BELLS | {20: 60}, "not what a replay gives"),
-        ({2: 7, 5: 22}, "the width 10 is missing"),
+        ({2: 7, 5: 22}, "has no key 10"),
     ],
     4: [
         (STOPS | {"stopped": {1: ["C", "D", "E", "F"], 3: ["D"]}}, "three trials have run"),

@@ -85,7 +85,7 @@ MISTAKES = {
         (TABLES | {"idle": dict.fromkeys(IDLE, 0)}, "do nothing either"),
         (TABLES | {"alike": ALIKE | {"ac": 4}}, "the same response"),
         (TABLES | {"alike": ALIKE | {"ab": 2}}, "not just twice as much"),
-        (TABLES | {"idle": {"a": 1}}, "8 keys"),
+        (TABLES | {"idle": {"a": 1}}, "has no key ''"),
     ],
     4: [
         (FOUR | {"table": random_table(clear=False)}, "and the largest share"),

@@ -30,7 +30,7 @@ MISTAKES = {
         (BITS | {"products": 131_586}, "the sum has a sign"),
         (BITS | {"products": 33_025}, "128, not 255"),
         (BITS | {"enough": False}, "the longest sum of a layer"),
-        (BITS | {"bits": 7}, "bits is a dictionary"),
+        (BITS | {"bits": 7}, "bits is a whole number: give a dictionary"),
     ],
     2: [
         ([*range(24, 41, 2)], "The two others round as well"),

@@ -150,7 +150,7 @@ MISTAKES = {
         (stepped(sign=-1), "goes away from the mean"),
         (stepped(nesterov=False), "plain momentum"),
         (stepped(keeps=False), "forgets the velocity"),
-        (DILOCO | {"outer_step": lambda *given: outer(*given)[0]}, "two tensors"),
+        (DILOCO | {"outer_step": lambda *given: outer(*given)[0]}, "has 6 entries, not 2"),
         (DILOCO | {"losses": {"plain": 97.2, "DiLoCo": 95.1}}, "not the accuracy"),
         (DILOCO | {"losses": {"plain": 0.042, "DiLoCo": 0.042}}, "the same loss"),
     ],

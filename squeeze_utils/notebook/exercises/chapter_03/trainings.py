@@ -11,13 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.data.sets import load_images
-from squeeze_utils.notebook.exercises.answers import (
-    as_number,
-    ask,
-    close,
-    named,
-    number,
-)
+from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named, number, one_of
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.training.failures import DivergedError
 from squeeze_utils.training.loop import Train, fit
@@ -112,9 +106,7 @@ def too_fast(answer: Any) -> Claims:
         expected = trained("nesterov", rate)["validation_accuracy"]
         off = f"at {rate:g} it is {found[rate]:.0f} %. Is this tiny_net after five epochs?"
         yield f"rate {rate:g}", abs(found[rate] - expected) <= 12, off
-    side = str(given["more_epochs_help"])
-    if side not in ("left", "right"):
-        raise Wrong("more_epochs_help is 'left' or 'right': one end of the curve.")
+    side = one_of(given["more_epochs_help"], "more_epochs_help", "left", "right")
     wrong = "there a step jumps over the minimum, however often it is made."
     yield "more_epochs_help", side == "left", wrong
 
@@ -143,7 +135,5 @@ def same_optimizer(answer: Any) -> Claims:
         }
         yield from number(name, given[name], best, mistakes, absolute=0.06)
     yield from number("seeds", given["seeds"], tried["seed"].nunique())
-    chosen = str(given["chosen_on"])
-    if chosen not in ("train", "validation", "test"):
-        raise Wrong("chosen_on is 'train', 'validation' or 'test'.")
+    chosen = one_of(given["chosen_on"], "chosen_on", "train", "validation", "test")
     yield "chosen_on", chosen == "validation", "look at the columns of the records."

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, items, named
-from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
+from squeeze_utils.notebook.exercises.exercise import Claims
 
 __all__ = ["rate_and_distortion", "sign_and_size"]
 
@@ -61,9 +62,7 @@ def rate_and_distortion(answer: Any) -> Claims:
     squared = "take norms, not squares: 4 of a norm of 5."
     yield "error", not close(error, 64, 1e-3), squared
     yield "error", close(error, 80, 1e-3), f"an error of 4 in a norm of 5 is 80 %, not {error:g}."
-    better = str(given["better"])
-    if better not in ("even grid", "k-means"):
-        raise Wrong("better is 'even grid' or 'k-means'.")
+    better = answers.one_of(given["better"], "better", "even grid", "k-means")
     fine = "k-means has the smaller error for a number of values. Compare at equal entropy."
     yield "better", better == _better_at_three_bits(), fine
 
