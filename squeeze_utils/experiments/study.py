@@ -87,7 +87,7 @@ class Study:
         return replace(self, arms=arms)
 
     def where(self, **labels: Any) -> Study:
-        """The same study with those arms alone whose labels are these, or among these.
+        """Those arms alone, expected ones too, whose labels are these, or among these.
 
         The seed counts as a label. There may be no arm left: those whose settings a pilot still
         has to choose are not there yet.
@@ -99,7 +99,10 @@ class Study:
                 f"arms of {self.name} have no label {', '.join(sorted(unknown))}; "
                 f"there are: {', '.join(sorted(known))}"
             )
-        return replace(self, arms=[arm for arm in self.arms if arm.has(accepted)])
+        arms, expected = (
+            [arm for arm in part if arm.has(accepted)] for part in (self.arms, self.expected)
+        )
+        return replace(self, arms=arms, expected=expected)
 
     def observed(self, name: str, title: str, *steps: Step) -> Study:
         """A study of the same networks, in which each recipe goes on with `steps` that measure.

@@ -17,7 +17,6 @@ __all__ = [
     "agreement",
     "on_off_table",
     "prediction_sentence",
-    "progress",
     "recipes",
 ]
 
@@ -55,14 +54,6 @@ def on_off_table(results: Results) -> pd.DataFrame:
     table = pd.DataFrame(list(rows.values()))
     table.index = pd.MultiIndex.from_tuples(list(rows), names=["network", "recipe"])
     return table
-
-
-def progress(results: Results) -> Sentence:
-    """How many of the study's experiments have a record."""
-    done, all_of_them = len(results), len(results.study.arms)
-    if done == all_of_them:
-        return Sentence(results.source)
-    return Sentence(f"Not trained yet: {all_of_them - done} of {all_of_them}. {results.source}")
 
 
 def advantage(results: Results) -> pd.DataFrame:

@@ -61,13 +61,13 @@ class Results:
 
     def where(self, **labels: Any) -> Results:
         """The part whose labels are these, or among these: `where(bypass=("none", "simple"))`."""
-        return self._with(self.study.where(**labels).arms, self.found)
+        return self._with(self.study.where(**labels), self.found)
 
-    def _with(self, arms: Sequence[Arm], found: Mapping[str, Record]) -> Results:
-        """These results with other arms, and those records of `found` that are the arms' own."""
-        keys = {arm.experiment.key for arm in arms}
+    def _with(self, study: Study, found: Mapping[str, Record]) -> Results:
+        """Those records of `found` that are of the arms of `study`, with it."""
+        keys = {arm.experiment.key for arm in study.arms}
         kept = {key: record for key, record in found.items() if key in keys}
-        return replace(self, study=replace(self.study, arms=arms), found=kept)
+        return replace(self, study=study, found=kept)
 
     def with_control(self, by: str, control: Any, other: Results) -> Results:
         """The same arms, but the networks of `other` stand in the place of the arm `control`.
@@ -80,7 +80,7 @@ class Results:
         for arm in reversed(other.study.arms):
             kept = (pair for pair in arm.labels if pair[0] in known)
             arms.insert(place, replace(arm, labels=((by, control), *kept)))
-        return self._with(arms, {**self.found, **other.found})
+        return self._with(replace(self.study, arms=arms), {**self.found, **other.found})
 
     def at_best_rate(self, by: str) -> Results:
         """Of each arm the learning rate that ends best on validation images, in the mean.
@@ -93,7 +93,7 @@ class Results:
         best = {part.idxmax() for _, part in means.groupby(level=by)}
         named = ((arm, dict(arm.labels)) for arm in self.study.arms)
         arms = [arm for arm, labels in named if (labels[by], labels["lr"]) in best]
-        return self._with(arms, self.found)
+        return self._with(replace(self.study, arms=arms), self.found)
 
     def table(self, by: str | None = None) -> pd.DataFrame:
         """A row for each arm: accuracy (mean ± sd), n, parameters, and what else tells them apart.

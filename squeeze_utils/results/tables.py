@@ -197,9 +197,11 @@ def confusion(study: Study, records: Mapping[str, Record], **labels: Any) -> np.
 def source_line(records: Mapping[str, Record], study: Study | None = None) -> str:
     """Where results come from, in one line: data set, seeds, epochs, device, versions, date.
 
-    With `study`, how many of its experiments have no record yet is said too.
+    With `study`, how many of its experiments have no record yet is said too, expected ones
+    included.
     """
-    lacking = 0 if study is None else sum(a.experiment.key not in records for a in study.arms)
+    arms = () if study is None else (*study.arms, *study.expected)
+    lacking = sum(arm.experiment.key not in records for arm in arms)
     found = list(records.values())
     if not found:
         return NO_RECORDS

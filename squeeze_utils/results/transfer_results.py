@@ -28,19 +28,12 @@ __all__ = [
     "files_frame",
     "files_table",
     "goal",
-    "progress",
     "ways_figure",
     "ways_table",
 ]
 
 SEEDS = 3  # that a goal asks for
 WAYS = ["test accuracy (%)", "n", "seconds", "starts from", "parameters"]
-
-
-def progress(found: Results) -> str:
-    """How many of a study's networks have a record, expected ones included."""
-    total = len(found.study.arms) + len(found.study.expected)
-    return "" if len(found) == total else f"Not trained yet: {total - len(found)} of {total}."
 
 
 def ways_table(found: Results) -> pd.DataFrame:

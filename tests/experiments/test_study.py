@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tiny import tiny_experiment
 from tiny_study import Pause, rates
@@ -13,6 +15,8 @@ def test_a_study_is_narrowed_by_its_labels_and_seeds():
     study = rates(0.1, 0.2, 0.3, seeds=2)
     assert [dict(arm.labels)["lr"] for arm in study.where(lr=(0.3, 0.1), seed=1).arms] == [0.1, 0.3]
     assert [arm.experiment.seed for arm in study.where(lr=0.2, kind="a b/c").arms] == [0, 1]
+    waiting = replace(study, arms=study.arms[:1], expected=study.arms[1:])
+    assert len(waiting.where(seed=0).expected) == len(study.where(seed=0).arms) - 1
     assert not study.where(lr=0.7).arms  # a pilot may still have to choose it
     with pytest.raises(ValueError, match="have no label rate; there are: kind, lr, seed"):
         study.where(rate=0.1)

@@ -24,7 +24,6 @@ from squeeze_utils.results.factorial import (
     tables,
     verdicts,
 )
-from squeeze_utils.results.named_study import study
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.training.loop import Train
 
@@ -232,14 +231,6 @@ def test_cells_are_a_row_for_each_coder_and_keep_their_columns_without_records()
     assert frame["test_accuracy"].nunique() == 1
     empty = cells.cells(replace(found, found={}))
     assert list(empty) == list(frame) and empty.empty
-
-
-def test_progress_says_how_many_records_there_are():
-    whole = study("compression_grid").records()
-    assert cells.progress(whole) == "All 36 experiments have a record."
-    part = dict(list(whole.found.items())[:5])
-    assert cells.progress(replace(whole, found=part)).startswith("**Partly trained** (5 of 36")
-    assert cells.progress(replace(whole, found={})).startswith("**Not trained yet** (0 of 36")
 
 
 def test_the_diagram_takes_positive_bits_only():

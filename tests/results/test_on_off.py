@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from priced_results import STUDY, row, with_rows
+from priced_results import row, with_rows
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results import on_off
@@ -15,8 +15,6 @@ def test_without_records_everything_is_empty_and_says_so():
     assert "still open" in on_off.advantage_sentence(nothing)
     assert "still open" in on_off.prediction_sentence(nothing)
     assert on_off.agreement(nothing).empty and on_off.recipes(nothing).empty
-    arms = len(STUDY.arms)
-    assert on_off.progress(nothing).startswith(f"Not trained yet: {arms} of {arms}.")
 
 
 def test_one_arm_alone_is_compared_with_nothing():

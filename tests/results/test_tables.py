@@ -147,6 +147,8 @@ def test_provenance_says_all_of_it(study, records):
 def test_provenance_says_what_is_missing(study, records):
     some = dict(list(records.items())[:1])
     assert tables.source_line(some, study).endswith("3 of 4 experiments still to come")
+    waiting = replace(study, arms=study.arms[:2], expected=study.arms[2:])
+    assert tables.source_line(some, waiting).endswith("3 of 4 experiments still to come")
     assert tables.source_line({}, study) == tables.NO_RECORDS == "no reference records yet"
 
 

@@ -63,24 +63,6 @@ def _multiply_adds(model: dict[str, Any]) -> int:
     return _counted[key]
 
 
-def progress(found: Results) -> str:
-    """How many of a factorial's experiments have a record: a sentence for a reader.
-
-    >>> import squeeze_utils as sq
-    >>> progress(sq.study("compression_grid").records())
-    'All 36 experiments have a record.'
-    """
-    wanted = len(found.study.arms) + len(found.study.expected)
-    if not found:
-        return f"**Not trained yet** (0 of {wanted} experiments): the tables below wait for them."
-    if len(found) < wanted:
-        return (
-            f"**Partly trained** ({len(found)} of {wanted} experiments): "
-            "the numbers below are of those alone, and may still change."
-        )
-    return f"All {wanted} experiments have a record."
-
-
 def check_factors(frame: pd.DataFrame, names: Iterable[str], what: str) -> None:
     """Refuse a factor that the table lacks. A level may be missing: it has no record yet."""
     unknown = [name for name in names if name not in frame.columns]
