@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from squeeze_utils.anatomy.memory import peak_activation_bytes
-from squeeze_utils.anatomy.tables import (
-    by_module,
-    fire_multiply_adds,
-    fire_parameters,
-    layer_table,
-    memory_profile,
-    summary,
-)
+from squeeze_utils.anatomy.tables import by_module, layer_table, memory_profile, summary
 from squeeze_utils.anatomy.tracing import AnatomyError
 
 __all__ = [
     "AnatomyError",
     "by_module",
-    "fire_multiply_adds",
-    "fire_parameters",
     "layer_table",
     "memory_profile",
     "peak_activation_bytes",

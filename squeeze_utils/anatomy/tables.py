@@ -19,23 +19,6 @@ _FIRE_PARTS = ("squeeze", "expand1x1", "expand3x3")
 _PLAIN = re.compile(r"((features|avgpool|classifier|\d+)(\.|$))*")  # a path in a chain of layers
 
 
-def fire_parameters(C: int, s: int, e1: int, e3: int) -> int:
-    """Parameters of a Fire module with biases: s(C+1) + e1(s+1) + e3(9s+1).
-
-    Args:
-        C: input channels.
-        s: squeeze filters (1x1).
-        e1: 1x1 expand filters.
-        e3: 3x3 expand filters.
-    """
-    return s * (C + 1) + e1 * (s + 1) + e3 * (9 * s + 1)
-
-
-def fire_multiply_adds(C: int, s: int, e1: int, e3: int, height: int, width: int) -> int:
-    """Multiply-adds of a Fire module on a map of height x width: H W (s C + e1 s + 9 e3 s)."""
-    return height * width * (s * C + e1 * s + 9 * e3 * s)
-
-
 def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataFrame:
     """One row per layer, in the order the layers run on one image.
 

@@ -51,17 +51,6 @@ class Claims:
             return None
         return claim
 
-    def is_free(self, name: str) -> bool:
-        """Whether nobody alive has the claim on `name`."""
-        held = self._generations(name)
-        return not held or self._is_dead(held[-1])
-
-    def owner(self, name: str) -> str:
-        """Who has the claim on `name`, in words; empty where nobody has."""
-        held = self._generations(name)
-        found = _read(held[-1]) if held else None
-        return f"process {found['process']} on {found['machine']}" if found else ""
-
     def _path(self, name: str, generation: int) -> Path:
         return self.folder / f"{name}.{generation}.claim"
 
@@ -75,7 +64,7 @@ class Claims:
         except FileNotFoundError:  # given back just now: the next look will find it free
             return False
         found = _read(path)
-        if found and found["machine"] == _machine() and not _runs(found["process"]):
+        if found and found["machine"] == _machine() and not is_running(found["process"]):
             return True
         before, since = self._seen.get(path, (None, 0.0))
         if state != before:
@@ -166,7 +155,8 @@ def _process_space() -> str:
     return ""
 
 
-def _runs(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether a process of this machine is there and has not ended."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -7,9 +7,7 @@ and nothing of this package.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.checks import choose
@@ -40,15 +38,6 @@ def deployment_file(name: str, form: str) -> Path:
             f"{path.name} is not there: take it from the repository, or make deploy-files"
         )
     return path
-
-
-def description(name: str) -> dict[str, Any]:
-    """What `NAME.json` says about a checkpoint's files."""
-    path = folder() / f"{name}.json"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder().glob("*.json"))
-        raise FileNotFoundError(f"no files of {name!r}; there are: {', '.join(known) or 'none'}")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def ways(name: str = NAMES[0]) -> dict[str, Way]:

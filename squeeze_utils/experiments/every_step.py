@@ -1,5 +1,7 @@
 """Every kind of step, in one place: a step is known by its name once its module is imported."""
 
+# ruff: noqa: F401  (to import them is enough)
+
 from __future__ import annotations
 
 from squeeze_utils.anatomy.ablation import ObserveBlocks
@@ -31,35 +33,6 @@ from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
 from squeeze_utils.training.step import Step
 from squeeze_utils.training.transfer import FitHead, LoadImageNet, NewHead, TrainElsewhere
 
-TRAINING: tuple[type[Step], ...] = (
-    Load,
-    ImageNetBackbone,
-    Train,
-    TrainTogether,
-    Federate,
-    TuneCentroids,
-    QuantizedTrain,
-    Gradual,
-    Rewire,
-    Alternate,
-    PriceBits,
-)
-TRANSFER: tuple[type[Step], ...] = (LoadImageNet, TrainElsewhere, NewHead, FitHead)
-PRUNING: tuple[type[Step], ...] = (Prune, Densify, Remember, Rewind, Recalibrate, Shrink)
-ROUNDING: tuple[type[Step], ...] = (
-    FoldBatchNorm,
-    Equalise,
-    QuantizeWeights,
-    MixedBits,
-    Calibrate,
-    CorrectBias,
-    Share,
-    Squeeze,
-    FreezeCodes,
-    RemoveSilent,
-    Halve,
-    MergeStatistics,
-)
 OBSERVING: tuple[type[Step], ...] = (
     ObserveAnswers,
     ObserveBlocks,
@@ -69,4 +42,8 @@ OBSERVING: tuple[type[Step], ...] = (
     ObserveSurface,
     ObserveViews,
 )
-STEPS = (*TRAINING, *TRANSFER, *PRUNING, *ROUNDING, Encode, *OBSERVING)
+STEPS = tuple(
+    known
+    for known in tuple(globals().values())
+    if isinstance(known, type) and issubclass(known, Step) and known is not Step
+)

@@ -14,6 +14,7 @@ from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.sqz.bits import ContainerError
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
+from squeeze_utils.models.pretrained import NAME as TORCHVISION
 from squeeze_utils.models.pretrained import imagenet_weights
 
 NAME = "compressed_SqueezeNet.net"
@@ -21,7 +22,6 @@ URL = f"https://raw.githubusercontent.com/songhan/SqueezeNet-Deep-Compression/ma
 SHA256 = "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261"
 BYTES = 675_763
 TIMEOUT = 30.0  # seconds without a byte before a download is given up
-TORCHVISION = "squeezenet1_1"
 
 
 def released_path() -> Path:

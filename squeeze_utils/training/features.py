@@ -8,9 +8,7 @@ W (mean of f) + b. So a frozen network's head sees nothing of a picture but `ave
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +21,6 @@ from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors,
 
 WORTH_KEEPING = 20_000_000  # numbers of a split's pictures, from where its features go to disk
 BATCH = 100
-
-
-class StaleFeaturesError(ValueError):
-    """A file of features that other weights or other images have made."""
 
 
 def check_linear_head(model: nn.Module) -> None:
@@ -63,23 +57,6 @@ def signature(model: nn.Module, split: Split, data: ImageSet) -> dict[str, str]:
     return {"weights": weights.hexdigest(), "images": images.hexdigest()}
 
 
-def write_features(path: Path, features: Tensor, made_by: dict[str, str]) -> None:
-    """Keep features together with the signature of what made them."""
-    save_tensors(path, {"features": features, "made_by": json.dumps(made_by)})
-
-
-def read_features(path: Path, wanted: dict[str, str]) -> Tensor:
-    """Kept features; StaleFeaturesError names what has changed since they were made."""
-    content: dict[str, Any] = load_tensors(path, ("features", "made_by"))
-    made_by = json.loads(content["made_by"])
-    changed = [name for name, value in wanted.items() if made_by.get(name) != value]
-    if changed:
-        raise StaleFeaturesError(
-            f"{path.name} was made with other {' and other '.join(changed)}: it is not used"
-        )
-    return content["features"]
-
-
 def kept_features(
     model: nn.Module, split: Split, data: ImageSet, folder: Path | None = None
 ) -> Tensor:
@@ -93,8 +70,11 @@ def kept_features(
     name = f"{data.name}-{data.size}-{made_by['weights'][:8]}-{made_by['images'][:8]}.features"
     path = (folder or paths.cache() / "features") / name
     try:
-        return read_features(path, made_by)
-    except (OSError, UnusableFileError, StaleFeaturesError):
-        features = averaged_features(model, split, data)
-        write_features(path, features, made_by)
-        return features
+        kept = load_tensors(path, ("features", "made_by"))
+        if kept["made_by"] == made_by:
+            return kept["features"]
+    except (OSError, UnusableFileError):
+        pass  # not there, or damaged
+    features = averaged_features(model, split, data)
+    save_tensors(path, {"features": features, "made_by": made_by})
+    return features

@@ -11,11 +11,9 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import Batches, ImageSet
-from squeeze_utils.models import Fire
+from squeeze_utils.models import Fire, pretrained
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what torchvision's networks take
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,8 @@ class ImageNetBackbone(Step):
     """Give a detector's or segmenter's backbone the weights of torchvision's SqueezeNet 1.1.
 
     That network has no batch normalisation. Ours gets statistics from `images` training images,
-    and such scales and shifts that it computes, in evaluation, what torchvision's does.
+    and such scales and shifts that it computes, in evaluation, what torchvision's does, except
+    at the border, where padding stands for another colour.
     """
 
     images: int = 64
@@ -57,15 +56,7 @@ class ImageNetBackbone(Step):
 
 def _released() -> dict[str, Tensor]:
     """torchvision's weights by name, in network order, each before its bias."""
-    from torchvision.models import SqueezeNet1_1_Weights
-
-    try:
-        found = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
-    except OSError as error:
-        raise ValueError(
-            f"torchvision's weights of squeezenet1_1 (5 MB) could not be fetched ({error}); "
-            "without a network, place its file in TORCH_HOME/hub/checkpoints"
-        ) from error
+    found = pretrained.imagenet_weights()
     return {name: tensor for name, tensor in found.items() if name.startswith("features.")}
 
 
@@ -98,7 +89,8 @@ def _norms(layers: list[Place]) -> list[nn.BatchNorm2d]:
 
 def _for_images(weight: Tensor, bias: Tensor, data: ImageSet) -> tuple[Tensor, Tensor]:
     """The first layer for images normalised as `data`: x_ImageNet = factor x + shift."""
-    mean, std, own_mean, own_std = (weight.new_tensor(v) for v in (MEAN, STD, data.mean, data.std))
+    scales = (pretrained.MEAN, pretrained.STD, data.mean, data.std)
+    mean, std, own_mean, own_std = (weight.new_tensor(v) for v in scales)
     factor, shift = own_std / std, (own_mean - mean) / std
     return weight * factor[:, None, None], bias + (weight * shift[:, None, None]).sum((1, 2, 3))
 

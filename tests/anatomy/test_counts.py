@@ -172,20 +172,6 @@ def test_a_convolution_is_called_one_whichever_way_it_computes():
     assert anatomy.layer_table(small, SMALL)["kind"].value_counts()["Conv2d"] == 13
 
 
-def test_closed_forms_agree_with_the_table(squeezenet):
-    inputs = (96, 128, 128, 256, 256, 384, 384, 512)
-    for (name, row), channels in zip(FIRES.items(), inputs, strict=True):
-        fire = squeezenet[squeezenet.index.str.startswith(f"{name}/")]
-        s, e1, e3 = (
-            fire.loc[f"{name}/{part}", "output"][0]
-            for part in ("squeeze", "expand1x1", "expand3x3")
-        )
-        assert anatomy.fire_parameters(channels, s, e1, e3) == row[-1]
-        sides = fire["output"].iloc[0][1:]
-        expected = fire["multiply_adds"].sum()
-        assert anatomy.fire_multiply_adds(channels, s, e1, e3, *sides) == expected
-
-
 def test_activation_bytes_by_hand():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Tanh(), nn.Flatten())
     frame = anatomy.layer_table(model, (1, 6, 6))

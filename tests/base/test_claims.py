@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 import time
@@ -41,11 +40,9 @@ def take_at_once(folder, start, found):
 def test_one_has_it_until_it_is_given_back(tmp_path):
     ours, others = Claims(tmp_path), Claims(tmp_path)
     with ours.take("work") as claim:
-        assert others.take("work") is None and not others.is_free("work")
+        assert others.take("work") is None
         assert others.take("other work") is not None
-        assert f"process {os.getpid()} on" in others.owner("work")
         assert not claim.is_lost()
-    assert others.is_free("work") and others.owner("work") == ""
     assert others.take("work") is not None
 
 

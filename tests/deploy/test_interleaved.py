@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from squeeze_utils.compress.sqz import container
-from squeeze_utils.deploy import committed_files, open_runner
+from squeeze_utils.deploy import committed_files
 from squeeze_utils.deploy.interleaved import Way, Worker, starts, times
+from squeeze_utils.deploy.runners import open_runner
 from squeeze_utils.models.checkpoint_files import load_model
 
 CHECKPOINT = committed_files.NAMES[1]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from squeeze_utils.deploy import litert, open_runner, optional_parts
+from squeeze_utils.deploy import litert, optional_parts
+from squeeze_utils.deploy.runners import open_runner
 from squeeze_utils.models import build
 
 

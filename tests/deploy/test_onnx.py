@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from squeeze_utils.deploy import (
-    ModelFileError,
-    export_onnx,
-    open_runner,
-    optional_parts,
-    quantize_onnx,
-)
+from squeeze_utils.deploy import optional_parts
 from squeeze_utils.deploy.for_inference import for_inference
+from squeeze_utils.deploy.onnx_files import export_onnx, quantize_onnx
 from squeeze_utils.deploy.onnx_size import halve_onnx
+from squeeze_utils.deploy.runners import ModelFileError, open_runner
 from squeeze_utils.models import build
 
 pytest.importorskip("onnxruntime")

@@ -125,7 +125,7 @@ def test_the_time_is_a_median(monkeypatch):
 
 
 def test_files_are_classified_as_the_package_does_it(model, tmp_path, capsys):
-    from squeeze_utils.deploy import open_runner
+    from squeeze_utils.deploy.runners import open_runner
 
     for seed in range(3):
         noise(32, 32, seed).save(tmp_path / f"{seed}.png")

@@ -9,14 +9,15 @@ from tiny import tiny_set
 
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.data.sets import load_images
-from squeeze_utils.deploy import (
+from squeeze_utils.deploy import committed_files, optional_parts, scoring
+from squeeze_utils.deploy.runners import (
     ModelFileError,
-    committed_files,
+    Runner,
+    from_grid,
     open_runner,
-    optional_parts,
-    scoring,
+    to_grid,
+    torch_runner,
 )
-from squeeze_utils.deploy.runners import Runner, from_grid, to_grid, torch_runner
 from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import load_model, save_model
 

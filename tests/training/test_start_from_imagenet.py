@@ -11,8 +11,9 @@ from tiny import tiny_set
 from squeeze_utils.compress.quantizing.fold_batch_norm import folded
 from squeeze_utils.data import normalise
 from squeeze_utils.models import build
+from squeeze_utils.models.pretrained import MEAN, STD
 from squeeze_utils.training import start_from_imagenet
-from squeeze_utils.training.start_from_imagenet import MEAN, STD, ImageNetBackbone
+from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
 from squeeze_utils.training.step import State
 
 DATA = replace(tiny_set(channels=3, size=48, counts=(8, 4, 4)), name="tiny")

@@ -11,7 +11,6 @@ from squeeze_utils.experiments.search.journal import (
     is_done,
     journal_path,
     read_search,
-    source_of_searches,
     trials,
 )
 from squeeze_utils.experiments.search.running import run_search
@@ -28,6 +27,5 @@ __all__ = [
     "journal_path",
     "read_search",
     "run_search",
-    "source_of_searches",
     "trials",
 ]

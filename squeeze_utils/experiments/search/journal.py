@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from squeeze_utils.base import machine, paths
+from squeeze_utils.base.claims import is_running
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.search.methods import Sampler, pruner
 from squeeze_utils.experiments.search.space import Search
@@ -187,13 +188,7 @@ def is_gone(trial: FrozenTrial) -> bool:
     node, _, process = trial.user_attrs.get("worker", "").partition(":")
     if os.name != "posix" or node != worker_name().partition(":")[0]:
         return False  # it cannot be known: its epochs stay reserved
-    try:
-        os.kill(int(process), 0)  # sends nothing, only asks
-    except ProcessLookupError:
-        return True
-    except OSError:
-        pass
-    return False
+    return not is_running(int(process))
 
 
 def trials(search: Search, study: optuna.Study | None) -> pd.DataFrame:
@@ -225,14 +220,3 @@ def best(study: optuna.Study | None) -> FrozenTrial | None:
     """The complete trial with the best validation accuracy, the first one of equals."""
     complete = study.get_trials(deepcopy=False, states=(COMPLETE,)) if study else []
     return max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
-
-
-def source_of_searches(studies: Mapping[str, optuna.Study]) -> str:
-    """Where searches come from, in one line: device, versions, dates."""
-    runs = [run for study in studies.values() for run in study.user_attrs.get("runs", [])]
-    if not runs:
-        return "no search has been run yet"
-    used = {f"torch {r['versions']['torch']}, optuna {r['versions']['optuna']}" for r in runs}
-    dates = sorted({min(r["date"] for r in runs), max(r["date"] for r in runs)})
-    devices = sorted({r["device"] for r in runs})
-    return " · ".join([" or ".join(devices), " or ".join(sorted(used)), " to ".join(dates)])
