@@ -113,10 +113,9 @@ class Chapter:
         """
         records = self.pilot_records(scale) if self.extends_rates else {}
         arms = [
-            Arm.of(experiment, **dict(variant.labels), lr=lr)
+            arm
             for variant in self.variants
-            for lr, experiments in self.grid(variant, scale, records).items()
-            for experiment in experiments
+            for arm in rate_arms(self.grid(variant, scale, records), **dict(variant.labels))
         ]
         return Study(self.pilot_name, f"the learning rates of: {self.title}", arms)
 
@@ -144,10 +143,8 @@ class Chapter:
         )
 
     def pilot_records(self, scale: Scale) -> dict[str, Record]:
-        """The committed records of the pilot by key; none at quick scale, which has no pilot."""
-        if scale.name == "quick":
-            return {}
-        return read_records(paths.shipped("runs") / self.pilot_name)
+        """Those of this chapter's pilot; see `pilot_records`."""
+        return pilot_records(self.pilot_name, scale)
 
     def rate(self, variant: Variant, scale: Scale, records: Mapping[str, Record]) -> float | None:
         """The rate of a variant; None where its part of the pilot has not finished."""
@@ -209,6 +206,16 @@ def studies_of(*chapters: Chapter) -> dict[str, Callable[[Scale], Study]]:
         found[chapter.pilot_name] = chapter.pilot
         found[chapter.name] = chapter.study
     return found
+
+
+def pilot_records(name: str, scale: Scale) -> dict[str, Record]:
+    """The committed records of a pilot by key; none at quick scale, which has no pilot."""
+    return {} if scale.name == "quick" else read_records(paths.shipped("runs") / name)
+
+
+def rate_arms(runs: Mapping[float, Sequence[Experiment]], **labels: Any) -> list[Arm]:
+    """The runs of a pilot at each rate as arms: with these labels, and the rate as the last."""
+    return [Arm.of(run, **labels, lr=lr) for lr, at_rate in runs.items() for run in at_rate]
 
 
 def extended(

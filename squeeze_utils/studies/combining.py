@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.alternating import Alternate
@@ -21,10 +20,11 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.experiments.records import Record, read_records
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.variants import pilot_records, rate_arms
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies import baseline, deep_compression, residual
+from squeeze_utils.studies import baseline, deep_compression, quantization, residual
 from squeeze_utils.studies.dense_network import LONG_DENSE, WHOLE, images, network, training
 from squeeze_utils.studies.pruning import RETRAIN, recalibrate
 from squeeze_utils.studies.quantization import ADAMW, by_seed, learned_rate
@@ -102,8 +102,7 @@ def _alexnet() -> Any:
 
 def _alexnet_records(scale: Scale) -> dict[str, Record]:
     """What this chapter's pilot and that of `baseline_long` know: they share experiments."""
-    own = read_records(paths.shipped("runs") / PILOT)
-    return own | baseline.LONG_CHAPTER.pilot_records(scale)
+    return pilot_records(PILOT, scale) | baseline.LONG_CHAPTER.pilot_records(scale)
 
 
 def retraining(one: Network, scale: Scale) -> Train:
@@ -208,16 +207,9 @@ def order(scale: Scale) -> Study:
 
 def pilot(scale: Scale) -> Study:
     """AlexNet's learning rate; those of the other networks come from the chapters before."""
-    variant, chapter = _alexnet(), baseline.LONG_CHAPTER
-    reference = scale.name == "reference"
-    records = _alexnet_records(scale) if reference else {}
-    arms = [
-        Arm.of(experiment, network=ALEXNET, lr=lr)
-        for lr, experiments in chapter.grid(variant, scale, records).items()
-        for experiment in experiments
-    ]
-    title = "the learning rate of AlexNet"
-    return Study(PILOT, title, arms, "quantization_training_lr_long")
+    runs = baseline.LONG_CHAPTER.grid(_alexnet(), scale, _alexnet_records(scale))
+    arms = rate_arms(runs, network=ALEXNET)
+    return Study(PILOT, "the learning rate of AlexNet", arms, quantization.PILOT)
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {

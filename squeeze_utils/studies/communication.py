@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.records import read_records
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import best_rate, extended
+from squeeze_utils.experiments.variants import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.quantization import by_seed
 from squeeze_utils.training.distributed.together import TrainTogether
@@ -19,6 +18,7 @@ from squeeze_utils.training.step import Step
 
 SEEDS = (0, 1, 2)
 WORKERS = 2
+PILOT = "exchanges_lr_long"
 RATES = (0.05, 0.1, 0.2)
 ALL = "all gradients"
 FORGETFUL = "largest, forgetful"
@@ -72,10 +72,8 @@ def vgg(scale: Scale) -> ModelSpec:
     return ModelSpec.of("vgg11", num_classes=10, image_size=32, **channels)
 
 
-def _pilot_runs(scale: Scale) -> dict[float, list[Experiment]]:
+def _pilot_runs(scale: Scale, records: Mapping[str, Record]) -> dict[float, list[Experiment]]:
     """SqueezeNet with all gradients at several rates, a third as long."""
-    folder = paths.shipped("runs") / "exchanges_lr_long"
-    records = read_records(folder) if scale.name == "reference" else {}
 
     def runs(lr: float) -> list[Experiment]:
         step = together(scale, ALL, lr, epochs=(2, 8))
@@ -86,20 +84,17 @@ def _pilot_runs(scale: Scale) -> dict[float, list[Experiment]]:
 
 def pilot(scale: Scale) -> Study:
     """A learning rate for the network that exchanges all gradients; the others take it over."""
-    arms = [
-        Arm.of(experiment, lr=lr)
-        for lr, experiments in _pilot_runs(scale).items()
-        for experiment in experiments
-    ]
+    arms = rate_arms(_pilot_runs(scale, pilot_records(PILOT, scale)))
     title = "the learning rate of: how much must processes that train together exchange?"
-    return Study("exchanges_lr_long", title, arms, processes=WORKERS)
+    return Study(PILOT, title, arms, processes=WORKERS)
 
 
 def rate(scale: Scale) -> tuple[float, bool]:
     """The pilot's best rate, and whether it is known; until then a likely one."""
     if scale.name == "quick":
         return 0.05, True
-    found = best_rate(pilot(scale).records(), _pilot_runs(scale))
+    records = pilot_records(PILOT, scale)
+    found = best_rate(records, _pilot_runs(scale, records))
     return (0.1, False) if found is None else (found, True)
 
 
@@ -115,7 +110,7 @@ def exchanges(scale: Scale) -> Study:
         for seed in scale.pick((0,), SEEDS)
     ]
     title = "how much must processes that train together exchange?"
-    study = Study("exchanges_long", title, by_seed(arms), "exchanges_lr_long", processes=WORKERS)
+    study = Study("exchanges_long", title, by_seed(arms), PILOT, processes=WORKERS)
     return study.once(known)
 
 
@@ -165,7 +160,7 @@ def federated(scale: Scale) -> Study:
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {
     "exchanges_long": exchanges,
-    "exchanges_lr_long": pilot,
+    PILOT: pilot,
     "exchanges_vgg": exchanges_vgg,
     "federated": federated,
 }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
@@ -14,9 +13,9 @@ from squeeze_utils.compress.quantizing.equalising import CorrectBias
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.records import read_records
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON, best_rate, extended
+from squeeze_utils.experiments.variants import MUON, best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
@@ -99,7 +98,9 @@ def _experiment(
     return Experiment(network(scale, task, backbone), images, recipe, seed)
 
 
-def _tried(scale: Scale, task: str, name: str) -> dict[float, list[Experiment]]:
+def _tried(
+    scale: Scale, task: str, name: str, records: Mapping[str, Record]
+) -> dict[float, list[Experiment]]:
     """The pilot's runs of an arm by rate: a third of the epochs, one seed."""
     epochs = scale.pick(*EPOCHS[task]) // 3
 
@@ -108,15 +109,15 @@ def _tried(scale: Scale, task: str, name: str) -> dict[float, list[Experiment]]:
 
     if scale.name == "quick":
         return {QUICK_RATE: runs(QUICK_RATE)}
-    return extended(RATES, read_records(paths.shipped("runs") / f"{task}_lr"), runs)
+    return extended(RATES, records, runs)
 
 
 def _rates(scale: Scale, task: str) -> dict[str, float | None]:
     """The pilot's best rate of each arm; None where one of its runs is missing."""
     if scale.name == "quick":
         return dict.fromkeys(BACKBONES, QUICK_RATE)
-    records = pilot(scale, task).records()
-    return {name: best_rate(records, _tried(scale, task, name)) for name in BACKBONES}
+    records = pilot_records(f"{task}_lr", scale)
+    return {name: best_rate(records, _tried(scale, task, name, records)) for name in BACKBONES}
 
 
 def _names(scale: Scale) -> tuple[str, ...]:
@@ -126,12 +127,9 @@ def _names(scale: Scale) -> tuple[str, ...]:
 
 def pilot(scale: Scale, task: str) -> Study:
     """A learning rate for each backbone."""
-    arms = [
-        Arm.of(experiment, backbone=name, lr=lr)
-        for name in _names(scale)
-        for lr, experiments in _tried(scale, task, name).items()
-        for experiment in experiments
-    ]
+    records = pilot_records(f"{task}_lr", scale)
+    tried = {name: _tried(scale, task, name, records) for name in _names(scale)}
+    arms = [arm for name, runs in tried.items() for arm in rate_arms(runs, backbone=name)]
     return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.quantizing.after_training import Calibrate, QuantizeWeights
 from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
@@ -14,9 +13,9 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.experiments.records import read_records
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import best_rate, extended
+from squeeze_utils.experiments.variants import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.studies.dense_network import (
     LONG_PILOT,
     dense,
@@ -72,7 +71,7 @@ def training(scale: Scale) -> Study:
     """After training against training with rounding in the loop, activations at 8 bits."""
     how: dict[str, Any] = {"lr": 1e-3, "optimizer": "adamw", "weight_decay": 0.01}
     plain = retrain(scale, (1, 1), **how)
-    settings = {name: value for name, value in vars(plain).items()}
+    settings = vars(plain)
     start = begin(scale, 8)
     arms = list(each_seed(scale, (*start, plain), method="float, trained on", weights=FLOAT))
     for weights in scale.pick((2,), FEW):
@@ -128,6 +127,7 @@ def mixed(scale: Scale) -> Study:
 # --- the long regime: from the networks of `residual_long` ---
 
 ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01}
+PILOT = "quantization_training_lr_long"
 QAT_RATES = (5e-4, 1e-3, 2e-3)
 METHODS = {"float, trained on": "", "straight-through": "fixed", "learned steps": "learned"}
 
@@ -143,11 +143,10 @@ def _trained_on(scale: Scale, method: str, lr: float, bits: int, epochs: int) ->
     return (*long_begin(scale), _rounding(vars(plain), bits, steps) if steps else plain)
 
 
-def _tried(scale: Scale, method: str) -> dict[float, list[Experiment]]:
+def _tried(
+    scale: Scale, method: str, records: Mapping[str, Record]
+) -> dict[float, list[Experiment]]:
     """The pilot's runs of a method by rate, at 3 bits, for 3 epochs instead of 10."""
-    reference = scale.name == "reference"
-    folder = paths.shipped("runs") / "quantization_training_lr_long"
-    records = read_records(folder) if reference else {}
 
     def runs(lr: float) -> list[Experiment]:
         recipe = _trained_on(scale, method, lr, bits=3, epochs=3)
@@ -158,22 +157,20 @@ def _tried(scale: Scale, method: str) -> dict[float, list[Experiment]]:
 
 def long_pilot(scale: Scale) -> Study:
     """A learning rate for each way of training on."""
+    records = pilot_records(PILOT, scale)
     arms = [
-        Arm.of(experiment, method=method, lr=lr)
+        arm
         for method in METHODS
-        for lr, experiments in _tried(scale, method).items()
-        for experiment in experiments
+        for arm in rate_arms(_tried(scale, method, records), method=method)
     ]
     title = "the learning rates of: what does training with rounding add?"
-    study = Study("quantization_training_lr_long", title, arms, LONG_PILOT)
-    return study.once(long_rate(scale)[1])
+    return Study(PILOT, title, arms, LONG_PILOT).once(long_rate(scale)[1])
 
 
 def long(scale: Scale) -> Study:
     """`quantization_training` with ten epochs, each method at its own rate."""
-    pilot = long_pilot(scale)
-    records = pilot.records() if scale.name == "reference" else {}
-    found = {method: best_rate(records, _tried(scale, method)) for method in METHODS}
+    records = pilot_records(PILOT, scale)
+    found = {method: best_rate(records, _tried(scale, method, records)) for method in METHODS}
     arms: list[Arm] = []
     for method, lr in found.items():
         for weights in (FLOAT,) if not METHODS[method] else scale.pick((2,), FEW):
@@ -187,7 +184,7 @@ def long(scale: Scale) -> Study:
         recipe = (*long_begin(scale), *rounded)
         arms += each_long_seed(scale, recipe, (0, 1, 2), method="after training", weights=weights)
     title = "what does training with rounding add to a network that is trained long enough?"
-    study = Study("quantization_training_long", title, by_seed(arms), pilot.name)
+    study = Study("quantization_training_long", title, by_seed(arms), PILOT)
     return study.once(scale.name == "quick" or None not in found.values())
 
 
@@ -195,8 +192,8 @@ def learned_rate(scale: Scale) -> tuple[float, bool]:
     """The pilot's best rate for learned steps, and whether it is known; until then a likely one."""
     if scale.name == "quick":
         return QAT_RATES[1], True
-    known = long_pilot(scale)
-    found = best_rate(known.records(), _tried(scale, "learned steps")) if known.arms else None
+    records = pilot_records(PILOT, scale)
+    found = best_rate(records, _tried(scale, "learned steps", records))
     return (QAT_RATES[1], False) if found is None else (found, True)
 
 
@@ -227,6 +224,6 @@ STUDIES: dict[str, Callable[[Scale], Study]] = {
     "quantization_ways": ways,
     "quantization_mixed": mixed,
     "quantization_training_long": long,
-    "quantization_training_lr_long": long_pilot,
+    PILOT: long_pilot,
     "quantization_mixed_long": mixed_long,
 }

@@ -6,20 +6,19 @@ At quick scale a small one comes from digits to digits in other styles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from squeeze_utils.anatomy.answers import ObserveAnswers
-from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.records import read_records
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON, best_rate, extended
+from squeeze_utils.experiments.variants import MUON, best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
@@ -101,9 +100,8 @@ def recipe(scale: Scale, way: str, lr: float, epochs: int, **changes: Any) -> tu
 # --- learning rates ---
 
 
-def _tried(scale: Scale, way: str) -> dict[float, list[Experiment]]:
+def _tried(scale: Scale, way: str, records: Mapping[str, Record]) -> dict[float, list[Experiment]]:
     """The pilot's runs by rate: scenes, two seeds, a third of the epochs."""
-    records = read_records(paths.shipped("runs") / PILOT) if scale.name == "reference" else {}
 
     def runs(lr: float) -> list[Experiment]:
         steps = recipe(scale, way, lr, scale.pick(*PILOT_EPOCHS))
@@ -116,12 +114,9 @@ def _tried(scale: Scale, way: str) -> dict[float, list[Experiment]]:
 
 def pilot(scale: Scale) -> Study:
     """A learning rate for each way, chosen on the scenes' validation images."""
-    arms = [
-        Arm.of(experiment, way=way, lr=lr)
-        for way in ways(scale)[1:]
-        for lr, experiments in _tried(scale, way).items()
-        for experiment in experiments
-    ]
+    records = pilot_records(PILOT, scale)
+    tried = {way: _tried(scale, way, records) for way in ways(scale)[1:]}
+    arms = [arm for way, runs in tried.items() for arm in rate_arms(runs, way=way)]
     return Study(PILOT, "the learning rates of: what is it worth to have learnt elsewhere?", arms)
 
 
@@ -136,8 +131,8 @@ def rate(scale: Scale, way: str) -> float | None:
         return 0.0
     if scale.name == "quick":
         return 0.02 if way == SCRATCH else 0.01
-    records = read_records(paths.shipped("runs") / PILOT)
-    return best_rate(records, _tried(scale, way))
+    records = pilot_records(PILOT, scale)
+    return best_rate(records, _tried(scale, way, records))
 
 
 def _likely(way: str) -> float:
