@@ -12,8 +12,6 @@ from typing import Any
 from tools import exercise_cells, limits, title_cells
 from tools.execute import KEPT_CELL_METADATA, METADATA, WIDGET, read_notebook
 
-__all__ = ["check_notebook"]
-
 LONGEST_CELL = 40
 LONGEST_MEDIAN = 12
 LARGEST_FILE = 1_000_000

@@ -10,8 +10,6 @@ from typing import Any
 
 from squeeze_utils.base.files import write_atomically
 
-__all__ = ["CellFailure", "clean", "execute", "notebooks", "read_notebook", "write_notebook"]
-
 SECONDS = 600  # the most that one notebook may take
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

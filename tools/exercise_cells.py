@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ExerciseCells", "checks", "problems", "read_exercises", "section"]
-
 ESSAYS = 1  # the most that a notebook may have; the series may have one in ten
 HINT = "<details><summary>Hint</summary>"
 _HEADING = re.compile(

@@ -14,8 +14,6 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 
 from tools.execute import METADATA
 
-__all__ = ["CommittedNotebooks"]
-
 
 class CommittedNotebooks(AsyncLargeFileManager):
     """The files of a folder; its notebooks speak this Python while they are open."""

@@ -11,8 +11,6 @@ from typing import Any
 from tools.execute import read_notebook
 from tools.title_cells import INSTALL
 
-__all__ = ["LIMITS", "exceeded", "measure", "table"]
-
 #: The most a notebook may have. Its exercises, and the folded installation cell, are not counted.
 LIMITS = {
     "cells": 80,

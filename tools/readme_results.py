@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from squeeze_utils.experiments.study import Study
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["markdown_table", "results"]
-
 # Studies whose results stand in README.md, in this order; the first is the headline network.
 HEADLINES = (
     "headline",

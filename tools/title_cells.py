@@ -10,15 +10,6 @@ from typing import Any
 from squeeze_utils import REPOSITORY, __version__
 from tools.execute import FOLDED
 
-__all__ = [
-    "install_cell",
-    "masthead",
-    "rewrite",
-    "set_address",
-    "setup_problems",
-    "wrong_addresses",
-]
-
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
 INSTALL = "install"  # the id of the installation cell

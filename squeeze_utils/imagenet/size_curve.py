@@ -12,8 +12,6 @@ import pandas as pd
 from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.imagenet.judging import Verdict
 
-__all__ = ["TITLES", "against_nncodec", "change", "points", "table", "with_nncodec"]
-
 TITLES = {"squeezenet1_0": "SqueezeNet 1.0", "squeezenet1_1": "SqueezeNet 1.1"}
 NOT_YET = "nncodec has not been measured on these pictures yet."
 

@@ -16,8 +16,6 @@ from squeeze_utils.results import figures
 if TYPE_CHECKING:
     from squeeze_utils.base.scale import Scale
 
-__all__ = ["say", "start"]
-
 
 def start(seed: int = 0, jobs: int = 1) -> Scale:
     """Prepare a notebook: seeds, threads, figure style; print what it runs on; return the scale.

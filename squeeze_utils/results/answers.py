@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["answers", "changed", "lost_by", "lost_figure", "lost_table", "worst"]
-
 COLUMNS = ["seed", "picture", "class", "before", "after", "share_before", "share_after"]
 FACTS = ["brightness", "contrast"]
 

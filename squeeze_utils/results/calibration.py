@@ -15,8 +15,6 @@ from squeeze_utils.results.figures import curve_style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_error", "reliability", "reliability_figure"]
-
 BINS = 10
 
 

@@ -17,8 +17,6 @@ from squeeze_utils.training.detection import THIRDS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["by_class", "by_size", "first_to_fail", "loss_figure"]
-
 
 def by_class(found: Results, by: str = "bits") -> pd.DataFrame:
     """A row for each value of the label `by`, a column for each class: mean score over seeds."""

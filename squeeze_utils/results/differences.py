@@ -25,8 +25,6 @@ from typing import TypeVar
 import numpy as np
 from scipy import special, stats
 
-__all__ = ["Difference", "equivalence", "family", "paired", "pooled", "welch"]
-
 Label = TypeVar("Label", bound=Hashable)
 Interval = tuple[float, float]
 Limits = Callable[[float], Interval]

@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-__all__ = [
-    "LINESTYLES",
-    "MARKERS",
-    "PALETTE",
-    "curve_style",
-    "figures_folder",
-    "save_figure",
-    "use_house_style",
-]
-
 # Seven of the eight colours of Okabe and Ito, which stay apart for colour-blind readers (the
 # eighth, yellow, is too pale for a line on white). Neighbours in this order differ in lightness,
 # so that they stay apart in grey; line styles and markers tell the rest.

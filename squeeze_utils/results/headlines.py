@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["COMPARISONS", "HEADER", "Comparison", "comparisons_table"]
-
 HEADER = ("", "arm − control", "points (95 % interval)", "verdict", "networks an arm", "epochs")
 MISSING = "not trained yet"
 

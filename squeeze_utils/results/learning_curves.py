@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["curves_figure", "epochs_to", "plateaus", "rates_figure"]
-
 Looks = Mapping[str, Mapping[str, Any]]
 VALIDATION = "validation_accuracy"
 AXES = {

@@ -8,8 +8,6 @@ import pandas as pd
 
 from squeeze_utils.base.measurements import read_measurement
 
-__all__ = ["TOPICS", "library_table"]
-
 TOPICS = ("coding", "kept_up", "pruning", "quantization", "released", "scores")
 
 #: A column's heading and how its values are written.

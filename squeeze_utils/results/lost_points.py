@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["figure", "lost"]
-
 SMALLEST = 0.1  # points; the scale is linear below and logarithmic above
 TICKS = (0, 0.1, 1, 10, 100)
 

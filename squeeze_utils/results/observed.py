@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["blocks_figure", "observations", "surfaces_figure"]
-
 LEVELS = (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24)  # nats: lines at similar factors
 
 Observation = dict[str, Any]

@@ -11,15 +11,6 @@ from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
-__all__ = [
-    "advantage",
-    "advantage_sentence",
-    "agreement",
-    "on_off_table",
-    "prediction_sentence",
-    "recipes",
-]
-
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller")
 PRICED = "price "
 

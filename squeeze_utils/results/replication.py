@@ -18,8 +18,6 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 
-__all__ = ["KEPT", "OneMoreSeed", "compare_again", "draw_records", "repeat_records", "train_arm"]
-
 KEPT = "replications"  # the table of what was run again, below data/measurements/
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Answer", "answer_of", "box_pictures", "mask_pictures", "true_answer"]
-
 SHOWN = 0.3  # boxes with a lower score are not drawn
 WIDTH = 8.0  # inches, of a figure
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-__all__ = ["PUBLISHED", "SHAPES", "published_table", "size_and_error"]
-
 
 class Published(NamedTuple):
     """A compressed network of a paper: what was compressed, bytes, test error in percent."""

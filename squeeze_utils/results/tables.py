@@ -16,18 +16,6 @@ from squeeze_utils.experiments.study import Study
 from squeeze_utils.results import costs
 from squeeze_utils.results.statistics import mean_sd
 
-__all__ = [
-    "NO_RECORDS",
-    "confusion",
-    "epochs",
-    "mean_sd_table",
-    "results_table",
-    "signals",
-    "source_line",
-    "steps",
-    "summary_table",
-]
-
 ACCURACY = "test_accuracy"
 NO_RECORDS = "no reference records yet"
 _LABEL = {

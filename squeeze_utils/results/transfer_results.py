@@ -19,19 +19,6 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-__all__ = [
-    "copies_figure",
-    "copies_prediction",
-    "copies_table",
-    "curve_figure",
-    "curve_prediction",
-    "files_frame",
-    "files_table",
-    "goal",
-    "ways_figure",
-    "ways_table",
-]
-
 SEEDS = 3  # that a goal asks for
 WAYS = ["test accuracy (%)", "n", "seconds", "starts from", "parameters"]
 

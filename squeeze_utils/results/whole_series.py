@@ -26,8 +26,6 @@ from squeeze_utils.studies import catalogue
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLUMNS", "choose", "every_network", "front", "whole_series_figure"]
-
 #: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
 COLOURS = 7  # that `curve_style` has

@@ -18,8 +18,6 @@ from tools.execute import notebooks, read_notebook
 from tools.site.chapters import headings
 from tools.writeup.html_tables import read_tables
 
-__all__ = ["Chapter", "Exhibit", "Figure", "Table", "chapters", "study_tables"]
-
 
 @dataclass(frozen=True)
 class Table:

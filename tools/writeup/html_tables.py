@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-__all__ = ["read_tables"]
-
 Cell = tuple[str, int, int]  # text, columns, rows
 Row = tuple[str, ...]
 

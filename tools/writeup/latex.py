@@ -8,8 +8,6 @@ from collections.abc import Iterable
 
 from tools.writeup.exhibits import Chapter, Exhibit, Figure, Table
 
-__all__ = ["document", "escape", "table"]
-
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     **{character: f"\\{character}" for character in "&%#_{}$"},

@@ -10,8 +10,6 @@ from pathlib import Path
 from tools import readme_results
 from tools.writeup.exhibits import Chapter, Exhibit, Figure, Table
 
-__all__ = ["html", "markdown", "markdown_table"]
-
 TITLE = "SqueezeNet, squeezed: tables and figures"
 _STYLE = (
     "body{font:11pt/1.4 Arial,sans-serif;max-width:50em;margin:2em auto;color:#111;background:#fff}"

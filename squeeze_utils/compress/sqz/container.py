@@ -24,8 +24,6 @@ from squeeze_utils.compress.sqz.floats import Floats, read_floats, write_floats
 from squeeze_utils.compress.sqz.forms import KINDS
 from squeeze_utils.models import ModelSpec
 
-__all__ = ["ContainerError", "decode_sqz", "encode_sqz", "load_sqz", "save_sqz"]
-
 MAGIC = b"SQZ"
 VERSION = 1
 COMPACT = 2  # the version of `compact`, which the coder of that name writes

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from squeeze_utils.notebook.exercises.checker import Checker
 
-__all__ = ["chapters", "exercises", "load"]
-
 
 def chapters() -> list[str]:
     """The chapters whose exercises can be checked: "00", "01" and so on."""

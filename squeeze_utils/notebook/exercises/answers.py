@@ -16,8 +16,6 @@ from torch import nn
 
 from squeeze_utils.notebook.exercises.exercise import Claims, NotAnswered, Wrong
 
-__all__ = ["array", "as_number", "ask", "close", "items", "named", "number", "same", "untouched"]
-
 
 def untouched(answer: Any) -> bool:
     """Whether an answer is as the notebook gives it: ``...``, or a function that does nothing."""

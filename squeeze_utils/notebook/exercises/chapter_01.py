@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, number
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 
 def count_a_classifier(answer: Any) -> Claims:
     given = named(answer, "parameters", "multiply_adds", "traffic", "intensity", "largest_term")

@@ -20,8 +20,6 @@ from squeeze_utils.notebook.exercises.chapter_05_networks import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
 
-__all__ = ["EXERCISES"]
-
 
 def one_bill(answer: Any) -> Claims:
     given = named(answer, "squeeze", "expand1x1", "expand3x3", "share_3x3", "half_from")

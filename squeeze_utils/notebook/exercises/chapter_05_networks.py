@@ -26,8 +26,6 @@ from squeeze_utils.notebook.exercises.answers import (
 from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.results.named_study import study
 
-__all__ = ["how_many_seeds", "nearly_separable", "no_room", "spent_differently"]
-
 
 def _strongest(matrix: torch.Tensor) -> float:
     """Share of the largest eigenvalue of MᵀM."""

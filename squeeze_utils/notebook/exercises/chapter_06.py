@@ -20,8 +20,6 @@ from squeeze_utils.notebook.exercises.chapter_06_networks import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 
 def leaky_gain(answer: Any) -> Claims:
     given = named(answer, "gain", "no_gain")

@@ -20,8 +20,6 @@ from squeeze_utils.notebook.exercises.answers import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["killing_units", "linear_squeeze", "own_function", "what_max_pooling_does"]
-
 
 def _factor(c: float) -> float:
     """Mean square of the largest of nine ReLU outputs over that of one; inputs correlate by c."""

@@ -30,8 +30,6 @@ from squeeze_utils.notebook.exercises.chapter_07_networks import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
 
-__all__ = ["EXERCISES"]
-
 KERNELS = {"1.0": 7, "1.1": 3}
 
 

@@ -25,8 +25,6 @@ from squeeze_utils.notebook.exercises.answers import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["all_convolutional", "equal_work", "order_matters", "other_sizes"]
-
 LATE = (2, 5, 8)
 
 

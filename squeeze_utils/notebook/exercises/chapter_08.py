@@ -18,8 +18,6 @@ from squeeze_utils.notebook.exercises.chapter_08_noise import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 
 def how_many(answer: Any) -> Claims:
     given = named(answer, "best_percent", "each_of_three")

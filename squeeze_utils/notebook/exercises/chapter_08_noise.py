@@ -12,8 +12,6 @@ from squeeze_utils.experiments.search import JournalError
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["exact_maxima", "journal", "two_splits"]
-
 
 def exact_maxima(answer: Any) -> Claims:
     def expected(sx: float, sy: float, rho: float) -> float:

@@ -20,8 +20,6 @@ from squeeze_utils.notebook.exercises.chapter_09_networks import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
 
-__all__ = ["EXERCISES"]
-
 
 def _network(**options: Any) -> nn.Module:
     """A SqueezeNet 1.0 of shapes without contents."""

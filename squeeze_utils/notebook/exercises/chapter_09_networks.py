@@ -14,8 +14,6 @@ from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named, number
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["deep_and_normalised", "several_at_once", "statistics_of_the_batch"]
-
 #: Where the mean validation accuracy lies with 0 to 4 blocks taken out; measured with four seeds.
 BANDS = ((88, 100), (50, 96), (25, 84), (10, 65), (3, 45))
 

@@ -13,8 +13,6 @@ from squeeze_utils.notebook.exercises.answers import array, as_number, ask, clos
 from squeeze_utils.notebook.exercises.chapter_14_codes import best_gap, price_of_adapting
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 AT = 0.4  # steps, of each of the three weights
 ALIKE = 0.8  # their correlation
 

@@ -11,8 +11,6 @@ from squeeze_utils.compress.sqz import coders
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["best_gap", "price_of_adapting"]
-
 DENSITIES = (0.1, 0.2, 0.33)
 CHOSEN = 4  # bits of a gap in the released file
 SHARES = (0.5, 0.25, 0.125, 0.125)

@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises.chapter_15_measured import price_at_once, 
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 from squeeze_utils.studies import priced
 
-__all__ = ["EXERCISES"]
-
 NUMBERS, NONZERO, SIZE = 100, 10, 15  # of the layer by hand
 WIDTHS = (0.2, 0.5, 1.0, 2.0, 3.0, 4.0)
 

@@ -10,8 +10,6 @@ from squeeze_utils.compress.sqz.mixture import Counts, estimate
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, items, named, yes_or_no
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["price_at_once", "rows_and_columns"]
-
 RISES = (0.0, 0.5)
 
 

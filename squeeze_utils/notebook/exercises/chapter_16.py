@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises.chapter_16_measured import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 WHOLE, FEW = 32, 5  # bits of a weight
 BY_HAND = {"": 0, "a": 6, "b": 0, "c": 3, "ab": 12, "ac": 9, "bc": 3, "abc": 18}
 

@@ -11,8 +11,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, close, item
 from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.results.statistics import paired
 
-__all__ = ["huffman_parts", "missing_cell", "own_order"]
-
 SEEDS = 3
 TURNS = (2, 4, 8)
 

@@ -14,8 +14,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, items, named, nu
 from squeeze_utils.notebook.exercises.chapter_17_measured import batch_or_latency, calibrate
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise, Wrong
 
-__all__ = ["EXERCISES"]
-
 SIDES = range(24, 41)
 LARGEST = 255  # of an activation in 8 bits, unsigned
 

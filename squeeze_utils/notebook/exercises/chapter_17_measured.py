@@ -9,8 +9,6 @@ import torch
 from squeeze_utils.notebook.exercises.answers import as_number, ask, close, named, one_of
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["batch_or_latency", "calibrate"]
-
 #: Times of an image, and the batch that is within 10 % of the best, in throughput.
 CURVES = (
     ({1: 2.0, 2: 1.5, 4: 1.08, 8: 1.0, 16: 1.02}, 4),

@@ -18,8 +18,6 @@ from squeeze_utils.notebook.exercises.chapter_18_heads import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 SHIFTS = (1, 2, 4)  # pixels
 SOME = 60  # pictures on which the reader's function is tried
 FASTEST = copies.LOWEST - 1  # half-waves on a side of a small version

@@ -12,8 +12,6 @@ from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, items, named, number
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["balanced_head", "leaked_images", "which_layers"]
-
 FIRES = (2, 4, 6, 8, 9)
 EIGHT = 8
 OWN = 50  # training images beside the leaked ones

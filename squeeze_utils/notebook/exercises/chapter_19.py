@@ -18,8 +18,6 @@ from squeeze_utils.notebook.exercises.chapter_19_scenes import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 
-__all__ = ["EXERCISES"]
-
 WIDTH = 0.5  # of soft suppression
 FALSE_ALARM = 0.3  # its score
 

@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.studies import dense_answers
 from squeeze_utils.training import boxes
 
-__all__ = ["coarse_masks", "objects_without_cell", "without_skips"]
-
 SIDES = (3, 6, 12)
 TIMES = (2, 4, 8)
 MASKS = 200

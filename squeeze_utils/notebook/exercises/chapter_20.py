@@ -21,8 +21,6 @@ from squeeze_utils.notebook.exercises.chapter_20_simulated import (
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
 from squeeze_utils.studies.scaling import step_seconds
 
-__all__ = ["EXERCISES"]
-
 COUNTS = (1, 2, 3, 8, 64)  # workers of exercise 1
 SPEED, WORKERS, BANDWIDTH = 1150, 4, 1e9  # images a second, workers, bits a second of exercise 2
 VGG = 9_200_000  # parameters

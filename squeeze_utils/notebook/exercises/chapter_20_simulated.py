@@ -14,8 +14,6 @@ from squeeze_utils.notebook.exercises.answers import array, as_number, ask, clos
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.training.distributed.top_k import START, TopK
 
-__all__ = ["averages_with_memory", "cost_of_warm_up", "same_change", "two_owners"]
-
 LAST, WARM_UP, FEWER = 0.001, 0.04, 500  # final density, share of the training, goal
 TIMES = 10  # the same change is sent
 NUMBERS, STEP = 2000, 2.0  # of the change in the notebook

@@ -13,8 +13,6 @@ from squeeze_utils.notebook.exercises.exercise import Claims, Essay, Exercise, W
 from squeeze_utils.results.named_study import study
 from squeeze_utils.results.whole_series import every_network
 
-__all__ = ["EXERCISES"]
-
 BUDGET = 12e6  # multiply-adds
 LEAST, MOST = 1e5, 1e6  # bytes
 

@@ -15,8 +15,6 @@ import torch
 from squeeze_utils.notebook.exercises.answers import untouched
 from squeeze_utils.notebook.exercises.exercise import Essay, Exercise, NotAnswered, Wrong
 
-__all__ = ["Checker", "Verdict"]
-
 
 @dataclass(frozen=True)
 class Verdict:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Claims", "Essay", "Exercise", "NotAnswered", "Wrong"]
-
 #: Name of the property, whether it holds, and what to tell the reader if it does not.
 Claims = Iterator[tuple[str, bool, str]]
 

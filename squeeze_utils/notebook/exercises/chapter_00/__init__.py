@@ -13,8 +13,6 @@ from squeeze_utils.notebook.exercises.chapter_00.luck import (
 from squeeze_utils.notebook.exercises.chapter_00.networks import one_line, shared_beginning
 from squeeze_utils.notebook.exercises.exercise import Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Change one line",

@@ -14,15 +14,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, close, name
 from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.results.statistics import binomial_interval
 
-__all__ = [
-    "best_of_ten",
-    "coverage",
-    "deviation",
-    "how_many_images",
-    "lazy_classifier",
-    "same_key",
-]
-
 
 def lazy_classifier(answer: Any) -> Claims:
     given = named(answer, "even", "largest_class", "balanced_accuracy")

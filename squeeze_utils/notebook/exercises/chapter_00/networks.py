@@ -12,8 +12,6 @@ from squeeze_utils.results.named_study import study
 from squeeze_utils.results.statistics import paired, seed_correlation, seeds_needed, welch
 from squeeze_utils.training.loop import Train
 
-__all__ = ["one_line", "shared_beginning"]
-
 
 def one_line(answer: Any) -> Claims:
     given = named(answer, "recipe", "adam", "nesterov", "low", "high", "seeds")

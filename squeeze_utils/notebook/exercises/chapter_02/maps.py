@@ -12,8 +12,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, named, numb
 from squeeze_utils.notebook.exercises.chapter_02.tables import IMAGE, modules, shapes_only
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["BUDGET", "for_32_pixels", "how_far", "where_is_the_peak"]
-
 BUDGET = {"parameters": 250_000, "multiply_adds": 20_000_000}
 
 

@@ -12,15 +12,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, items, name
 from squeeze_utils.notebook.exercises.chapter_02.tables import IMAGE, modules, shapes_only, size
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = [
-    "PRINTED",
-    "another_million",
-    "half_the_bytes",
-    "lenet_with_fire",
-    "published",
-    "ten_classes",
-]
-
 PRINTED = {  # Table 1 of the paper: per cent kept, parameters after pruning
     "fire2": ((100, 100, 33), 5_746),
     "fire3": ((100, 100, 33), 6_258),

@@ -12,8 +12,6 @@ from squeeze_utils.anatomy import by_module, layer_table
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.models import build
 
-__all__ = ["IMAGE", "modules", "shapes_only", "size"]
-
 IMAGE = (3, 224, 224)
 
 

@@ -16,8 +16,6 @@ from squeeze_utils.notebook.exercises.chapter_03.trainings import (
 )
 from squeeze_utils.notebook.exercises.exercise import Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Sure and wrong",

@@ -21,8 +21,6 @@ from squeeze_utils.notebook.exercises.answers import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["digits_of_an_accuracy", "reviving", "sure_and_wrong", "without_effect"]
-
 
 def _loss(*probabilities: float) -> float:
     """Of the first class, by torch."""

@@ -16,8 +16,6 @@ from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.training.failures import DivergedError
 from squeeze_utils.training.loop import Train, fit
 
-__all__ = ["RATES", "random_labels", "same_optimizer", "too_fast", "trained", "without_momentum"]
-
 RATES = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 

@@ -16,8 +16,6 @@ from squeeze_utils.notebook.exercises.chapter_04.rules import (
 )
 from squeeze_utils.notebook.exercises.exercise import Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Noise in the wrong place",

@@ -14,8 +14,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, close, name
 from squeeze_utils.notebook.exercises.exercise import Claims
 from squeeze_utils.training.optimizers import make_optimizer, make_schedule, set_lr
 
-__all__ = ["decay", "equal_areas", "faster_nesterov", "wrong_momentum"]
-
 RULES = ("sgd", "momentum", "adam", "adamw", "lion", "muon")
 
 

@@ -21,8 +21,6 @@ from squeeze_utils.notebook.exercises.answers import (
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.training.optimizers import OPTIMIZERS, make_optimizer
 
-__all__ = ["late_noise", "other_units", "turned_matrix", "turned_valley"]
-
 SIX = {
     "gradient descent": "sgd",
     "momentum": "momentum",

@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises.chapter_10.recipes import (
 )
 from squeeze_utils.notebook.exercises.exercise import Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Break even",

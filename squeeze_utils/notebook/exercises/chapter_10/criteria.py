@@ -19,8 +19,6 @@ from squeeze_utils.notebook.exercises.answers import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["brain_damage", "taylor", "where_magnitude_errs"]
-
 CRITERIA = ("global magnitude", "layer magnitude", "gradient times weight")
 
 

@@ -16,8 +16,6 @@ from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.results.named_study import study
 from squeeze_utils.training.loop import Train
 
-__all__ = ["forgets_a_class", "not_convex", "rewinding"]
-
 TOY = {"A": [(0, 90), (0.5, 89), (0.9, 87)], "B": [(0, 90), (0.5, 81), (0.7, 80.5), (0.9, 78)]}
 SIZES = {"A": 100, "B": 300}
 GONE = 240

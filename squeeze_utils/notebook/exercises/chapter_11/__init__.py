@@ -10,8 +10,6 @@ from squeeze_utils.notebook.exercises.chapter_11.counting import (
 from squeeze_utils.notebook.exercises.chapter_11.phases import kick, more_noise, more_rounds
 from squeeze_utils.notebook.exercises.exercise import Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Count the steps",

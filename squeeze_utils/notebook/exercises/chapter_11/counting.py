@@ -12,8 +12,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, close, item
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.results.named_study import study
 
-__all__ = ["count_the_steps", "missing_control", "other_shapes"]
-
 
 def count_the_steps(answer: Any) -> Claims:
     given = named(answer, "short", "long", "share_of_steps", "share_of_rate")

@@ -18,8 +18,6 @@ from squeeze_utils.notebook.exercises.answers import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["kick", "more_noise", "more_rounds"]
-
 DEVIATIONS = (0, 0.25, 0.5, 1, 2, 4)
 
 

@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises.chapter_12.rounding import (
 )
 from squeeze_utils.notebook.exercises.exercise import Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Cutting off",

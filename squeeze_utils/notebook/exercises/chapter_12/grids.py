@@ -19,8 +19,6 @@ from squeeze_utils.notebook.exercises.answers import (
 )
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["affine_weights", "cutting_off", "equalisation", "off_grid"]
-
 
 def cutting_off(answer: Any) -> Claims:
     given = named(answer, "cut", "mean_square", "bits_lost", "after_bias")

@@ -14,8 +14,6 @@ from squeeze_utils.compress.quantizing.mixed_bits import Option, assign
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named, number
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 
-__all__ = ["compensating", "greedy", "largest_weight"]
-
 BITS = (2, 3, 4, 6, 8)
 
 

@@ -12,8 +12,6 @@ from squeeze_utils.notebook.exercises.chapter_13.codes import (
 from squeeze_utils.notebook.exercises.chapter_13.values import rate_and_distortion, sign_and_size
 from squeeze_utils.notebook.exercises.exercise import Essay, Exercise
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = {
     1: Exercise(
         "Break even",

@@ -15,8 +15,6 @@ from squeeze_utils.notebook.exercises.answers import as_number, ask, close, item
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
 from squeeze_utils.results.named_study import study
 
-__all__ = ["best_gap", "break_even", "layer_by_layer", "pairs", "worst_alphabet"]
-
 DENSITIES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 PAPER = {"codes": (7.2, 7.2, 4.5, 5.2), "gaps": (1.5, 3.9, 4.5, 3.7)}
 

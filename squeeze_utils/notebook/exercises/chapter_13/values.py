@@ -10,8 +10,6 @@ from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, items, named
 from squeeze_utils.notebook.exercises.exercise import Claims
 
-__all__ = ["rate_and_distortion", "sign_and_size"]
-
 
 def sign_and_size(answer: Any) -> Claims:
     weight = torch.randn(40, 30, dtype=torch.float64) * 0.1
