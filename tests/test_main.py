@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from released import released_layers
 
 from squeeze_utils.__main__ import main
 from squeeze_utils.base.scale import Scale
@@ -313,10 +314,10 @@ def test_the_released_file_without_loss(tmp_path, capsys):
         for weight in network.parameters():
             weight.copy_((weight * 50).round() / 50 if weight.ndim == 4 else weight + 0.1)
     source, out = tmp_path / "x.net", tmp_path / "x.sqz"
-    source.write_bytes(released_file.write_released(released_file.from_model(network)))
+    source.write_bytes(released_file.write_released(released_layers(network)))
     assert run("released", source, "--lossless", "-o", out) == 0
     assert f"{out.stat().st_size:,} bytes, every weight as it was" in capsys.readouterr().out
-    again = released_file.from_model(load_sqz(out))
+    again = released_layers(load_sqz(out))
     assert released_file.write_released(again) == source.read_bytes()
 
 

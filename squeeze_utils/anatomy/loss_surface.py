@@ -80,7 +80,7 @@ def loss_surface(
     steps = grid_offsets(span, points)
     first, second = _checked(model, directions)
     count = len(split) if images is None else whole_number("images", images, 1)
-    part = Split(split.images[:count], split.labels[:count])
+    part = split.first(count)
     kept = {name: p.detach().clone() for name, p in model.named_parameters()}
     grid = torch.empty(points, points, dtype=torch.float64)
     try:

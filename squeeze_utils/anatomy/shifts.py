@@ -154,15 +154,9 @@ def shift_consistency(model: nn.Module, images: Tensor, shifts: Sequence[int]) -
     shares are averaged. A network that always says the same is perfectly consistent: read it
     beside the accuracy.
     """
-    return shift_accuracies(model, images, _predicted(model, images), shifts)
-
-
-def shift_accuracies(
-    model: nn.Module, images: Tensor, labels: Tensor, shifts: Sequence[int]
-) -> dict[int, float]:
-    """Accuracy (percent) on images that were shifted, averaged over the four directions."""
-    predictions = _predicted_when_shifted(model, images, shifts)
-    return {shift: _agreement(predicted, labels) for shift, predicted in predictions.items()}
+    still = _predicted(model, images)
+    moved = _predicted_when_shifted(model, images, shifts)
+    return {shift: _agreement(predicted, still) for shift, predicted in moved.items()}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def photographs(side: int = 32, reduced: int = 4) -> Tensor:
+def photographs(side: int = 32) -> Tensor:
     """Squares of two photographs, normalised over all of them: (n, 3, side, side).
 
-    Each picture (427 x 640 pixels) is first reduced `reduced` times by averaging.
+    Each picture (427 x 640 pixels) is first reduced four times by averaging.
 
     >>> photographs().shape
     torch.Size([30, 3, 32, 32])
@@ -20,7 +20,7 @@ def photographs(side: int = 32, reduced: int = 4) -> Tensor:
     squares = []
     for name in ("china.jpg", "flower.jpg"):
         picture = torch.tensor(load_sample_image(name)).permute(2, 0, 1).float()
-        tiles = F.avg_pool2d(picture, reduced).unfold(1, side, side).unfold(2, side, side)
+        tiles = F.avg_pool2d(picture, 4).unfold(1, side, side).unfold(2, side, side)
         squares.append(tiles.permute(1, 2, 0, 3, 4).flatten(0, 1))
     x = torch.cat(squares)
     return (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True)

@@ -142,9 +142,8 @@ def classify_files(
     paths: Sequence[Path],
     data: str | None = None,
     size: int | None = None,
-    count: int = 5,
 ) -> Iterator[list[tuple[str, float]]]:
-    """For each picture the `count` likeliest classes and their shares, from 0 to 1.
+    """For each picture the five likeliest classes and their shares, from 0 to 1.
 
     What the classes are called, and how pictures are normalised, is taken from the image set
     `data` or else from the JSON beside the file, which `write_description` wrote.
@@ -167,7 +166,7 @@ def classify_files(
     for batch in batches:
         shares = torch.from_numpy(runner(batch))[0].softmax(0)
         _check_classes(len(shares), classes, data or "the JSON beside the file")
-        best = shares.topk(min(count, len(shares)))
+        best = shares.topk(min(5, len(shares)))
         yield [(classes[i], float(s)) for s, i in zip(*best, strict=True)]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from squeeze_utils.base import paths
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -11,20 +9,17 @@ from squeeze_utils.experiments.study import Study
 from squeeze_utils.models.checkpoint_files import save_model
 
 
-def export_checkpoints(
-    study: Study, cache: PrefixCache, folder: Path | None = None
-) -> dict[str, int]:
+def export_checkpoints(study: Study, cache: PrefixCache) -> dict[str, int]:
     """Write the checkpoints that `study` names, from finished states in the cache.
 
     Returns the bytes of each file written; an arm whose state is not in the cache is left out.
     """
-    folder = folder or paths.shipped("checkpoints")
     written = {}
     for arm in study.arms:
         key = arm.experiment.key
         if arm.checkpoint is None or not cache.path(key).is_file():
             continue
         state, _ = run_experiment(arm.experiment, cache=cache)
-        path = folder / f"{arm.checkpoint}.safetensors"
+        path = paths.shipped("checkpoints") / f"{arm.checkpoint}.safetensors"
         written[arm.checkpoint] = save_model(state.model, path, record=key, study=study.name)
     return written

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from squeeze_utils.base.claims import BEAT, Claims
+from squeeze_utils.base.claims import Claims
 from squeeze_utils.data import ImageSet
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import (
@@ -57,7 +57,6 @@ def run_arm(
     target: Path | None,
     cache: PrefixCache | None,
     commit: str,
-    limit: float,
 ) -> Record | None:
     """The record of an arm: what is known already, or else what is measured now.
 
@@ -67,7 +66,7 @@ def run_arm(
         return _measure(arm, load, cache, commit)
     path, key = record_path(target, arm.slug, arm.experiment.key), arm.experiment.key
     with ExitStack() as held:
-        ours = from_first(lambda: _claimed(arm, target.parent, cache, limit, held))
+        ours = from_first(lambda: _claimed(arm, target.parent, cache, held))
         found = from_first(lambda: read_record(path, key))
         if not ours or found is not None:  # another process was faster
             return found
@@ -79,16 +78,13 @@ def run_arm(
         return from_first(lambda: write_first(record, path))
 
 
-def _claimed(
-    arm: Arm, runs: Path, cache: PrefixCache | None, limit: float, held: ExitStack
-) -> bool:
+def _claimed(arm: Arm, runs: Path, cache: PrefixCache | None, held: ExitStack) -> bool:
     """Whether the arm is ours until `held` ends, with the state that it makes first."""
     wanted = [(runs / CLAIMS, arm.experiment.key)]
     if cache:
         wanted.append((cache.folder / CLAIMS, cache.lacks(arm.experiment)))
     for folder, name in wanted:
-        claims = _claims(folder, limit)
-        claim = claims.take(name)
+        claim = _claims(folder).take(name)
         if claim is None:
             held.close()
             return False
@@ -97,9 +93,9 @@ def _claimed(
 
 
 @lru_cache(maxsize=8)
-def _claims(folder: Path, limit: float) -> Claims:
+def _claims(folder: Path) -> Claims:
     """One object for each folder: it remembers since when a claim has not changed."""
-    return Claims(folder, beat=min(BEAT, limit / 4), limit=limit)
+    return Claims(folder)
 
 
 def _measure(arm: Arm, load: Load, cache: PrefixCache | None, commit: str) -> Record:

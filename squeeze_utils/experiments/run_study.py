@@ -16,7 +16,6 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine
-from squeeze_utils.base.claims import LIMIT
 from squeeze_utils.base.parallel import run_elsewhere, run_tasks
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import Record, read_records
@@ -51,7 +50,6 @@ def run_study(
     progress: bool = True,
     keep_going: bool = False,
     backend: str | None = None,
-    limit: float = LIMIT,
 ) -> dict[str, Record]:
     """Run the arms that have no record under `folder`; return all records by key.
 
@@ -65,8 +63,8 @@ def run_study(
     `StudyIncomplete` names the failed ones at the end.
 
     With a folder, each arm is claimed before it begins. An arm that another run has claimed is
-    waited for; if that run dies, or is on another machine and silent for `limit` seconds, the arm
-    is run here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
+    waited for; if that run dies, or is on another machine and silent for too long, the arm is run
+    here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
     workers, `jobs` of them at once (-1: as many as there are).
 
     Processes that `torchrun` has started run each arm together; the first one writes its record.
@@ -85,7 +83,7 @@ def run_study(
     records = {key: record for key, record in done.items() if key in wanted}
     target = None if folder is None else folder / study.name
     commit = machine.commit()
-    run: Run = partial(run_arm, target=target, cache=cache, commit=commit, limit=limit)
+    run: Run = partial(run_arm, target=target, cache=cache, commit=commit)
     run = partial(or_failure, run) if keep_going else run
     failures = []
     with tqdm(total=len(todo), desc=study.name, disable=not (progress and here().first)) as bar:

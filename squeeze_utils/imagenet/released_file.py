@@ -21,7 +21,6 @@ from squeeze_utils.models import build
 
 ENTRIES = 256  # of a codebook
 GAP_BITS = 4
-FARTHEST = 2**GAP_BITS - 1  # the largest gap
 
 
 @dataclass(frozen=True)
@@ -136,12 +135,6 @@ def to_model(layers: list[Layer]) -> nn.Module:
         state[f"{layer.name}.bias"] = torch.from_numpy(layer.bias.copy())
     model.load_state_dict(state)
     return model.eval()
-
-
-def from_model(model: nn.Module) -> list[Layer]:
-    """The layers of a SqueezeNet 1.0 whose weights have few values, for `write`."""
-    layers = dict(model.named_modules())
-    return [pack(name, layers[name].weight, layers[name].bias) for name in convolutions()]
 
 
 def preprocess(images: Tensor) -> Tensor:

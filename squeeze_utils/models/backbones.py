@@ -8,22 +8,15 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose, real_number
+from squeeze_utils.models.baselines import conv_norm
 from squeeze_utils.models.fire import Fire
-from squeeze_utils.models.layers import norm, pooling
+from squeeze_utils.models.layers import pooling
 from squeeze_utils.models.squeezenet import SMALL, V1_1, SqueezeNet
 
 # The widths of a VGG of 3x3 convolutions as large as SqueezeNet 1.1's features (3 % more weights).
 VGG_STAGES = ((32,), (64, 64), (96, 96), (128, 128, 128, 128))
 BACKBONES: tuple[str, ...] = ("squeezenet1_1", "squeezenet_small", "vgg")
 POOL_AFTER = (1, 3, 5)  # layers of both SqueezeNets, and how a VGG's stages end
-
-
-def conv_norm(inputs: int, outputs: int, normalisation: str, kernel: int = 3) -> list[nn.Module]:
-    """A convolution that keeps height and width, its normalisation and a ReLU."""
-    plain = normalisation == "none"
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=plain)
-    norms = [] if plain else [norm(normalisation, outputs)]
-    return [conv, *norms, nn.ReLU(inplace=True)]
 
 
 class Backbone(nn.Module):
@@ -83,7 +76,7 @@ def _vgg(
     channels = in_channels
     for number, stage in enumerate(VGG_STAGES):
         for outputs in (max(1, round(width * wide)) for wide in stage):
-            layers += conv_norm(channels, outputs, normalisation)
+            layers += conv_norm(channels, outputs, 3, normalisation, padding=1)
             channels = outputs
         if number < len(pool_after):
             layers.append(pooling("max", channels))

@@ -42,7 +42,8 @@ def _dense_head(inputs: int, hidden: int, classes: int, dropout: float) -> nn.Se
     )
 
 
-def _conv(inputs: int, outputs: int, kernel: int, normalisation: str, **where: int) -> list:
+def conv_norm(inputs: int, outputs: int, kernel: int, normalisation: str, **where: int) -> list:
+    """A convolution, its normalisation and a ReLU; `where` is its padding and stride."""
     bias = normalisation == "none"
     return _normalised(nn.Conv2d(inputs, outputs, kernel, bias=bias, **where), normalisation)
 
@@ -79,13 +80,13 @@ def alexnet(
         second, side = dict(kernel=3, padding=1), 2
         pool = lambda: nn.MaxPool2d(3, stride=2, ceil_mode=True)  # noqa: E731
     layers = [
-        *_conv(in_channels, 64, normalisation=n, **first),
+        *conv_norm(in_channels, 64, normalisation=n, **first),
         pool(),
-        *_conv(64, 192, normalisation=n, **second),
+        *conv_norm(64, 192, normalisation=n, **second),
         pool(),
-        *_conv(192, 384, 3, n, padding=1),
-        *_conv(384, 256, 3, n, padding=1),
-        *_conv(256, 256, 3, n, padding=1),
+        *conv_norm(192, 384, 3, n, padding=1),
+        *conv_norm(384, 256, 3, n, padding=1),
+        *conv_norm(256, 256, 3, n, padding=1),
         pool(),
         nn.AdaptiveAvgPool2d(side),
     ]
@@ -122,7 +123,7 @@ def vgg(
             elif width >= MANY and n == "batch":
                 layers += _normalised(SmallMapConv2d(channels, width), n)
             else:
-                layers += _conv(channels, width, 3, n, padding=1)
+                layers += conv_norm(channels, width, 3, n, padding=1)
             channels = width
         layers.append(nn.MaxPool2d(2))
     if image_size == 224:
@@ -157,7 +158,7 @@ class ResidualBlock(nn.Module):
 
 def resnet20(num_classes: int = 10, *, image_size: int = 32, in_channels: int = 3) -> nn.Module:
     """ResNet-20 for CIFAR-10: 19 convolutions and a dense layer, 269,722 parameters."""
-    layers = _conv(in_channels, 16, 3, "batch", padding=1)
+    layers = conv_norm(in_channels, 16, 3, "batch", padding=1)
     for inputs, outputs in ((16, 16), (16, 32), (32, 64)):
         layers += [ResidualBlock(before, outputs) for before in (inputs, outputs, outputs)]
     return Classifier(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), nn.Linear(64, num_classes))
@@ -212,7 +213,7 @@ def lenet5(
         if (first, second) != (20, 50):
             raise ValueError("with Fire modules lenet5 has 20 and 50 channels")
         layers: list[nn.Module] = [
-            *_conv(in_channels, 16, 3, "none"),
+            *conv_norm(in_channels, 16, 3, "none"),
             Fire(16, 8, 10, 10),
             nn.MaxPool2d(2),
             Fire(20, 8, 25, 25),

@@ -64,6 +64,12 @@ def norm(name: str, channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels) if name == "batch" else nn.Identity()
 
 
+def _blurred(dense: Tensor) -> Tensor:
+    """The binomial filter with stride 2; edges repeated."""
+    padded = F.pad(dense, (1, 1, 1, 1), mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=2)
+
+
 class BlurPool(nn.Module):
     """Max over a dense 2x2 window, then the binomial 3x3 low-pass filter with stride 2.
 
@@ -71,18 +77,14 @@ class BlurPool(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        dense = F.max_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
-        padded = F.pad(dense, (1, 1, 1, 1), mode="replicate")
-        return F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=2)
+        return _blurred(F.max_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, stride=1))
 
 
 class WideBlurPool(nn.Module):
     """Max over a dense 3x3 window, the one of max pooling, then `BlurPool`'s filter."""
 
     def forward(self, x: Tensor) -> Tensor:
-        dense = F.max_pool2d(x, 3, stride=1, padding=1)
-        padded = F.pad(dense, (1, 1, 1, 1), mode="replicate")
-        return F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=2)
+        return _blurred(F.max_pool2d(x, 3, stride=1, padding=1))
 
 
 class MixedPool(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -43,21 +43,16 @@ class Evaluation:
 
 
 @contextmanager
-def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Within, all of `model` is in training or evaluation mode; then each module as it was."""
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within, `model` is in evaluation mode; afterwards each of its modules is as it was."""
     modes = [(module, module.training) for module in model.modules()]
     try:
-        model.train(training)
+        model.eval()
         yield
     finally:
         model.train(modes[0][1])  # some modules do more than note a change of mode
         for module, mode in modes:
             module.training = mode
-
-
-def evaluating(model: nn.Module) -> AbstractContextManager[None]:
-    """Within, `model` is in evaluation mode; afterwards each of its modules is as it was."""
-    return in_mode(model, training=False)
 
 
 @contextmanager
@@ -83,11 +78,9 @@ def watching(
         yield
 
 
-@contextmanager
-def numerics(chosen: str, device: torch.device) -> Iterator[None]:
+def numerics(chosen: str, device: torch.device) -> torch.autocast:
     """Mixed precision on `device` where `chosen` is bfloat16, plain float32 otherwise."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bfloat16"):
-        yield
+    return torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bfloat16")
 
 
 def check_fits(model: nn.Module, data: ImageSet) -> None:
@@ -147,43 +140,33 @@ def evaluate(
     return _judged(model, model, split, data, precision)
 
 
-def evaluate_views(
-    model: nn.Module,
-    split: Split,
-    data: ImageSet,
-    *,
-    flip: bool = True,
-    shift: int = 1,
-    precision: str = "float32",
-) -> Evaluation:
+def evaluate_views(model: nn.Module, split: Split, data: ImageSet, *, shift: int = 1) -> Evaluation:
     """`evaluate` with the logits averaged over changed views of every image.
 
     This is test-time augmentation. The views are the image moved by -`shift`, 0 and `shift`
-    pixels down and right (nine; one for `shift` 0; edges reflected as in `Augment`), and with
-    `flip` the same of its mirror image: `count_views` times the arithmetic of `evaluate`.
+    pixels down and right (nine; one for `shift` 0; edges reflected as in `Augment`), and the
+    same of its mirror image: `count_views` times the arithmetic of `evaluate`.
     """
     checked_count("shift", shift, 0, data.size - 1)
     if data.task != "classification":
         raise ValueError(f"views are averaged for classification only, not for {data.task}")
 
     def averaged(x: Tensor) -> Tensor:
-        return sum(model(view).float() for view in _views(x, flip, shift)) / count_views(
-            flip, shift
-        )
+        return sum(model(view).float() for view in _views(x, shift)) / count_views(shift)
 
-    return _judged(averaged, model, split, data, precision)
+    return _judged(averaged, model, split, data, "float32")
 
 
-def count_views(flip: bool = True, shift: int = 1) -> int:
+def count_views(shift: int = 1) -> int:
     """How many times the network runs on each image in `evaluate_views`."""
-    return (9 if shift else 1) * (2 if flip else 1)
+    return 18 if shift else 2
 
 
-def _views(images: Tensor, flip: bool, shift: int) -> Iterator[Tensor]:
+def _views(images: Tensor, shift: int) -> Iterator[Tensor]:
     """Images (b, c, h, w), moved and mirrored in every way; the first view is as they are."""
     height, width = images.shape[2:]
     starts = (shift, 0, 2 * shift) if shift else (0,)
-    for view in (images, images.flip(3)) if flip else (images,):
+    for view in (images, images.flip(3)):
         padded = F.pad(view, (shift,) * 4, mode="reflect")
         for top, left in itertools.product(starts, starts):
             yield padded[:, :, top : top + height, left : left + width]

@@ -19,11 +19,6 @@ TILE = 16  # square matrices are filled up with zeros to a multiple of this
 LARGE = 192  # rows from which bfloat16 is faster, where the processor computes with it
 
 
-def muon(matrices: list[Tensor], lr: float, decay: float) -> Optimizer:
-    """Muon over `matrices`, as torch's with `match_rms_adamw`."""
-    return BatchedMuon(matrices, lr, decay)
-
-
 class BatchedMuon(Optimizer):
     """torch's Muon (`match_rms_adamw`), orthogonalised for all matrices at once.
 

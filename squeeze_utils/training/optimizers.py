@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from squeeze_utils.base.checks import choose, whole_number
-from squeeze_utils.training.muon import muon
+from squeeze_utils.training.muon import BatchedMuon
 
 Maker = Callable[[list[dict], float], Optimizer]
 Schedule = Callable[[float], float]
@@ -36,7 +36,7 @@ class ConvMuon(Optimizer):
             small = [(p, p) for p in group["params"] if p.ndim < 2]
             if large:
                 views = [view for _, view in large]
-                self._inner.append((group, muon(views, lr, decay), large))
+                self._inner.append((group, BatchedMuon(views, lr, decay), large))
             if small:
                 vectors = [p for p, _ in small]
                 adamw = torch.optim.AdamW(vectors, lr, weight_decay=decay, fused=True)
@@ -101,28 +101,25 @@ class Lion(Optimizer):
     Every weight moves by exactly the learning rate; one number of memory for each weight.
     """
 
-    def __init__(
-        self,
-        groups: list[dict] | Iterable[Tensor],
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.99),
-    ) -> None:
-        super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "betas": betas})
+    NOW, LATER = 0.9, 0.99  # how much of the average counts in a step, and stays behind it
+
+    def __init__(self, groups: list[dict] | Iterable[Tensor], lr: float) -> None:
+        super().__init__(groups, {"lr": lr, "weight_decay": 0.0})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """One step: blend by the first beta to step, by the second to remember."""
+        """One step: blend by one share to step, by another to remember."""
         for group in self.param_groups:
-            lr, (now, later) = group["lr"], group["betas"]
+            lr = group["lr"]
             for w in group["params"]:
                 if w.grad is None:
                     continue
                 if "average" not in self.state[w]:
                     self.state[w]["average"] = torch.zeros_like(w)
                 memory = self.state[w]["average"]
-                direction = torch.lerp(w.grad, memory, now).sign_()
+                direction = torch.lerp(w.grad, memory, self.NOW).sign_()
                 w.mul_(1 - lr * group["weight_decay"]).sub_(direction, alpha=lr)
-                memory.lerp_(w.grad, 1 - later)
+                memory.lerp_(w.grad, 1 - self.LATER)
 
 
 OPTIMIZERS: dict[str, Maker] = {

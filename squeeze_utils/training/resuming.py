@@ -19,18 +19,7 @@ from squeeze_utils.training.distributed.ranks import from_first, here, wait_for_
 from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
 
 SECONDS = 60.0
-KEPT = (
-    "name",
-    "model",
-    "average",
-    "optimizer",
-    "generator",
-    "masks",
-    "random",
-    "cuda",
-    "history",
-    "spent",
-)
+KEPT = ("name", "model", "average", "optimizer", "generator", "masks", "random", "cuda")
 
 
 @dataclass
@@ -120,7 +109,7 @@ class HalfwayFile:
         if not self.path.is_file():
             return []
         try:
-            content = load_tensors(self.path, KEPT)
+            content = load_tensors(self.path, (*KEPT, "history", "spent"))
             training.restore(content)
         except UnusableFileError as error:
             moved = set_aside(self.path)

@@ -77,7 +77,7 @@ def test_a_helper_that_dies_has_its_arm_run_again(tmp_path):
         found = list(
             module._run_arms(
                 last.arms,
-                lambda arm, load: run_arm(arm, load, tmp_path / "shared", None, "", 60),
+                lambda arm, load: run_arm(arm, load, tmp_path / "shared", None, ""),
                 None,
                 2,  # with one, joblib would run it here
                 "loky",

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import log
@@ -73,15 +73,13 @@ def squeeze(
     target_bytes: int,
     seed: int = 0,
     progress: bool = False,
-    on_plan: Callable[[dict[str, float]], None] | None = None,
 ) -> Squeezed:
     """`model` rounded so that its `.sqz` file has at most `target_bytes`.
 
     `images` (n, c, h, w), float, as the model takes them, show it what its inputs are; their
-    labels are not needed. The model itself is left as it was. `on_plan` is handed what an error
-    at each layer's output is worth, in nats of divergence per unit of squared error.
+    labels are not needed. The model itself is left as it was.
     """
-    return next(iter(frontier(model, images, [target_bytes], seed, progress, on_plan)))
+    return next(iter(frontier(model, images, [target_bytes], seed, progress)))
 
 
 @torch.no_grad()
@@ -91,7 +89,6 @@ def frontier(
     targets: Sequence[int],
     seed: int = 0,
     progress: bool = False,
-    on_plan: Callable[[dict[str, float]], None] | None = None,
 ) -> Iterator[Squeezed]:
     """What `squeeze` gives for each of `targets` (bytes), learning from the images only once.
 
@@ -105,8 +102,6 @@ def frontier(
             price = network.price_for(targets[0], price)
             network.weigh(price)
             bar.update()
-        if on_plan:
-            on_plan({name: layer.matters for name, layer in network.layers.items()})
         for target in targets:
             squeezed = network.within(target, price)
             price = squeezed.price

@@ -14,7 +14,7 @@ from squeeze_utils.base.checks import real_number
 from squeeze_utils.compress.pricing import rate_model
 from squeeze_utils.compress.pricing.learned_grid import LearnedGrid, grids_of
 from squeeze_utils.compress.pruning.scores import prunable
-from squeeze_utils.training.step import AfterStep, Penalty, State, Within
+from squeeze_utils.training.step import Penalty, State, Within
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,6 @@ class PriceBits(Within):
             return self.price_at(done) * total
 
         return term
-
-    def callback(self, state: State) -> AfterStep:
-        """Nothing more is to be done after a step."""
-        return lambda model, step, steps: None
 
 
 def priced_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -9,7 +9,7 @@ import torch
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.compress.pricing import squeeze
-from squeeze_utils.data import Batches, Split
+from squeeze_utils.data import Batches
 from squeeze_utils.training.step import State, Step, masks_from_zeros
 
 
@@ -39,7 +39,7 @@ class Squeeze(Step):
         how = {"mean": data.mean, "std": data.std, "generator": state.generator}
         split = data.train
         if self.balanced:  # a split begins with its classes as even as possible
-            split = Split(split.images[:count], split.labels[:count])
+            split = split.first(count)
         x, _ = next(iter(Batches(split, count, **how)))
         seed = int(torch.randint(2**31, (), generator=state.generator))
         found = squeeze(state.model.cpu(), x.cpu(), self.target_bytes, seed, state.progress)

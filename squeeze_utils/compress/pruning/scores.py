@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from squeeze_utils.base.checks import choose
 from squeeze_utils.data import Batches
 from squeeze_utils.training.evaluation import evaluating
+from squeeze_utils.training.frozen import is_in
 from squeeze_utils.training.step import State
 
 Scores = dict[str, Tensor]
@@ -41,9 +42,9 @@ def prunable(model: nn.Module, exclude: tuple[str, ...] = ()) -> dict[str, nn.Pa
             f"nothing to prune: the model has no Conv2d and no Linear layer, only {kinds}"
         )
     for part in exclude:
-        if not any(_is_part(name, part) for name in found):
+        if not any(is_in(name, (part,)) for name in found):
             raise ValueError(f"no layer is called {part!r}; there are: {', '.join(found)}")
-    kept = {n: p for n, p in found.items() if not any(_is_part(n, part) for part in exclude)}
+    kept = {name: p for name, p in found.items() if not is_in(name, exclude)}
     if not kept:
         raise NothingToPrune("nothing to prune: every layer is excluded")
     return kept
@@ -56,10 +57,6 @@ def each_layer(names: Iterable[str], value: Any, own: Iterable[tuple[str, Any]])
     if unknown:
         raise ValueError(f"no layer is called {', '.join(unknown)}; there are: {', '.join(found)}")
     return found | dict(own)
-
-
-def _is_part(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")
 
 
 def magnitude(state: State, names: list[str]) -> Scores:

@@ -11,7 +11,6 @@ from torch import Tensor
 from squeeze_utils.compress.pruning.masks import check_sparsity, keep_largest, kept_count
 from squeeze_utils.compress.pruning.scores import Scores
 from squeeze_utils.compress.replacing import restored
-from squeeze_utils.data import Split
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.step import State
 
@@ -28,8 +27,7 @@ def scan(
     Each curve starts with (0, accuracy of the network as it is). On the first `images`
     validation images; the model is left as it was.
     """
-    validation = state.data.validation
-    some = Split(validation.images[:images], validation.labels[:images])
+    some = state.data.validation.first(images)
     whole = evaluate(state.model, some, state.data).accuracy
     curves: Curves = {}
     for name, score in scores.items():

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.compress.pruning import filters, masks, sensitivity
 from squeeze_utils.compress.pruning.scores import CRITERIA, prunable, scores
-from squeeze_utils.data import Batches, Split
-from squeeze_utils.training.evaluation import in_mode
+from squeeze_utils.data import Batches
 from squeeze_utils.training.step import State, Step, trained_parameter
 
 SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
@@ -184,21 +184,11 @@ class Recalibrate(Step):
 
     images: int = 2000
 
-    @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Cumulative averages over batches of training images; weights stay as they are."""
-        norms = [m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d)]
-        if not norms:
+        if not any(isinstance(module, nn.BatchNorm2d) for module in state.model.modules()):
             raise ValueError("nothing to recalibrate: the model has no batch normalisation")
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # torch's word for a cumulative average
-        data = state.data
-        some = Split(data.train.images[: self.images], data.train.labels[: self.images])
-        with in_mode(state.model, training=True):
-            for x, _ in Batches(some, 250, mean=data.mean, std=data.std):
-                state.model(x.to(state.device))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        data, some = state.data, state.data.train.first(self.images)
+        batches = Batches(some, 250, mean=data.mean, std=data.std)
+        update_bn(batches, state.model, state.device)
         return {"images": len(some)}

@@ -19,7 +19,7 @@ from squeeze_utils.compress.quantizing.grids import (
     weight_scale,
 )
 from squeeze_utils.compress.replacing import rebuilt
-from squeeze_utils.data import Batches, Split
+from squeeze_utils.data import Batches
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits
 from squeeze_utils.training.evaluation import evaluating, watching
@@ -201,6 +201,5 @@ LIMITS: dict[str, Callable[[Tensor, int], tuple[Tensor, Tensor]]] = {
 def training_images(state: State, count: int) -> Iterator[Tensor]:
     """The first `count` training images in batches, normalised, on the state's device."""
     data = state.data
-    some = Split(data.train.images[:count], data.train.labels[:count])
-    for x, _ in Batches(some, 128, mean=data.mean, std=data.std):
+    for x, _ in Batches(data.train.first(count), 128, mean=data.mean, std=data.std):
         yield x.to(state.device)

@@ -76,7 +76,6 @@ class IntegerFire:
     squeeze: IntegerConv
     expand1x1: IntegerConv
     expand3x3: IntegerConv
-    step: float  # of the output's grid: q * step is the real number
 
     def __call__(self, q: Tensor) -> Tensor:
         """Numbers of the output map (N, e1 + e3, H, W) from those of the input (N, in, H, W)."""
@@ -103,7 +102,7 @@ def integer_fire(fire: Fire, source: FakeQuant, bits: int = 8) -> tuple[IntegerF
             ("expand3x3", middle, last),
         )
     }
-    return IntegerFire(**layers, step=float(last.scale.double())), simulated
+    return IntegerFire(**layers), simulated
 
 
 def _check(fire: Fire, source: FakeQuant) -> None:

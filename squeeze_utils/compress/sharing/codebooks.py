@@ -34,9 +34,7 @@ STARTS: dict[str, Start] = {"linear": _linear, "density": _density, "random": _r
 METHODS: tuple[str, ...] = (*STARTS, "exact")
 
 
-def centroids(
-    values: Tensor, count: int, method: str = "linear", steps: int = 30, seed: int = 0
-) -> Tensor:
+def centroids(values: Tensor, count: int, method: str = "linear") -> Tensor:
     """At most `count` centroids (float32, ascending) for one-dimensional `values`.
 
     Lloyd's algorithm from one of the STARTS, or "exact": the global optimum, which exists in one
@@ -52,9 +50,8 @@ def centroids(
     if method == "exact":
         found = _exact(numbers, count)
     else:
-        found = _lloyd(
-            np.sort(numbers), STARTS[method](numbers, count, np.random.default_rng(seed)), steps
-        )
+        start = STARTS[method](numbers, count, np.random.default_rng(0))
+        found = _lloyd(np.sort(numbers), start)
     return torch.from_numpy(np.unique(found)).float()
 
 
@@ -62,11 +59,11 @@ def _exact(numbers: np.ndarray, count: int) -> np.ndarray:
     if len(numbers) > EXACT_UP_TO:
         sampled = np.quantile(numbers, (np.arange(EXACT_UP_TO) + 0.5) / EXACT_UP_TO)
         start = np.array(kmeans1d.cluster(sampled, count).centroids)
-        return _lloyd(np.sort(numbers), start, 30)
+        return _lloyd(np.sort(numbers), start)
     return np.array(kmeans1d.cluster(numbers, count).centroids)
 
 
-def _lloyd(ordered: np.ndarray, start: np.ndarray, steps: int) -> np.ndarray:
+def _lloyd(ordered: np.ndarray, start: np.ndarray, steps: int = 30) -> np.ndarray:
     """Lloyd's steps on sorted numbers: a cluster is an interval, its mean a difference of sums."""
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     found = np.sort(start)

@@ -6,7 +6,7 @@ network's state. A message begins with its kind and ends with a checksum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ def encode_update(
     """
     choose("kind of message", kind, KINDS)
     real_number("step", step, above=0)
-    out, read = Writer(), {}
+    out = Writer()
     out.add("kind", bytes([KINDS.index(kind)]))
     for name, tensor in update.items():
         values = tensor.detach().cpu().float().reshape(-1).numpy()
@@ -47,8 +47,7 @@ def encode_update(
     framed.add_framed("frame", out)
     message = bytes(framed.data)
     shapes = {name: tensor.shape for name, tensor in update.items()}
-    read = decode_update(message, shapes)
-    return message, read
+    return message, decode_update(message, shapes)
 
 
 def decode_update(message: bytes, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
@@ -106,13 +105,8 @@ def _decoded(reader: Reader, count: int, kind: str) -> np.ndarray:
 
 def float_state(model: torch.nn.Module) -> dict[str, Tensor]:
     """What training changes of a network, parameters and running statistics, as copies here."""
-    return dict(_floats(model))
-
-
-def _floats(model: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point():
-            yield name, tensor.detach().cpu().clone()
+    state = model.state_dict().items()
+    return {name: t.detach().cpu().clone() for name, t in state if t.is_floating_point()}
 
 
 def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> dict[str, Tensor]:

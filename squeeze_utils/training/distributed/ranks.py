@@ -180,8 +180,7 @@ def _is_lost(error: RuntimeError) -> bool:
         return False
     text = str(error)
     signs = ("Connection closed by peer", "Connection reset", "Broken pipe", "gloo/transport")
-    lost = getattr(dist, "DistNetworkError", None)
-    return any(sign in text for sign in signs) or bool(lost and isinstance(error, lost))
+    return any(sign in text for sign in signs) or isinstance(error, dist.DistNetworkError)
 
 
 def seed_for(epoch: int, seed: int) -> None:

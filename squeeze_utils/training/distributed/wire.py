@@ -21,18 +21,13 @@ SOCKETS = Path("/proc/self/fd")
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes that this process has sent and received: content, and control messages apart."""
+    """Bytes of content that this process has sent, and of control messages both ways."""
 
     sent: int = 0
-    received: int = 0
     control: int = 0
 
     def __sub__(self, earlier: Traffic) -> Traffic:
-        return Traffic(
-            self.sent - earlier.sent,
-            self.received - earlier.received,
-            self.control - earlier.control,
-        )
+        return Traffic(self.sent - earlier.sent, self.control - earlier.control)
 
 
 def traffic() -> Traffic | None:
@@ -43,7 +38,7 @@ def traffic() -> Traffic | None:
     if not SOCKETS.is_dir():
         return None
     port = int(os.environ.get("MASTER_PORT") or 0)
-    sent = received = control = 0
+    sent = control = 0
     for name in os.listdir(SOCKETS):
         found = _connection(int(name))
         if found is None:
@@ -52,8 +47,8 @@ def traffic() -> Traffic | None:
         if port in ports:
             control += out + back
         else:
-            sent, received = sent + out, received + back
-    return Traffic(sent, received, control)
+            sent += out
+    return Traffic(sent, control)
 
 
 def _connection(number: int) -> tuple[tuple[int, int], int, int] | None:
