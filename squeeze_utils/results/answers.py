@@ -27,9 +27,8 @@ def answers(found: Results) -> pd.DataFrame:
     and contrast. Empty where there is no record.
     """
     rows = []
-    for arm in found.study.arms:
-        record = found.found.get(arm.experiment.key)
-        noted = [step for step in record.steps if "answers" in step] if record else []
+    for named, record in found.recorded():
+        noted = [step for step in record.steps if "answers" in step]
         if len(noted) >= 2 and "pictures" in noted[0]:
             first, last = noted[0]["answers"], noted[-1]["answers"]
             facts = noted[0]["pictures"]
@@ -42,7 +41,7 @@ def answers(found: Results) -> pd.DataFrame:
                 **{name: facts[name] for name in FACTS},
             }
             frame = pd.DataFrame(columns).rename_axis("picture").reset_index()
-            rows.append(frame.assign(seed=record.seed, **dict(arm.labels)))
+            rows.append(frame.assign(**named))
     return pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, *FACTS])
 
 

@@ -99,12 +99,11 @@ def exchange_figure(found: Results, title: str, by: str = "exchange") -> Figure 
 def rounds(found: Results) -> pd.DataFrame:
     """One row for each round of each record: labels, seed, megabytes up and down, accuracy."""
     rows: list[dict[str, Any]] = []
-    for arm in found.study.arms:
-        record = found.found.get(arm.experiment.key)
-        for one in record.final.get("rounds", ()) if record else ():
+    for named, record in found.recorded():
+        for one in record.final.get("rounds", ()):
             both = (one["up_bytes"] + one["down_bytes"]) / 1e6
-            named = {**dict(arm.labels), "seed": record.seed, "round": one["round"]}
-            rows.append({**named, "MB": both, "accuracy": one["validation_accuracy"]})
+            row = {"round": one["round"], "MB": both, "accuracy": one["validation_accuracy"]}
+            rows.append({**named, **row})
     return pd.DataFrame(rows)
 
 

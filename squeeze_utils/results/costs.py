@@ -40,14 +40,14 @@ def variants(study: Study, by: str) -> dict[Any, Experiment]:
 def count_variants(study: Study, by: str) -> pd.DataFrame:
     """Parameters, multiply-adds and peak activation bytes (batch 1, float32) of each variant."""
     rows = {
-        name: _counted(experiment.model, experiment.data.size)
+        name: counted(experiment.model, experiment.data.size)
         for name, experiment in variants(study, by).items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
 
 
 @cache
-def _counted(spec: ModelSpec, side: int | None) -> dict[str, int]:
+def counted(spec: ModelSpec, side: int | None = None) -> dict[str, int]:
     """The counts of one network on square images; a chapter asks for them in many tables."""
     model = spec.build()
     channels, *sides = model.input_shape

@@ -38,12 +38,10 @@ def by_size(found: Results, by: str = "bits") -> pd.DataFrame:
 
 
 def _means(found: Results, by: str, values: Any) -> pd.DataFrame:
-    rows = []
-    for arm in found.study.arms:
-        record = found.found.get(arm.experiment.key)
-        if record is not None:
-            name = dict(arm.labels)[by]
-            rows.append({by: name, **values(record.final, record.data["name"])})
+    rows = [
+        {by: named[by], **values(record.final, record.data["name"])}
+        for named, record in found.recorded()
+    ]
     if not rows:
         return pd.DataFrame().rename_axis(by)
     frame = pd.DataFrame(rows)

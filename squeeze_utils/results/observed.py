@@ -27,18 +27,16 @@ def observations(found: Results, by: str) -> dict[Any, Observation]:
     without one block, for each block that can be taken out.
     """
     seen = {}
-    for arm in found.study.arms:
-        record = found.found.get(arm.experiment.key)
-        if record is not None:
-            surface, taken = record.steps[-2:]
-            rows = [[float("nan") if v is None else v for v in row] for row in surface["surface"]]
-            blocks = {b["block"]: b["accuracy"] for b in taken["blocks"]}
-            seen[dict(arm.labels)[by]] = {
-                "grid": torch.tensor(rows, dtype=torch.float64),
-                "span": surface["step"]["span"],
-                "whole": taken["validation_accuracy"],
-                "without": {name: a for name, a in blocks.items() if a is not None},
-            }
+    for named, record in found.recorded():
+        surface, taken = record.steps[-2:]
+        rows = [[float("nan") if v is None else v for v in row] for row in surface["surface"]]
+        blocks = {b["block"]: b["accuracy"] for b in taken["blocks"]}
+        seen[named[by]] = {
+            "grid": torch.tensor(rows, dtype=torch.float64),
+            "span": surface["step"]["span"],
+            "whole": taken["validation_accuracy"],
+            "without": {name: a for name, a in blocks.items() if a is not None},
+        }
     return seen
 
 

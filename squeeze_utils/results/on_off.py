@@ -42,9 +42,7 @@ def on_off_table(results: Results) -> pd.DataFrame:
         ratio = dense_bytes(specs[group[0]]) / part["file_bytes"].mean()
         cells = mean_sd(100 - part[ACCURACY], 2), len(part), mean_sd(part["file_bytes"], 0)
         rows[group] = dict(zip(COLUMNS, (*cells, f"{ratio:,.0f}"), strict=True))
-    table = pd.DataFrame(list(rows.values()))
-    table.index = pd.MultiIndex.from_tuples(list(rows), names=["network", "recipe"])
-    return table
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "recipe"])
 
 
 def advantage(results: Results) -> pd.DataFrame:

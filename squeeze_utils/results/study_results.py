@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,21 +107,52 @@ class Results:
         counted = costs.count_variants(self.study, by)
         return counted.join(costs.kept_timings(self.study.name, by))
 
+    def recorded(self) -> Iterator[tuple[dict[str, Any], Record]]:
+        """Each arm that has a record: its labels and seed as the beginning of a row, and it."""
+        return tables.recorded(self.study, self.found)
+
     def epochs(self) -> pd.DataFrame:
-        """One row for each epoch of each record: labels, seed, losses, accuracies, rate."""
-        return tables.epochs(self.study, self.found)
+        """One row for each epoch of each record: labels, seed, and all that was noted of the epoch.
+
+        `epoch` counts through all training steps of a recipe. Where a label has the name of
+        something noted, such as `lr`, the label stands.
+        """
+        rows: list[dict[str, Any]] = []
+        for named, record in self.recorded():
+            noted = enumerate(record.history, 1)
+            rows += [{**epoch, **named, "epoch": count} for count, epoch in noted]
+        return pd.DataFrame(rows)
 
     def steps(self) -> pd.DataFrame:
-        """One row for each step of each record: labels, seed, step, accuracy on validation."""
-        return tables.steps(self.study, self.found)
+        """One row for each step of each record: labels, seed, its place, its name, and accuracy.
+
+        `validation_accuracy` is that after the step; `place` counts from 0.
+        """
+        rows: list[dict[str, Any]] = []
+        for named, record in self.recorded():
+            for place, measured in enumerate(record.steps):
+                row = {"place": place, "step": measured["step"]["step"]}
+                accuracy = measured["validation_accuracy"]
+                rows.append({**named, **row, "validation_accuracy": accuracy})
+        return pd.DataFrame(rows)
 
     def signals(self) -> pd.DataFrame:
-        """One row for each layer of each record that `ObserveSignals` looked at."""
-        return tables.signals(self.study, self.found)
+        """One row for each layer of each record: labels, seed, and what `ObserveSignals` noted."""
+        every = self.recorded()
+        return pd.DataFrame(
+            [{**named, **layer} for named, record in every for layer in record.final["signals"]]
+        )
 
     def confusion(self, **labels: Any) -> np.ndarray | None:
-        """Counts (true class down, predicted across) over the seeds of the arms so labelled."""
-        return tables.confusion(self.study, self.found, **labels)
+        """Counts (true class down, predicted across) over the seeds of the arms so labelled.
+
+        None if there is no such record yet. Counts are of the test split, after the last step.
+        """
+        part = self.where(**labels)
+        if not part.study.arms:
+            raise ValueError(f"study {self.study.name} has no arm with {labels}")
+        counts = [np.array(r.final["confusion"], dtype=np.int64) for r in part.found.values()]
+        return sum(counts) if counts else None
 
     def compare(
         self, by: str, control: Any, value: str = ACCURACY, margin: float | None = None

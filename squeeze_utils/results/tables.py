@@ -1,4 +1,4 @@
-"""From records to what a reader sees: where numbers come from, mean ± sd tables, epochs as rows.
+"""From records to what a reader sees: where numbers come from, mean ± sd tables.
 
 Works on the records of any study, live or committed, whole or still growing.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from squeeze_utils.experiments.records import Record
@@ -30,7 +29,7 @@ _LABEL = {
 def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     """One row for each record: labels, seed, and the numbers after the last step."""
     rows = []
-    for named, record in _recorded(study, records):
+    for named, record in recorded(study, records):
         numbers = {
             name: value
             for name, value in record.final.items()
@@ -40,7 +39,7 @@ def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _recorded(
+def recorded(
     study: Study, records: Mapping[str, Record]
 ) -> Iterator[tuple[dict[str, Any], Record]]:
     """Each arm that has a record: its labels and seed as the beginning of a row, and the record."""
@@ -91,10 +90,8 @@ def summary_table(
     rows, title = {}, f"test {measure_of(records)} (%)"
     for group, part in frame.groupby(labels, sort=False):
         rows[group if len(labels) > 1 else group[0]] = _summary(part, title)
-    index = pd.Index(list(rows), name=by) if len(labels) == 1 else None
-    table = pd.DataFrame(list(rows.values()), index)
-    if index is None:
-        table.index = pd.MultiIndex.from_tuples(list(rows), names=labels)
+    named = labels if len(labels) > 1 else by
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(named)
     return _with_costs(table, study, records, by) if by else table
 
 
@@ -133,53 +130,6 @@ def _with_costs(
         milliseconds = timed["milliseconds"].reindex(table.index)
         table["ms per step"] = milliseconds.map("{:.1f}".format, na_action="ignore")
     return table
-
-
-def epochs(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
-    """One row for each epoch of each record: labels, seed, and all that was noted of the epoch.
-
-    `epoch` counts through all training steps of a recipe. Where a label has the name of
-    something noted, such as `lr`, the label stands.
-    """
-    rows: list[dict[str, Any]] = []
-    for named, record in _recorded(study, records):
-        noted = enumerate(record.history, 1)
-        rows += [{**epoch, **named, "epoch": count} for count, epoch in noted]
-    return pd.DataFrame(rows)
-
-
-def steps(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
-    """One row for each step of each record: labels, seed, its place, its name, and accuracy.
-
-    `validation_accuracy` is that after the step; `place` counts from 0.
-    """
-    rows: list[dict[str, Any]] = []
-    for named, record in _recorded(study, records):
-        for place, measured in enumerate(record.steps):
-            row = {"place": place, "step": measured["step"]["step"]}
-            accuracy = measured["validation_accuracy"]
-            rows.append({**named, **row, "validation_accuracy": accuracy})
-    return pd.DataFrame(rows)
-
-
-def signals(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
-    """One row for each layer of each record: labels, seed, and what `ObserveSignals` noted."""
-    rows: list[dict[str, Any]] = []
-    for named, record in _recorded(study, records):
-        rows += [{**named, **layer} for layer in record.final["signals"]]
-    return pd.DataFrame(rows)
-
-
-def confusion(study: Study, records: Mapping[str, Record], **labels: Any) -> np.ndarray | None:
-    """Counts (true class down, predicted across) over all seeds of the arms with these labels.
-
-    None if there is no such record yet. Counts are of the test split, after the last step.
-    """
-    chosen = [arm for arm in study.arms if labels.items() <= dict(arm.labels).items()]
-    if not chosen:
-        raise ValueError(f"study {study.name} has no arm with {labels}")
-    found = [records[a.experiment.key] for a in chosen if a.experiment.key in records]
-    return sum(np.array(r.final["confusion"], dtype=np.int64) for r in found) if found else None
 
 
 def source_line(records: Mapping[str, Record], study: Study | None = None) -> str:

@@ -37,7 +37,7 @@ def ways_table(found: Results) -> pd.DataFrame:
             "starts from": "nothing" if "scratch" in way else "elsewhere",
             "parameters": f"{part['parameters'].iloc[0]:,}",
         }
-    return _indexed(rows, ["images", "way"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["images", "way"])
 
 
 def ways_figure(found: Results) -> Figure | None:
@@ -91,9 +91,7 @@ def copies_table(found: Results) -> pd.DataFrame:
     rows: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(dict(arm.labels)["images"] for arm in found.study.arms):
         part = found.where(images=name)
-        by_label = {
-            dict(a.labels)["training"]: part.found.get(a.experiment.key) for a in part.study.arms
-        }
+        by_label = {named["training"]: record for named, record in part.recorded()}
         kept, left = by_label.get("with copies"), by_label.get("without copies")
         if kept is None or left is None:
             continue
@@ -105,19 +103,6 @@ def copies_table(found: Results) -> pd.DataFrame:
             "verdict": gap.verdict(),
         }
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("images")
-
-
-def copies_prediction(found: Results, images: str, predicted: str) -> str:
-    """Whether removing copies changed the accuracy on a set as predicted."""
-    table = copies_table(found)
-    if images not in table.index:
-        return f"**{images}**: the prediction is still open, not trained yet."
-    verdict = table.loc[images, "verdict"]
-    if verdict == predicted:
-        end = "holds"
-    else:
-        end = "is not decided" if verdict == "undecided" else "fails"
-    return f"**{images}**: predicted {predicted}, found {verdict}. The prediction {end}."
 
 
 def curve_prediction(found: Results) -> str:
@@ -166,16 +151,11 @@ def files_frame(found: Results) -> pd.DataFrame:
     frame = found.frame
     if frame.empty:
         return frame
-    sizes = {}
-    for arm in found.study.arms:
-        record = found.found.get(arm.experiment.key)
-        if record:
-            written = [step["file_bytes"] for step in record.steps if "file_bytes" in step]
-            place = (*(value for _, value in arm.labels), record.seed)
-            sizes[place] = written[-1] if written else record.final["dense_bytes"]
-    labels = [name for name, _ in found.study.arms[0].labels]
-    places = zip(*(frame[name] for name in (*labels, "seed")), strict=True)
-    return frame.assign(bytes=[sizes[place] for place in places])
+    sizes = []
+    for _, record in found.recorded():
+        written = [step["file_bytes"] for step in record.steps if "file_bytes" in step]
+        sizes.append(written[-1] if written else record.final["dense_bytes"])
+    return frame.assign(bytes=sizes)
 
 
 def files_table(found: Results) -> pd.DataFrame:
@@ -193,7 +173,7 @@ def files_table(found: Results) -> pd.DataFrame:
             "bytes": f"{part['bytes'].max():,}",
             **gap,
         }
-    return _indexed(rows, ["images", "file"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["images", "file"])
 
 
 def _against_dense(part: Results, file: str) -> dict[str, str]:
@@ -226,9 +206,3 @@ def goal(found: Results, images: str, file: str, points: float, dense: float = 0
         f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. The goal of at most "
         f"{points:g} points{floor} {verdict}."
     )
-
-
-def _indexed(rows: dict[tuple, dict[str, Any]], names: list[str]) -> pd.DataFrame:
-    table = pd.DataFrame(list(rows.values()))
-    table.index = pd.MultiIndex.from_tuples(list(rows), names=names)
-    return table

@@ -10,6 +10,7 @@ from tiny import tiny_experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import tables
+from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import results_table
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
@@ -92,16 +93,16 @@ def test_an_unknown_column_is_named(study, records):
 
 
 def test_epochs_as_rows(study, records):
-    found = tables.epochs(study, records)
+    found = Results(study, records).epochs()
     assert len(found) == 8
     assert found[found["model"] == "narrow"]["train_loss"].tolist() == [1.0, 0.5]
     assert set(found.columns) == {"model", "seed", "epoch", "train_loss"}
-    assert tables.epochs(study, {}).empty
+    assert Results(study, {}).epochs().empty
 
 
 def test_a_label_stands_before_what_an_epoch_noted(records, study):
     named = Study("tiny", "", [Arm.of(arm.experiment, train_loss=7) for arm in study.arms])
-    assert set(tables.epochs(named, records)["train_loss"]) == {7}
+    assert set(Results(named, records).epochs()["train_loss"]) == {7}
 
 
 def test_steps_as_rows(study):
@@ -111,30 +112,30 @@ def test_steps_as_rows(study):
         for name, accuracy in (("Train", 90.0), ("Prune", 10.0))
     ]
     record = replace(_record(arm), steps=both)
-    frame = tables.steps(study, {arm.experiment.key: record})
+    frame = Results(study, {arm.experiment.key: record}).steps()
     assert frame["place"].tolist() == [0, 1]
     assert frame["step"].tolist() == ["Train", "Prune"]
     assert frame["validation_accuracy"].tolist() == [90.0, 10.0]
     assert set(frame["model"]) == {"wide"}
-    assert tables.steps(study, {}).empty
+    assert Results(study, {}).steps().empty
 
 
 def test_signals_as_rows(study):
     arm = study.arms[0]
     noted = [{"layer": "conv1", "mean": 0.5}, {"layer": "fire2.squeeze", "mean": 0.25}]
     record = replace(_record(arm), steps=[{"step": {"step": "ObserveSignals"}, "signals": noted}])
-    frame = tables.signals(study, {arm.experiment.key: record})
+    frame = Results(study, {arm.experiment.key: record}).signals()
     assert frame["layer"].tolist() == ["conv1", "fire2.squeeze"]
     assert frame["mean"].tolist() == [0.5, 0.25] and set(frame["model"]) == {"wide"}
-    assert tables.signals(study, {}).empty
+    assert Results(study, {}).signals().empty
 
 
 def test_confusion_adds_up_the_seeds(study, records):
-    assert tables.confusion(study, records, model="wide").tolist() == [[9, 3], [0, 3]]
-    assert tables.confusion(study, records, model="narrow").dtype == np.int64
-    assert tables.confusion(study, {}, model="wide") is None
+    assert Results(study, records).confusion(model="wide").tolist() == [[9, 3], [0, 3]]
+    assert Results(study, records).confusion(model="narrow").dtype == np.int64
+    assert Results(study, {}).confusion(model="wide") is None
     with pytest.raises(ValueError, match="has no arm with"):
-        tables.confusion(study, records, model="deep")
+        Results(study, records).confusion(model="deep")
 
 
 def test_provenance_says_all_of_it(study, records):

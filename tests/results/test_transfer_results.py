@@ -14,6 +14,7 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results import answers, transfer_results
 from squeeze_utils.results.calibration import calibration_error, reliability, reliability_figure
+from squeeze_utils.results.comparison import prediction_sentence
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies import transfer
 
@@ -84,8 +85,9 @@ def test_every_table_and_sentence_bears_missing_records(part):
     assert (transfer_results.ways_figure(ways) is None) == (part == "none")
     assert (transfer_results.curve_figure(curve) is None) == (part == "none")
     assert transfer_results.curve_prediction(curve).endswith(".")
-    assert len(transfer_results.copies_table(memory)) == {"one seed": 2, "all": 2}.get(part, 0)
-    assert "prediction" in transfer_results.copies_prediction(memory, "intel", "undecided")
+    gaps = transfer_results.copies_table(memory)
+    assert len(gaps) == {"one seed": 2, "all": 2}.get(part, 0)
+    assert "prediction" in prediction_sentence(gaps, {"intel": "undecided"})
     table = transfer_results.files_table(files)
     assert len(table) == {"none": 0, "one arm": 1}.get(part, 7)
     goal = transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from squeeze_utils.anatomy.costs import count
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.results.costs import counted
 from squeeze_utils.results.tables import ACCURACY
 
 if TYPE_CHECKING:
@@ -30,37 +31,28 @@ def cells(found: Results, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
     has all its columns even while there are no records.
     """
     rows = []
-    for arm in found.study.arms:
-        record = found.found.get(arm.experiment.key)
-        if record is None:
-            continue
-        end, labels = record.final, dict(arm.labels)
+    for named, record in found.recorded():
+        end = record.final
         sizes = end.get("coder_bytes") or {"best": end["file_bytes"]}
         for coder, size in sizes.items():
             rows.append(
                 {
-                    **{name: {**labels, "coder": coder}[name] for name in factors},
+                    **{name: {**named, "coder": coder}[name] for name in factors},
                     "seed": record.seed,
                     "bytes": size,
                     HALVINGS: -math.log2(size),
                     ACCURACY: end[ACCURACY],
                     "validation_accuracy": end["validation_accuracy"],
-                    "multiply_adds": _multiply_adds(record.experiment["model"]),
+                    "multiply_adds": _multiply_adds(record),
                     "seconds": record.seconds,
                 }
             )
     return pd.DataFrame(rows, columns=[*factors, *NUMBERS, "seconds"])
 
 
-_counted: dict[str, int] = {}
-
-
-def _multiply_adds(model: dict[str, Any]) -> int:
+def _multiply_adds(record: Record) -> int:
     """Of the dense network: zeros and few bits save none where nothing looks for them."""
-    key = repr(model)
-    if key not in _counted:
-        _counted[key] = count(ModelSpec.from_dict(model).build())["multiply_adds"]
-    return _counted[key]
+    return counted(ModelSpec.from_dict(record.experiment["model"]))["multiply_adds"]
 
 
 def check_factors(frame: pd.DataFrame, names: Iterable[str], what: str) -> None:

@@ -39,8 +39,7 @@ def effects_table(
         for level in known
         if level != base[factor]
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(responses))
-    return table.set_axis(pd.MultiIndex.from_tuples(rows, names=["factor", "level"]))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["factor", "level"])
 
 
 def _levels(found: Results, factors: Mapping[str, Any]) -> dict[str, list[Any]]:
