@@ -1,4 +1,4 @@
-"""The best recipe for a number of bytes, the front of all, and which are close to a baseline."""
+"""The best recipe for a number of bytes, and which recipes are close to a baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from squeeze_utils.base.checks import real_number
-from squeeze_utils.results import pareto
 from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.tables import ACCURACY
@@ -18,12 +17,12 @@ SHARE = 10  # percent
 RECIPE = "recipe"
 
 
-def recipes(frame: pd.DataFrame, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
+def recipes(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each recipe: means over its seeds of bytes, accuracies and seconds, and n.
 
     The bytes of a recipe are those of its largest file.
     """
-    names = [*factors]
+    names = [*FACTORS]
     columns = [*names, "bytes", "validation_accuracy", ACCURACY, "multiply_adds", "seconds", "n"]
     if frame.empty:
         return pd.DataFrame(columns=columns)
@@ -39,10 +38,10 @@ def recipes(frame: pd.DataFrame, factors: Sequence[str] = FACTORS) -> pd.DataFra
     return table.reset_index()[columns]
 
 
-def named(row: Mapping[str, Any], factors: Sequence[str] = FACTORS) -> str:
+def named(row: Mapping[str, Any]) -> str:
     """A recipe in words: `AlexNet, 90 % pruned, 4 bits, best coder`."""
     parts = []
-    for name in factors:
+    for name in FACTORS:
         level = row[name]
         if name == "pruning":
             parts.append(f"{100 * level:.0f} % pruned" if level else "not pruned")
@@ -51,78 +50,58 @@ def named(row: Mapping[str, Any], factors: Sequence[str] = FACTORS) -> str:
     return ", ".join(parts)
 
 
-def front(table: pd.DataFrame, accuracy: str = "validation_accuracy") -> pd.DataFrame:
-    """The recipes of which none other has both fewer bytes and a higher accuracy, by bytes."""
-    return pareto.front(table, accuracy)
-
-
-def best_for(
-    frame: pd.DataFrame, budgets: Sequence[int] = BUDGETS, factors: Sequence[str] = FACTORS
-) -> pd.DataFrame:
+def best_for(frame: pd.DataFrame, budgets: Sequence[int] = BUDGETS) -> pd.DataFrame:
     """For each number of bytes the recipe that is best on validation images; its test accuracy.
 
     Every file of the recipe must fit; of equally good ones the smallest is taken. A budget that no
     recipe fits into says so.
     """
-    table, rows = recipes(frame, factors), {}
+    table, rows = recipes(frame), {}
     for budget in budgets:
         real_number("a budget", budget, least=1)
         row = {RECIPE: "none fits" if len(table) else "not trained yet", "bytes": "–"}
         row |= {"test accuracy (%)": "–", "n": 0}
-        best = best_choice(frame, budget, factors)
+        best = best_choice(frame, budget)
         if best is not None:
-            own = frame[(frame[list(factors)] == best[list(factors)]).all(axis=1)]
-            row = {RECIPE: named(best, factors), "bytes": f"{best['bytes']:,.0f}"}
+            own = frame[(frame[list(FACTORS)] == best[list(FACTORS)]).all(axis=1)]
+            row = {RECIPE: named(best), "bytes": f"{best['bytes']:,.0f}"}
             row |= {"test accuracy (%)": mean_sd(own[ACCURACY], 2), "n": int(best["n"])}
         rows[f"{budget:,} bytes"] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("at most")
 
 
-def best_choice(
-    frame: pd.DataFrame, budget: int, factors: Sequence[str] = FACTORS
-) -> pd.Series | None:
+def best_choice(frame: pd.DataFrame, budget: int) -> pd.Series | None:
     """The row of `recipes` that is best on validation images and fits; None if there is none."""
-    table = recipes(frame, factors)
+    table = recipes(frame)
     fitting = table[table["bytes"] <= budget]
     order = {"by": ["validation_accuracy", "bytes"], "ascending": [False, True]}
     return fitting.sort_values(**order).iloc[0] if len(fitting) else None
 
 
-def within(
-    frame: pd.DataFrame,
-    baseline: Mapping[str, Any],
-    share: float = SHARE,
-    factors: Sequence[str] = FACTORS,
-) -> pd.DataFrame:
-    """The recipes with two columns: within `share` % of the baseline, in both readings.
+def within(frame: pd.DataFrame, baseline: Mapping[str, Any]) -> pd.DataFrame:
+    """The recipes with two columns: within `SHARE` % of the baseline, in both readings.
 
-    `absolute`: at most `share` points below it. `relative`: at least (100 - share) % of it.
+    `absolute`: at most `SHARE` points below it. `relative`: at least (100 - `SHARE`) % of it.
     Empty while the baseline has no record.
     """
-    real_number("share", share, least=0, below=100)
-    table = recipes(frame, factors)
+    table = recipes(frame)
     own = (table[list(baseline)] == pd.Series(baseline)).all(axis=1)
     if not own.any():
         return table.iloc[:0].assign(absolute=False, relative=False)
     base = float(table.loc[own, ACCURACY].iloc[0])
     found = table[ACCURACY]
-    return table.assign(absolute=found >= base - share, relative=found >= base * (1 - share / 100))
+    return table.assign(absolute=found >= base - SHARE, relative=found >= base * (1 - SHARE / 100))
 
 
-def smallest_within(
-    frame: pd.DataFrame,
-    baseline: Mapping[str, Any],
-    share: float = SHARE,
-    factors: Sequence[str] = FACTORS,
-) -> pd.DataFrame:
-    """For both readings of "within `share` %" how many recipes are, and the smallest of them."""
-    table, rows = within(frame, baseline, share, factors), {}
+def smallest_within(frame: pd.DataFrame, baseline: Mapping[str, Any]) -> pd.DataFrame:
+    """For both readings of "within `SHARE` %" how many recipes are, and the smallest of them."""
+    table, rows = within(frame, baseline), {}
     for reading in ("absolute", "relative"):
         near = table[table[reading].astype(bool)]
         row: dict[str, Any] = {"recipes": f"{len(near)} of {len(table)}", "smallest": "–"}
         if len(near):
             best = near.loc[near["bytes"].astype(float).idxmin()]
-            row = row | {"smallest": named(best, factors), "bytes": f"{best['bytes']:,.0f}"}
+            row = row | {"smallest": named(best), "bytes": f"{best['bytes']:,.0f}"}
             row["test accuracy (%)"] = f"{best[ACCURACY]:.2f}"
         elif table.empty:
             row["recipes"] = "not trained yet"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from squeeze_utils.results import pareto
 from squeeze_utils.results.factorial.attribution import TOTAL
-from squeeze_utils.results.factorial.best import front, named, recipes
+from squeeze_utils.results.factorial.best import named, recipes
 from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
 from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
@@ -21,25 +22,20 @@ if TYPE_CHECKING:
 MOST_NAMED = 9
 
 
-def pareto_figure(
-    frame: pd.DataFrame,
-    factors: Sequence[str] = FACTORS,
-    title: str = "",
-    accuracy: str = "validation_accuracy",
-) -> Figure | None:
+def pareto_figure(frame: pd.DataFrame, title: str = "") -> Figure | None:
     """Bytes against test accuracy of every recipe; those at the front have numbers and names.
 
-    The front is that of `accuracy`, which chooses; the marks are at the test accuracy.
+    The front is that of validation images, which choose; the marks are at the test accuracy.
     """
     import matplotlib.pyplot as plt
 
     if frame.empty:
         print(NO_RECORDS)
         return None
-    table = recipes(frame, factors)
-    best = front(table, accuracy).tail(MOST_NAMED)
+    table = recipes(frame)
+    best = pareto.front(table, "validation_accuracy").tail(MOST_NAMED)
     fig, ax = plt.subplots(figsize=(7.4, 3.6 + 0.17 * len(best)))
-    for i, (name, part) in enumerate(table.groupby(factors[0], sort=False)):
+    for i, (name, part) in enumerate(table.groupby(FACTORS[0], sort=False)):
         look = {**curve_style(i), "linestyle": "none", "alpha": 0.75}
         ax.plot(part["bytes"], part[ACCURACY], label=str(name), **look)
     ax.plot(best["bytes"], best[ACCURACY], color="0.35", linewidth=1, linestyle="-", zorder=0)
@@ -47,10 +43,10 @@ def pareto_figure(
     for i, (_, row) in enumerate(best.iterrows(), 1):
         place = (row["bytes"], row[ACCURACY])
         ax.annotate(f"{i}", place, (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        lines.append(f"{i}: {named(row, factors)}")
+        lines.append(f"{i}: {named(row)}")
     ax.set(xscale="log", xlabel="bytes of the file", ylabel="test accuracy (%)")
     ax.set_title(title or "Every recipe, and the front")
-    ax.legend(loc="lower right", title=factors[0])
+    ax.legend(loc="lower right", title=FACTORS[0])
     fig.text(0.01, 0, "\n".join(lines), va="top", fontsize=8.5)
     return fig
 

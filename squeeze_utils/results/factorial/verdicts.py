@@ -75,7 +75,7 @@ def _costs(effects: pd.DataFrame) -> str:
 
 
 def _best(frame: pd.DataFrame, base: Mapping[str, Any]) -> str:
-    best = best_choice(frame, BUDGET, list(base))
+    best = best_choice(frame, BUDGET)
     if best is None:
         return OPEN
     changed = [n for n in ("pruning", "representation") if best[n] != base[n]]
