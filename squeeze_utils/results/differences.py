@@ -23,7 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 Label = TypeVar("Label", bound=Hashable)
 Interval = tuple[float, float]
@@ -145,27 +145,6 @@ def paired(
         raise ValueError(f"pairs need equal lengths, not {len(a)} and {len(b)}")
     error = math.sqrt(_variance(a - b) / len(a))
     return _student(_gap(a, b), error, len(a) - 1.0, len(a), len(a), "paired", confidence)
-
-
-def equivalence(difference: Difference, margin: float) -> float:
-    """p of two one-sided tests (TOST, Schuirmann 1987) that the difference lies inside ±margin.
-
-    It is the larger p of two hypotheses, "at most -margin" and "at least margin", times the
-    comparisons of a family. TOST at level a is the same as a 1 - 2a interval inside the margin:
-    the textbook's 5 % goes with a 90 % interval. Here one interval serves all four verdicts, so a
-    95 % interval says "equal" where this p is below 2.5 %, which is stricter. For the textbook's
-    test, take ``confidence=0.9``. For McNemar's difference, p is a normal approximation.
-
-    >>> found = welch([91.2, 91.5, 91.4], [91.3, 91.4, 91.2])
-    >>> round(equivalence(found, 1), 4), round(equivalence(found, 0.1), 2)
-    (0.0009, 0.39)
-    """
-    _check_margin(margin)
-    room = margin - abs(difference.estimate)
-    if difference.error == 0:
-        return float(room <= 0)
-    p = float(stats.t.sf(room / difference.error, difference.df))
-    return min(1.0, p * difference.comparisons)
 
 
 def family(differences: Mapping[Label, Difference]) -> dict[Label, Difference]:

@@ -7,7 +7,7 @@ Which one to use:
 - networks that share a trained prefix: `paired`
 - two networks and the same test pictures: `mcnemar`. It speaks of these two networks, not of the
   recipes that trained them
-- several comparisons in one table: `family`, or `holm` for p values alone
+- several comparisons in one table: `family`
 - one network's accuracy: `binomial_interval`
 - before training: `seeds_needed`
 
@@ -31,8 +31,6 @@ from scipy import stats
 from squeeze_utils.results.differences import (
     Difference,
     check_confidence,
-    checked_sample,
-    equivalence,
     family,
     paired,
     pooled,
@@ -42,9 +40,7 @@ from squeeze_utils.results.differences import (
 __all__ = [
     "Difference",
     "binomial_interval",
-    "equivalence",
     "family",
-    "holm",
     "mcnemar",
     "mcnemar_counts",
     "mean_sd",
@@ -150,25 +146,6 @@ def binomial_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[floa
     _check_count(hits, n)
     interval = stats.binomtest(hits, n).proportion_ci(confidence, method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
-
-
-def holm(p_values: Iterable[float]) -> list[float]:
-    """Holm's (1979) adjusted p values, in the order given; below 5 % is significant in the family.
-
-    The i-th smallest of k is multiplied by k - i + 1, and none is smaller than one before it.
-    For tables of p values alone: `family` says why intervals take another.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    p = checked_sample(p_values, "the family", 1)
-    if p.min() < 0 or p.max() > 1:
-        raise ValueError("p values lie between 0 and 1")
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(steps, 1)
-    return [float(value) for value in adjusted]
 
 
 def seeds_needed(
