@@ -128,10 +128,7 @@ def _read_gaps(reader: Reader, count: int, alphabet: int, zero: int | None) -> n
 def _range(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
     """A range coder whose probabilities follow what has been coded so far: no table at all."""
     encoder = constriction.stream.queue.RangeEncoder()
-    counts = _Counts(alphabet)
-    for block in _blocks(len(symbols)):
-        encoder.encode(np.ascontiguousarray(symbols[block], dtype=np.int32), counts.model())
-        counts.add(symbols[block])
+    write_adaptive(encoder, symbols, alphabet)
     words = encoder.get_compressed().astype("<u4").tobytes()
     return {"codes": varint(len(words) // 4) + words}
 
@@ -140,17 +137,41 @@ def _read_range(reader: Reader, count: int, alphabet: int, zero: int | None) -> 
     length = reader.varint("words of the range coder")
     words = np.frombuffer(reader.take(4 * length, "range coder"), "<u4").astype(np.uint32)
     decoder = constriction.stream.queue.RangeDecoder(words)
+    symbols = read_adaptive(decoder, count, alphabet)
+    if count and not decoder.maybe_exhausted():
+        raise ContainerError("the range coder's data do not end with the tensor")
+    return _checked(symbols, alphabet)
+
+
+def write_adaptive(
+    encoder: constriction.stream.queue.RangeEncoder,
+    symbols: np.ndarray,
+    alphabet: int,
+    longest: int = LONGEST,
+) -> None:
+    """Symbols into a range coder that learns their frequencies, every `longest` symbols."""
+    counts = _Counts(alphabet)
+    for block in _blocks(len(symbols), longest):
+        encoder.encode(np.ascontiguousarray(symbols[block], dtype=np.int32), counts.model())
+        counts.add(symbols[block])
+
+
+def read_adaptive(
+    decoder: constriction.stream.queue.RangeDecoder,
+    count: int,
+    alphabet: int,
+    longest: int = LONGEST,
+) -> np.ndarray:
+    """What `write_adaptive` wrote; ContainerError if no encoder wrote it."""
     counts = _Counts(alphabet)
     symbols = np.empty(count, dtype=np.int64)
-    for block in _blocks(count):
+    for block in _blocks(count, longest):
         try:
             symbols[block] = decoder.decode(counts.model(), block.stop - block.start)
         except AssertionError as error:  # constriction raises it for data that no encoder wrote
             raise ContainerError("the range coder's data are damaged") from error
         counts.add(symbols[block])
-    if count and not decoder.maybe_exhausted():
-        raise ContainerError("the range coder's data do not end with the tensor")
-    return _checked(symbols, alphabet)
+    return symbols
 
 
 class _Counts:
@@ -169,12 +190,12 @@ class _Counts:
         self.counts += 10 * np.bincount(block, minlength=len(self.counts))
 
 
-def _blocks(count: int) -> Iterator[slice]:
+def _blocks(count: int, longest: int) -> Iterator[slice]:
     """`count` symbols in blocks: short ones first, while little is known of their frequencies."""
     start, size = 0, SHORTEST
     while start < count:
         yield slice(start, min(count, start + size))
-        start, size = start + size, min(2 * size, LONGEST)
+        start, size = start + size, min(2 * size, longest)
 
 
 def _checked(symbols: np.ndarray, alphabet: int) -> np.ndarray:

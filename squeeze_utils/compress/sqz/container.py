@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.base.files import write_atomically
-from squeeze_utils.compress.sqz import coders, compact, forms
+from squeeze_utils.compress.sqz import coders, compact, contexts, forms
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer
 from squeeze_utils.compress.sqz.floats import Floats, read_floats, write_floats
 from squeeze_utils.compress.sqz.forms import KINDS
@@ -27,7 +28,7 @@ from squeeze_utils.models import ModelSpec
 MAGIC = b"SQZ"
 VERSION = 1
 COMPACT = 2  # the version of `compact`, which the coder of that name writes
-CODERS: tuple[str, ...] = tuple(coders.CODERS)  # in this order: a file holds a coder's number
+CODERS = (*coders.CODERS, "contexts")  # in this order: a file holds a coder's number
 MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
 SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
@@ -36,8 +37,9 @@ SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
 def save_sqz(model: nn.Module, path: Path | str, coder: str = "best") -> dict[str, int]:
     """Write `model` to `path`; the bytes of every part of the file, which add up to its size.
 
-    `coder` is one of `raw`, `huffman`, `gaps` (Huffman on the paper's relative indices), `range`
-    or `best`, which takes what is smallest for each tensor. Parts are called `tensor/part`.
+    `coder` is one of `raw`, `huffman`, `gaps` (Huffman on the paper's relative indices), `range`,
+    `best`, which takes the smallest of these for each tensor, or `contexts`, which also tries the
+    coder of that name. Parts are called `tensor/part`.
     Every weight is kept bit for bit, except that minus zero becomes zero.
 
     >>> import squeeze_utils as sq, tempfile, pathlib
@@ -87,7 +89,7 @@ def encode_sqz(
         coded = forms.smallest(state[name], coder, (grids or {}).get(name))
         collected.append(Floats(name, coded.form.floats, coded.form.kind == "codebook"))
         _write_tensor(out, name, coded)
-    write_floats(out, collected, coder)
+    write_floats(out, collected, "best" if coder == "contexts" else coder)
     return bytes(out.data), out.parts
 
 
@@ -188,10 +190,20 @@ def _open_tensor(part: Reader, name: str, shape: torch.Size) -> forms.Opened:
     kind, coder = byte >> 4, byte & 15
     if kind >= len(KINDS) or coder >= len(CODERS):
         raise ContainerError(f"{name} has the unknown kind {kind} or coder {coder}")
-    decode, rows = coders.CODERS[CODERS[coder]].decode, shape[0] if shape else 1
-    opened = forms.READ[KINDS[kind]](part, shape.numel(), rows, decode)
+    placed = forms.layout(shape)
+    plain = coders.CODERS.get(CODERS[coder])
+    decode = plain.decode if plain else partial(_decode_contexts, placed)
+    opened = forms.READ[KINDS[kind]](part, shape.numel(), placed[0], decode)
     part.end()
     return opened
+
+
+def _decode_contexts(
+    shape: tuple[int, int, int], reader: Reader, count: int, alphabet: int, zero: int | None
+) -> np.ndarray:
+    if zero is None:
+        raise ContainerError("contexts need a symbol for zero")
+    return contexts.decode(reader, shape, alphabet, zero)
 
 
 def itemise(parts: dict[str, int]) -> dict[str, Any]:

@@ -7,24 +7,30 @@ A form takes a float32 tensor apart, bit for bit, into symbols (whole numbers, w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from squeeze_utils.compress.sqz import coders
+from squeeze_utils.compress.sqz import coders, contexts
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, varint
 
 FEW = 1 << 16  # a codebook has at most that many entries
 LEVELS = 1 << 10  # a grid has at most that many levels
 SIEVE = 8  # sizes on which a step is tried before it is tried on all
+SIGN_BIT = 1 << 31  # of a float32's bits
 SHORTEST = 8  # shorter tensors are stored whole
 
 
 @dataclass(frozen=True)
 class Form:
-    """A tensor taken apart. `zero` is the symbol of the weight zero, if there is one."""
+    """A tensor taken apart.
+
+    `zero` is the symbol of the weight zero, if there is one; from `border` on symbols stand for
+    weights of one sign, and below it, but for zero, for those of the other.
+    """
 
     kind: str
     floats: np.ndarray
@@ -32,6 +38,7 @@ class Form:
     symbols: np.ndarray | None = None
     alphabet: int = 1
     zero: int | None = None
+    border: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,24 @@ def values_of(tensor: Tensor) -> np.ndarray:
 
 def smallest(tensor: Tensor, coder: str = "best", steps: Tensor | None = None) -> Coded:
     """The form with the fewest bytes; `steps` are those of the tensor's grid, where it is known."""
-    rows = len(tensor) if tensor.ndim else 1
+    shape = layout(tensor.shape)
     known = None if steps is None else values_of(steps)
-    found = [_coded(form, coder) for form in forms(values_of(tensor), rows, known)]
-    return min(found, key=lambda coded: coded.size)
+    plain = "best" if coder == "contexts" else coder
+    found = [_coded(form, plain) for form in forms(values_of(tensor), shape[0], known)]
+    least = min(found, key=lambda coded: coded.size)
+    if coder != "contexts" or least.form.zero is None:
+        return least
+    return min(least, _with_contexts(least.form, shape), key=lambda coded: coded.size)
+
+
+def layout(shape: Sequence[int]) -> tuple[int, int, int]:
+    """A tensor's outputs, inputs and taps of a kernel; 1 for what it has not."""
+    return (*shape[:2], *[1] * (2 - len(shape)), math.prod(shape[2:]))
+
+
+def _with_contexts(form: Form, shape: tuple[int, int, int]) -> Coded:
+    placed = form.symbols.reshape(shape)
+    return Coded(form, "contexts", contexts.encode(placed, form.alphabet, form.zero, form.border))
 
 
 def _coded(form: Form, coder: str) -> Coded:
@@ -105,7 +126,8 @@ def codebook(values: np.ndarray) -> Form | None:
         return None
     zero = int(np.searchsorted(book, 0)) if 0 in book else None
     head = varint(len(book)) + varint(0 if zero is None else zero + 1)
-    return Form("codebook", book.view(np.float32), head, symbols, len(book), zero)
+    positive = int(np.searchsorted(book, SIGN_BIT))
+    return Form("codebook", book.view(np.float32), head, symbols, len(book), zero, positive)
 
 
 def sparse(values: np.ndarray) -> Form | None:
@@ -113,7 +135,7 @@ def sparse(values: np.ndarray) -> Form | None:
     is_there = values.view(np.uint32) != 0
     if is_there.mean() > 0.9:
         return None
-    return Form("sparse", values[is_there], b"", is_there.astype(np.int64), 2, 0)
+    return Form("sparse", values[is_there], b"", is_there.astype(np.int64), 2, 0, border=2)
 
 
 def grid(values: np.ndarray, rows: int, steps: np.ndarray | None) -> Form | None:
@@ -135,7 +157,8 @@ def grid(values: np.ndarray, rows: int, steps: np.ndarray | None) -> Form | None
         return None
     zero = -low if 0 <= -low < size else None
     head = varint(len(steps)) + varint(_zigzag(low)) + varint(size)
-    return Form("grid", steps, head, numbers.reshape(-1) - low, size, zero)
+    border = 0 if zero is None else zero + 1
+    return Form("grid", steps, head, numbers.reshape(-1) - low, size, zero, border)
 
 
 def _multiples(table: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

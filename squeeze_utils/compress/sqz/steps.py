@@ -19,7 +19,7 @@ from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tasks import task_of
 
-CODERS: tuple[str, ...] = ("best", *container.CODERS)
+CODERS: tuple[str, ...] = ("best", *coders.CODERS)
 PARTS: tuple[str, ...] = ("codes", "gaps", "tables", "floats", "header")
 
 
@@ -48,7 +48,7 @@ class Encode(Step):
     def __post_init__(self) -> None:
         object.__setattr__(self, "coders", tuple(self.coders))
         for coder in (self.coder, *self.coders):
-            choose("coder", coder, (*CODERS, "compact"))
+            choose("coder", coder, (*CODERS, "contexts", "compact"))
         if self.details and self.coders:
             raise ValueError("details hold the size with every coder: leave coders out")
 
