@@ -1,14 +1,17 @@
-"""Version 2 of `.sqz`: for a network whose tensors are whole numbers times a step.
+"""Versions 2 and 3 of `.sqz`: for a network whose tensors are whole numbers times a step.
 
 Magic and version, one checksum of all that follows, the network's spec (JSON, deflated with a
 dictionary of the series' words), for each tensor its largest number, its step as a half and two
 counts, then floats of tensors that are no whole numbers, then the numbers of all tensors in one
-stream of a range coder. Its probabilities are those of `mixture`, which the counts determine.
+stream of a range coder. Its probabilities are those of `mixture`, which the counts determine. In
+version 3 the places of a large tensor's nonzeros come first, coded with `contexts`; what they are
+follows, and there zero has no probability to speak of.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +21,13 @@ import numpy as np
 from torch import Tensor
 
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer, checksum, varint
+from squeeze_utils.compress.sqz.contexts import code_places, from_decoder, to_encoder
 from squeeze_utils.compress.sqz.floats import Floats, read_floats, write_floats
 from squeeze_utils.compress.sqz.mixture import Counts, mixture_table
 
 MOST = 1023  # the largest number; a tensor with a larger one is stored as floats
 MOST_CONFIG = 1 << 16
+LARGE = 256  # numbers of a tensor in which contexts learn something
 # Words of specs, the likeliest last. Part of the format: never change it.
 WORDS = (
     b'["squeezenet1_1","squeezenet1_0","resnet20","alexnet","vgg16_fire","vgg16","fire":true,'
@@ -48,7 +53,7 @@ class Numbers:
     def counts(self) -> Counts:
         """What the probabilities are made of."""
         size = np.abs(self.numbers)
-        return Counts(len(size), int(np.count_nonzero(size)), int(size.sum()))
+        return Counts(size.size, int(np.count_nonzero(size)), int(size.sum()))
 
 
 def numbers_of(values: np.ndarray, step: Tensor | None) -> Numbers | None:
@@ -66,10 +71,17 @@ def numbers_of(values: np.ndarray, step: Tensor | None) -> Numbers | None:
     return Numbers(numbers.astype(np.int64), kept)
 
 
+Shapes = Mapping[str, tuple[int, int, int]]  # outputs, inputs and taps of tensors
+
+
 def write_compact(
-    out: Writer, spec: list, tensors: Mapping[str, np.ndarray], steps: Mapping[str, Tensor]
+    out: Writer,
+    spec: list,
+    tensors: Mapping[str, np.ndarray],
+    steps: Mapping[str, Tensor],
+    shapes: Shapes | None = None,
 ) -> None:
-    """Everything after magic and version."""
+    """Everything after magic and version: of version 3 if `shapes` are given, else of version 2."""
     body, whole, found = Writer(), [], {}
     config = _deflate(json.dumps(spec, separators=(",", ":")).encode())
     body.add("config", varint(len(config)) + config)
@@ -87,24 +99,33 @@ def write_compact(
             body.add(f"{name}/header", np.array([one.step], "<f2").tobytes() + counts)
     if whole:
         write_floats(body, whole, "best")
-    _write_stream(body, found)
+    _write_stream(body, found, shapes or {})
     out.add("checksum", checksum(bytes(body.data)))
     out.data += body.data
     for part, size in body.parts.items():
         out.count(part, size)
 
 
-def _write_stream(out: Writer, found: Mapping[str, Numbers]) -> None:
+def _write_stream(out: Writer, found: Mapping[str, Numbers], shapes: Shapes) -> None:
     """All numbers in one message; a tensor's share are the words that were added."""
     encoder, words = constriction.stream.queue.RangeEncoder(), 0
     for name, one in found.items():
         if one.most:
-            symbols = np.ascontiguousarray(one.numbers + one.most, dtype=np.int32)
-            encoder.encode(symbols, _model(one.counts, one.most))
+            numbers, counts = one.numbers, one.counts
+            if name in shapes and numbers.size >= LARGE:
+                there = numbers != 0
+                code_places(there.reshape(shapes[name]), to_encoder(encoder))
+                numbers, counts = numbers[there], _of_nonzeros(counts)
+            symbols = np.ascontiguousarray(numbers + one.most, dtype=np.int32)
+            encoder.encode(symbols, _model(counts, one.most))
             now = len(encoder.get_compressed())
             out.count(f"{name}/codes", 4 * (now - words))
             words = now
     out.data += encoder.get_compressed().astype("<u4").tobytes()
+
+
+def _of_nonzeros(counts: Counts) -> Counts:
+    return counts._replace(numbers=counts.nonzero)
 
 
 def _model(counts: Counts, most: int) -> constriction.stream.model.Categorical:
@@ -121,8 +142,9 @@ def read_config(reader: Reader) -> bytes:
     return _inflate(reader.take(length, "the config"))
 
 
-def read_tensors(reader: Reader, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """The values of every tensor, of which `sizes` says how many numbers it has."""
+def read_tensors(reader: Reader, shapes: Shapes, places: bool) -> dict[str, np.ndarray]:
+    """The values of every tensor; `places`: where the nonzeros are comes first, as in version 3."""
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     heads = {name: _read_head(reader, name, size) for name, size in sizes.items()}
     whole = [name for name, head in heads.items() if head is None]
     values: dict[str, np.ndarray] = {}
@@ -136,7 +158,11 @@ def read_tensors(reader: Reader, sizes: Mapping[str, int]) -> dict[str, np.ndarr
     decoder = constriction.stream.queue.RangeDecoder(words)
     for name, head in heads.items():
         if head is not None:
-            values[name] = _read_numbers(decoder, sizes[name], *head)
+            there = None
+            if places and head[0] and sizes[name] >= LARGE:
+                there = np.zeros(shapes[name], bool)
+                code_places(there, from_decoder(decoder))
+            values[name] = _read_numbers(decoder, sizes[name], there, *head)
     if any(head and head[0] for head in heads.values()):
         if not decoder.maybe_exhausted():
             raise ContainerError("the numbers do not end with the last tensor")
@@ -168,14 +194,19 @@ def _read_head(reader: Reader, name: str, size: int) -> Head | None:
 def _read_numbers(
     decoder: constriction.stream.queue.RangeDecoder,
     size: int,
+    there: np.ndarray | None,
     most: int,
     step: np.float16,
     counts: Counts,
 ) -> np.ndarray:
     if most == 0:
         return np.zeros(size, np.float32)
+    numbers, found = np.zeros(size, np.int64), slice(None)
+    if there is not None:
+        found, counts = there.reshape(-1), _of_nonzeros(counts)
+        size = int(found.sum())
     try:
-        numbers = decoder.decode(_model(counts, most), size) - most
+        numbers[found] = decoder.decode(_model(counts, most), size) - most
     except AssertionError as error:  # constriction raises it for data that no encoder wrote
         raise ContainerError("the range coder's data are damaged") from error
     return numbers.astype(np.float32) * np.float32(step)

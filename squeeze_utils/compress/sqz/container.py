@@ -27,7 +27,7 @@ from squeeze_utils.models import ModelSpec
 
 MAGIC = b"SQZ"
 VERSION = 1
-COMPACT = 2  # the version of `compact`, which the coder of that name writes
+COMPACT = {"compact": 2, "compact contexts": 3}  # versions of `compact`, by their coders
 CODERS = (*coders.CODERS, "contexts")  # in this order: a file holds a coder's number
 MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
@@ -72,15 +72,16 @@ def encode_sqz(
 
     `grids` gives, by name, the steps of weights that were rounded: one, or one for each row. They
     are used if the weights are still multiples of them; where none are given they are searched for.
-    The coder "compact" needs them, one for each tensor, and writes version 2 of the format.
+    The coders "compact" and "compact contexts" need them, one for each tensor, and write versions
+    2 and 3 of the format.
     """
-    choose("coder", coder, ("best", *CODERS, "compact"))
+    choose("coder", coder, ("best", *CODERS, *COMPACT))
     spec = getattr(model, "spec", None)
     if spec is None:
         raise ValueError("only a model that squeeze_utils.models.build has made can be saved")
     out, config = Writer(), Writer()
-    if coder == "compact":
-        return _encode_compact(model, spec, grids or {})
+    if coder in COMPACT:
+        return _encode_compact(model, spec, COMPACT[coder], grids or {})
     out.add("magic and version", MAGIC + bytes([VERSION]))
     config.add("config", json.dumps(list(spec.as_dict().values()), separators=(",", ":")).encode())
     out.add_framed("config", config)
@@ -94,13 +95,15 @@ def encode_sqz(
 
 
 def _encode_compact(
-    model: nn.Module, spec: ModelSpec, grids: Mapping[str, Tensor]
+    model: nn.Module, spec: ModelSpec, version: int, grids: Mapping[str, Tensor]
 ) -> tuple[bytes, dict[str, int]]:
     out, state = Writer(), dict(_tensors(model))
-    out.add("magic and version", MAGIC + bytes([COMPACT]))
+    out.add("magic and version", MAGIC + bytes([version]))
     names = [name for name, _ in _tensors(_without_memory(spec))]
     values = {name: forms.values_of(state[name]) for name in names}
-    compact.write_compact(out, list(spec.as_dict().values()), values, grids)
+    shapes = {name: forms.layout(state[name].shape) for name in names}
+    known = shapes if version == COMPACT["compact contexts"] else None
+    compact.write_compact(out, list(spec.as_dict().values()), values, grids, known)
     return bytes(out.data), out.parts
 
 
@@ -132,10 +135,10 @@ def decode_sqz(data: bytes) -> nn.Module:
     if reader.take(3, "magic") != MAGIC:
         raise ContainerError("this is not a .sqz file: it does not begin with SQZ")
     version = reader.number(1, "version")
-    if version == COMPACT:
-        return _decode_compact(reader)
+    if version in COMPACT.values():
+        return _decode_compact(reader, version)
     if version != VERSION:
-        known = f"{VERSION} and {COMPACT}"
+        known = ", ".join(map(str, (VERSION, *COMPACT.values())))
         raise ContainerError(f"version {version} of the format; this program reads {known}")
     config, sections = reader.framed("the config", MOST_CONFIG), []
     while not reader.is_at_end:  # every checksum is compared before anything is made of the bytes
@@ -152,11 +155,12 @@ def decode_sqz(data: bytes) -> nn.Module:
     return _filled(model, shapes, values)
 
 
-def _decode_compact(reader: Reader) -> nn.Module:
+def _decode_compact(reader: Reader, version: int) -> nn.Module:
     model = _empty_model(compact.read_config(reader))
     shapes = {name: tensor.shape for name, tensor in _tensors(model)}
-    sizes = {name: shape.numel() for name, shape in shapes.items()}
-    return _filled(model, shapes, compact.read_tensors(reader, sizes))
+    layouts = {name: forms.layout(shape) for name, shape in shapes.items()}
+    places = version == COMPACT["compact contexts"]
+    return _filled(model, shapes, compact.read_tensors(reader, layouts, places))
 
 
 def _filled(

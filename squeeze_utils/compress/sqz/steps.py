@@ -29,7 +29,8 @@ class Encode(Step):
 
     With `details` the record also holds the paper's table layer by layer, the bytes of every
     part, and the size with every coder. The coder "compact" writes whole numbers of known steps
-    with little around them (version 2 of the format). `coders` names more coders whose files are
+    with little around them (version 2 of the format), "compact contexts" the same with the places
+    of nonzeros coded by their surroundings (version 3). `coders` names more coders whose files are
     written, checked in the same way, and thrown away: the record has their sizes, and the state is
     the same.
 
@@ -48,7 +49,7 @@ class Encode(Step):
     def __post_init__(self) -> None:
         object.__setattr__(self, "coders", tuple(self.coders))
         for coder in (self.coder, *self.coders):
-            choose("coder", coder, (*CODERS, "contexts", "compact"))
+            choose("coder", coder, (*CODERS, "contexts", *container.COMPACT))
         if self.details and self.coders:
             raise ValueError("details hold the size with every coder: leave coders out")
 
