@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from squeeze_utils.data import Batches
-from squeeze_utils.data.distortions import GREY
+from squeeze_utils.data.distortions import grey_levels
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step
 
@@ -47,16 +46,9 @@ def answers_of(state: State) -> dict[str, list]:
 def facts_of(state: State) -> dict[str, list]:
     """True class, brightness and contrast (grey levels from 0 to 255) of each test picture."""
     test = state.data.test
-    grey = torch.cat([_grey(block) for block in test.images.split(500)])
+    levels = torch.cat([grey_levels(block).flatten(1) for block in test.images.split(500)])
     return {
         "class": test.labels.tolist(),
-        "brightness": [round(v) for v in grey.mean(1).tolist()],
-        "contrast": [round(v) for v in grey.std(1).tolist()],
+        "brightness": [round(v) for v in levels.mean(1).tolist()],
+        "contrast": [round(v) for v in levels.std(1).tolist()],
     }
-
-
-def _grey(images: Tensor) -> Tensor:
-    """uint8 (n, c, h, w) as grey levels (n, h w)."""
-    pixels = images.float()
-    weights = pixels.new_tensor(GREY) if pixels.shape[1] == 3 else pixels.new_ones(1)
-    return (pixels * weights[:, None, None]).sum(1).flatten(1)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from squeeze_utils.base.checks import whole_number
+from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.data import ImageSet, Split
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.step import State, Step
@@ -52,8 +52,7 @@ def _filter_norms(weight: Tensor) -> Tensor:
 
 def grid_offsets(span: float, points: int) -> Tensor:
     """The steps along one direction, -span to span; an odd number, so that 0 is among them."""
-    if not (math.isfinite(span) and span > 0):
-        raise ValueError(f"span must be a positive number, got {span}")
+    real_number("span", span, above=0)
     if whole_number("points", points, 3) % 2 == 0:
         raise ValueError(f"points must be odd, so that the solution is one of them, got {points}")
     half = points // 2

@@ -6,6 +6,7 @@ Each takes the name that the user knows an argument by, and returns the value wh
 from __future__ import annotations
 
 from math import inf, isfinite
+from numbers import Real
 
 
 def choose(kind: str, value: str, accepted: object) -> str:
@@ -46,7 +47,7 @@ def real_number(
     `least` and `most` are accepted themselves, `above` and `below` are not: a probability that
     may not be 1 is `real_number("dropout", value, least=0, below=1)`.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     if is_number and isfinite(value) and least <= value <= most and above < value < below:
         return value
     raise error(f"{name} must {_limits(least, above, most, below)}, got {value!r}")

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from squeeze_utils.base.checks import choose
+
 SCALES: tuple[str, ...] = ("quick", "reference")
 
 
@@ -16,10 +18,7 @@ class Scale:
     name: str = "quick"
 
     def __post_init__(self) -> None:
-        if self.name not in SCALES:
-            raise ValueError(
-                f"unknown scale {self.name!r}; SQUEEZE_SCALE accepts {' or '.join(SCALES)}"
-            )
+        choose("scale (SQUEEZE_SCALE)", self.name, SCALES)
 
     @classmethod
     def from_environment(cls) -> Scale:

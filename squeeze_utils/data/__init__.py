@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from squeeze_utils.data.batches import Augment, Batches, normalise
-from squeeze_utils.data.sets import find_root, load_images
+from squeeze_utils.data.sets import load_images
 from squeeze_utils.data.types import DataError, ImageSet, Split
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "DataError",
     "ImageSet",
     "Split",
-    "find_root",
     "load_images",
     "normalise",
 ]

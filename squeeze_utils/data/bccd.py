@@ -9,14 +9,12 @@ import numpy as np
 from PIL import Image
 
 from squeeze_utils.data.image_files import filled
-from squeeze_utils.data.types import NO_BOX, DataError
+from squeeze_utils.data.types import DataError, Rows, padded_boxes
 
 CLASSES = ("red cell", "white cell", "platelet")
 NAMES = {"RBC": 0, "WBC": 1, "Platelets": 2}  # as the annotations call them
 FILES = {"train": "train", "validation": "val", "test": "test"}
 SOURCE = "https://github.com/Shenggan/BCCD_Dataset"
-
-Rows = list[tuple[float, ...]]
 
 
 def read(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -26,7 +24,7 @@ def read(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.
     boxes = {part: [_boxes(folder, name) for name in names] for part, names in listed.items()}
     most = max(len(rows) for every in boxes.values() for rows in every)
     return {
-        part: (_images(folder, names, height, width), _padded(boxes[part], most))
+        part: (_images(folder, names, height, width), padded_boxes(boxes[part], most))
         for part, names in listed.items()
     }
 
@@ -91,14 +89,6 @@ def _number(element: ElementTree.Element, path: str) -> float:
     if not np.isfinite(number) or (path.startswith("size") and number <= 0):
         raise ValueError(f"{path} is {text!r}")
     return number
-
-
-def _padded(every: list[Rows], most: int) -> np.ndarray:
-    boxes = np.zeros((len(every), max(1, most), 5), np.float32)
-    boxes[:, :, 0] = NO_BOX
-    for row, rows in zip(boxes, every, strict=True):
-        row[: len(rows)] = np.array(rows, np.float32).reshape(-1, 5)
-    return boxes
 
 
 def _images(folder: Path, names: list[str], height: int, width: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from scipy.fft import dctn
 from torch import Tensor
 from torch.nn import functional as F
 
-from squeeze_utils.data.distortions import GREY
+from squeeze_utils.data.distortions import grey_levels
 from squeeze_utils.data.types import ImageSet, Split
 
 SIDE = 32  # pixels of the small version
@@ -42,10 +42,8 @@ def small_versions(images: Tensor) -> np.ndarray:
     """uint8 images (n, c, h, w) as grey ones of 32x32 pixels, float32 in 0..255."""
     found = []
     for block in images.split(BLOCK):
-        pixels = block.float()
-        weights = pixels.new_tensor(GREY) if pixels.shape[1] == 3 else pixels.new_ones(1)
-        grey = (pixels * weights[:, None, None]).sum(1, keepdim=True)
-        found.append(F.interpolate(grey, (SIDE, SIDE), mode="bilinear", antialias=True))
+        small = F.interpolate(grey_levels(block), (SIDE, SIDE), mode="bilinear", antialias=True)
+        found.append(small)
     return torch.cat(found)[:, 0].numpy()
 
 

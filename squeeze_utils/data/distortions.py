@@ -12,6 +12,13 @@ from torch.nn import functional as F
 GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601)
 
 
+def grey_levels(images: Tensor) -> Tensor:
+    """Of uint8 images (n, c, h, w) in memory, c 1 or 3: float32 (n, 1, h, w), 0 to 255."""
+    pixels = images.float()
+    weights = pixels.new_tensor(GREY) if pixels.shape[1] == 3 else pixels.new_ones(1)
+    return (pixels * weights[:, None, None]).sum(1, keepdim=True)
+
+
 def rotated(images: Tensor, degrees: Tensor) -> Tensor:
     """Turn each image about its centre, anticlockwise, by its own of `degrees` (b,).
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from squeeze_utils.data import sources
 from squeeze_utils.data.packing import PARTS, pack
-from squeeze_utils.data.types import NO_BOX
+from squeeze_utils.data.sources import DIGITS
+from squeeze_utils.data.types import Rows, padded_boxes
 
-DIGITS = tuple("0123456789")
 MASKED = ("background", *DIGITS)
 COUNTS = {"train": 1200, "validation": 200, "test": 300}  # scenes
 MOST = 4  # digits in a scene; some scenes have none
@@ -22,7 +22,7 @@ INK = 64  # grey levels, from which on a pixel belongs to a digit
 TRIES = 20
 NOISE = 40  # grey levels that the background may reach
 
-Scene = tuple[np.ndarray, np.ndarray, list[tuple[float, ...]]]
+Scene = tuple[np.ndarray, np.ndarray, Rows]
 
 
 def with_boxes(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -46,10 +46,7 @@ def _scenes(part: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray,
     digits, labels = _digits(part)
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(part.encode())))
     made = [_compose(digits, labels, height, width, generator) for _ in range(COUNTS[part])]
-    boxes = np.zeros((len(made), MOST, 5), np.float32)
-    boxes[:, :, 0] = NO_BOX
-    for row, (_, _, found) in zip(boxes, made, strict=True):
-        row[: len(found)] = np.array(found, np.float32).reshape(-1, 5)
+    boxes = padded_boxes([found for _, _, found in made], MOST)
     images, masks = (np.stack([scene[i] for scene in made]) for i in (0, 1))
     return images[..., None], boxes, masks
 
@@ -69,7 +66,7 @@ def _compose(
     image = generator.integers(0, NOISE, (height, width)).astype(np.uint8)
     mask = np.zeros((height, width), np.uint8)
     taken = np.zeros((height, width), bool)
-    boxes: list[tuple[float, ...]] = []
+    boxes: Rows = []
     low, high = (round(share * min(height, width)) for share in SIDES)
     for _ in range(generator.integers(0, MOST + 1)):
         pick, side = generator.integers(len(digits)), int(generator.integers(low, high + 1))

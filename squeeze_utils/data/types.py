@@ -22,7 +22,16 @@ def checked_count(name: str, value: object, least: int, most: int | None = None)
 
 VOID = 255  # in masks: a pixel without a class, which neither loss nor score counts
 NO_BOX = -1  # the class in a row of boxes that only fills it up
-TASKS = ("classification", "detection", "segmentation")
+Rows = list[tuple[float, ...]]  # of boxes, as in `Split`
+
+
+def padded_boxes(every: list[Rows], most: int) -> np.ndarray:
+    """The rows of each image, filled up to `most` rows: float32 (n, most, 5)."""
+    boxes = np.zeros((len(every), max(1, most), 5), np.float32)
+    boxes[:, :, 0] = NO_BOX
+    for row, rows in zip(boxes, every, strict=True):
+        row[: len(rows)] = np.array(rows, np.float32).reshape(-1, 5)
+    return boxes
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Split:
 
     @property
     def task(self) -> str:
-        """One of ``TASKS``, by the form of the labels."""
+        """By the form of the labels "classification", "detection" or "segmentation"."""
         return self._task() or ""
 
     def first(self, count: int) -> Split:
@@ -119,7 +128,7 @@ class ImageSet:
 
     @property
     def task(self) -> str:
-        """What is to be learnt: one of ``TASKS``."""
+        """What is to be learnt: see ``Split``."""
         return self.train.task
 
     @property

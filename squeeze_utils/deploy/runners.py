@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.deploy.optional_parts import need
 
 KINDS = (".onnx", ".tflite", ".sqz", ".safetensors")
@@ -59,8 +60,7 @@ def open_runner(path: Path | str, threads: int = 1, channels_last: bool = False)
         raise ModelFileError(f"{path.name} is none of {', '.join(KINDS)}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path.name} in {path.parent.name or '.'}")
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads must be a whole number, 1 or more, got {threads!r}")
+    whole_number("threads", threads, 1)
     if path.suffix in (".onnx", ".tflite"):
         return (_onnx if path.suffix == ".onnx" else _litert)(path, threads)
     return torch_runner(read_network(path), path.stem, threads, channels_last)

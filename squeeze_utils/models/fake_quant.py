@@ -12,9 +12,7 @@ MOST_BITS = 16
 
 def check_bits(name: str, bits: object, least: int = 1) -> int:
     """Return `bits` if it is a whole number from `least` to 16; otherwise raise an error."""
-    if whole_number(name, bits, least) > MOST_BITS:
-        raise ValueError(f"{name} must be at most {MOST_BITS}, got {bits}")
-    return bits
+    return whole_number(name, bits, least, MOST_BITS)
 
 
 def levels(bits: int, signed: bool) -> tuple[int, int]:

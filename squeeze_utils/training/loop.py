@@ -80,12 +80,9 @@ class Train(Step):
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs, 1)
         whole_number("batch_size", self.batch_size, 1)
-        if not self.lr > 0:
-            raise ValueError(f"the learning rate must be positive, got {self.lr}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
-        if not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
+        real_number("the learning rate", self.lr, above=0)
+        real_number("label_smoothing", self.label_smoothing, least=0, below=1)
+        real_number("weight_decay", self.weight_decay, least=0)
         real_number("ema", self.ema, least=0, below=1)
         _ = self.augment, self.mixing  # which refuse bad numbers
         choose("optimizer", self.optimizer, optimizers.OPTIMIZERS)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.training.muon import BatchedMuon
 
 Maker = Callable[[list[dict], float], Optimizer]
@@ -81,8 +81,7 @@ class PerturbedSGD(Optimizer):
     """
 
     def __init__(self, groups: list[dict] | Iterable[Tensor], lr: float, sigma: float = 0.003):
-        if sigma < 0:
-            raise ValueError(f"sigma must not be negative, got {sigma}")
+        real_number("sigma", sigma, least=0)
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "sigma": sigma})
 
     @torch.no_grad()
@@ -160,10 +159,8 @@ def make_optimizer(name: str, model: nn.Module, lr: float, weight_decay: float =
     towards zero is no regularisation, it is a smaller learning rate in disguise.
     """
     choose("optimizer", name, OPTIMIZERS)
-    if not lr > 0:
-        raise ValueError(f"the learning rate must be positive, got {lr}")
-    if weight_decay < 0:
-        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+    real_number("the learning rate", lr, above=0)
+    real_number("weight_decay", weight_decay, least=0)
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("the model has no trainable parameter")

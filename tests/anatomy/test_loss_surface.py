@@ -150,8 +150,8 @@ def test_offsets_and_rise():
     [
         ({"points": 4}, "points must be odd.* got 4"),
         ({"points": 1}, "points must be a whole number of at least 3, got 1"),
-        ({"span": 0.0}, "span must be a positive number, got 0"),
-        ({"span": float("nan")}, "span must be a positive number, got nan"),
+        ({"span": 0.0}, "span must be positive, got 0"),
+        ({"span": float("nan")}, "span must be positive, got nan"),
         ({"images": 0}, "images must be a whole number of at least 1, got 0"),
     ],
 )

@@ -40,7 +40,7 @@ def test_an_upper_limit_is_named_and_the_error_can_be_chosen():
     [
         ({"above": 0}, (0.1, 3), (0, -1, math.nan, math.inf, "1", True, None), "be positive"),
         ({"above": 2}, (2.5,), (2, 1), "be above 2"),
-        ({"least": 0}, (0, 0.5), (-0.1, math.nan), "be at least 0"),
+        ({"least": 0}, (0, 0.5, np.float32(0.1), np.int64(2)), (-0.1, math.nan), "be at least 0"),
         ({"most": 1}, (1, -5), (1.1, -math.inf), "be at most 1"),
         ({"below": 1}, (0.9,), (1,), "be below 1"),
         ({"least": 0, "below": 1}, (0, 0.9), (1, -0.1, math.nan), r"lie in \[0, 1\)"),

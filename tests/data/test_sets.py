@@ -11,8 +11,8 @@ import torch
 from image_folders import CLASSES, image_keys, make_set, pixels, write_folder
 
 from squeeze_utils.base import paths
-from squeeze_utils.data import DataError, Split, find_root, sets
-from squeeze_utils.data.sets import load_images
+from squeeze_utils.data import DataError, Split, sets
+from squeeze_utils.data.sets import find_root, load_images
 from squeeze_utils.data.sources import NAMED_SETS
 
 

@@ -14,7 +14,7 @@ from tiny import tiny_experiment
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.results import diagrams, pareto
+from squeeze_utils.results import pareto
 from squeeze_utils.results.factorial import (
     attribution,
     best,
@@ -229,14 +229,6 @@ def test_cells_are_a_row_for_each_coder_and_keep_their_columns_without_records()
     assert frame["test_accuracy"].nunique() == 1
     empty = cells.cells(replace(found, found={}))
     assert list(empty) == list(frame) and empty.empty
-
-
-def test_the_diagram_takes_positive_bits_only():
-    assert diagrams.two_orders({"": 8, "P": 4, "R": 2, "PR": 1})
-    with pytest.raises(ValueError, match="positive bits"):
-        diagrams.two_orders({"": 8, "P": 4})
-    with pytest.raises(ValueError, match="positive bits"):
-        diagrams.two_orders({"": 8, "P": 0, "R": 2, "PR": 1})
 
 
 def test_predictions_are_judged_by_the_numbers_and_open_without_them():

@@ -230,7 +230,7 @@ def test_after_step_is_called_after_every_optimizer_step(data):
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, got 1.5"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"lr": 0.0}, "learning rate must be positive, got 0.0"),
-        ({"weight_decay": -0.1}, "weight_decay must not be negative, got -0.1"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
         ({"label_smoothing": 1.0}, "label_smoothing must lie in"),
         ({"optimizer": "adma"}, "unknown optimizer 'adma'; accepted: sgd"),
         ({"schedule": "step"}, "unknown schedule 'step'; accepted: constant"),

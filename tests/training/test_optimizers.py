@@ -155,8 +155,8 @@ def test_frozen_parameters_are_left_out(model):
     [
         (("sdg", 0.1), "unknown optimizer 'sdg'; accepted: sgd, perturbed, momentum"),
         (("sgd", 0.0), "learning rate must be positive, got 0.0"),
-        (("sgd", math.nan), "learning rate must be positive, got nan"),
-        (("sgd", 0.1, -1.0), "weight_decay must not be negative, got -1.0"),
+        (("sgd", math.inf), "learning rate must be positive, got inf"),
+        (("sgd", 0.1, -1.0), "weight_decay must be at least 0, got -1.0"),
     ],
 )
 def test_refused(arguments, words, model):

@@ -166,7 +166,7 @@ def test_noise_leaves_a_saddle_where_gradient_descent_stays_for_ever():
 
 
 def test_perturbed_refuses_negative_noise():
-    with pytest.raises(ValueError, match=r"sigma must not be negative, got -0\.1"):
+    with pytest.raises(ValueError, match=r"sigma must be at least 0, got -0\.1"):
         optimizers.PerturbedSGD([torch.zeros(1, requires_grad=True)], lr=0.1, sigma=-0.1)
 
 

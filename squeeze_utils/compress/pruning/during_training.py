@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.compress.pruning import masks
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import hold
@@ -96,8 +96,7 @@ class Rewire(Within):
     end: float = 0.75
 
     def __post_init__(self) -> None:
-        if not 0 < self.fraction < 1:
-            raise ValueError(f"fraction must lie between 0 and 1, got {self.fraction}")
+        real_number("fraction", self.fraction, above=0, below=1)
         choose("growth", self.grow, GROWTH)
         whole_number("every", self.every, 1)
         _check_span(0.0, self.end)

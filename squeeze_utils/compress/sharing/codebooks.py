@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from squeeze_utils.base.checks import choose
+from squeeze_utils.base.checks import choose, whole_number
 
 Start = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 EXACT_UP_TO = 20_000  # weights; the exact optimum of more is found on that many quantiles
@@ -41,8 +41,7 @@ def centroids(values: Tensor, count: int, method: str = "linear") -> Tensor:
     dimension because clusters are intervals (dynamic programming, Wu 1991).
     """
     choose("method", method, METHODS)
-    if count < 1:
-        raise ValueError(f"a codebook needs at least one centroid, got {count}")
+    whole_number("the number of centroids", count, 1)
     numbers = values.detach().double().cpu().numpy().reshape(-1)
     distinct = np.unique(numbers)
     if len(distinct) <= count:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from squeeze_utils.compress.sharing.steps import shared_codes
 from squeeze_utils.compress.sqz import huffman
@@ -55,16 +56,9 @@ def quantizer(bits: int = 3) -> Figure:
     return drawing.figure
 
 
-def codebook_and_huffman(weights: np.ndarray | None = None, bits: int = 2) -> Figure:
-    """A small weight matrix, its codes and codebook, the Huffman tree, and the bits.
-
-    `weights` are at most 4 by 4 numbers; without them, a matrix that is half zeros. A code has
-    1 to 3 bits, and zeros keep a code of their own.
-    """
-    matrix = torch.as_tensor(_half_zeros() if weights is None else weights, dtype=torch.float32)
-    if matrix.ndim != 2 or not 0 < max(matrix.shape) <= 4 or not 1 <= bits <= 3:
-        shape = tuple(matrix.shape)
-        raise ValueError(f"at most 4 by 4 weights and 3 bits fit in, got {shape} and {bits}")
+def codebook_and_huffman() -> Figure:
+    """A small weight matrix, half zeros: its codes and codebook, the Huffman tree, and the bits."""
+    bits, matrix = 2, _half_zeros()
     codes, book = shared_codes(matrix, bits, "exact")
     counts = np.bincount(codes.flatten(), minlength=len(book))
     lengths = huffman.code_lengths(counts)
@@ -103,10 +97,11 @@ def codebook_and_huffman(weights: np.ndarray | None = None, bits: int = 2) -> Fi
     return drawing.figure
 
 
-def _half_zeros() -> np.ndarray:
+def _half_zeros() -> Tensor:
     """Sixteen weights drawn from a normal distribution, the smaller half pruned."""
     weights = np.random.default_rng(5).normal(0, 0.5, (4, 4)).round(2)
-    return np.where(np.abs(weights) < np.median(np.abs(weights)), 0, weights)
+    kept = np.where(np.abs(weights) < np.median(np.abs(weights)), 0, weights)
+    return torch.as_tensor(kept, dtype=torch.float32)
 
 
 def _tree(drawing: Diagram, x: float, top: float, words: list[str]) -> None:

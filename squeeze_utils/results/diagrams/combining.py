@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
 from squeeze_utils.results.diagrams.drawing import Box, Diagram, signed, tint
 from squeeze_utils.results.factorial.attribution import shapley
 
-EXAMPLE = {"": 32.0, "P": 4.2, "R": 5.0, "PR": 4.2}  # bits of a weight, as the text derives
+BITS = {"": 32.0, "P": 4.2, "R": 5.0, "PR": 4.2}  # bits of a weight, as the text derives
 
 
-def two_orders(bits: Mapping[str, float] | None = None) -> Figure:
+def two_orders() -> Figure:
     """Bits of a weight along both orders of pruning (P) and rounding (R), and the fair shares.
 
-    `bits` gives those of "", "P", "R" and "PR". Each arrow says how many halvings the step gains;
-    the share of a technique is the mean over its two arrows.
+    Each arrow says how many halvings the step gains; the share of a technique is the mean over
+    its two arrows.
     """
-    known = dict(EXAMPLE if bits is None else bits)
-    if known.keys() != EXAMPLE.keys() or min(known.values()) <= 0:
-        raise ValueError(f"positive bits for '', 'P', 'R' and 'PR' are needed, got {known}")
-    gain = {name: math.log2(known[""] / value) for name, value in known.items()}
+    gain = {name: math.log2(BITS[""] / value) for name, value in BITS.items()}
     shares = shapley("PR", lambda applied: gain["".join(sorted(applied))])
     drawing = Diagram(9.0, 3.5)
     names = {"": "dense", "P": "pruned", "R": "rounded", "PR": "both"}
@@ -30,7 +26,7 @@ def two_orders(bits: Mapping[str, float] | None = None) -> Figure:
     fills = {"": "grey", "P": "blue", "R": "orange", "PR": "green"}
     boxes: dict[str, Box] = {}
     for name, (x, y) in places.items():
-        words = f"{names[name]}\n{known[name]:.3g} bits a weight"
+        words = f"{names[name]}\n{BITS[name]:.3g} bits a weight"
         boxes[name] = drawing.box(x, y, 1.7, 0.62, words, tint(fills[name], 0.3))
     for start, end in (("", "P"), ("", "R"), ("P", "PR"), ("R", "PR")):
         added = (set(end) - set(start)).pop()

@@ -12,7 +12,6 @@ from torch import Tensor
 from squeeze_utils.compress.pruning import masks
 from squeeze_utils.compress.pruning.steps import Densify, Prune
 from squeeze_utils.results.diagrams.drawing import INK, Colour, Diagram, signed, tint
-from squeeze_utils.results.named_study import study
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.optimizers import make_schedule
 from squeeze_utils.training.step import Step
@@ -95,13 +94,12 @@ def _phases(recipe: Sequence[Step]) -> list[Phase]:
     return found
 
 
-def dsd_phases(recipe: Sequence[Step] | None = None) -> Figure:
+def dsd_phases(recipe: Sequence[Step]) -> Figure:
     """Dense, sparse, dense: a layer in each phase, and the learning rate below.
 
-    `recipe` is a tuple of Train, Prune and Densify steps; without it, the one at half sparsity
-    that chapter 11 compares at reference scale.
+    `recipe` is a tuple of Train, Prune and Densify steps.
     """
-    phases = _phases(recipe or study("dsd").recipe(recipe="DSD 50%"))
+    phases = _phases(recipe)
     drawing, left, width = Diagram(), 0.85, 7.95
     axes = drawing.plot(left, 0.5, width, 0.95)
     epochs = np.cumsum([0, *(train.epochs for train, _, _ in phases)])

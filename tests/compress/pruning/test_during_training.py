@@ -125,7 +125,7 @@ def test_what_happens_within_training_survives_json():
         (lambda: Gradual(0.5, begin=0.8, end=0.2), "begin < end"),
         (lambda: Gradual(0.5, every=0), "every must be a whole number of at least 1"),
         (lambda: Gradual(0.5, "block"), "unknown scope 'block'; accepted: layer, global"),
-        (lambda: Rewire(fraction=0.0), "fraction must lie between 0 and 1"),
+        (lambda: Rewire(fraction=0.0), r"fraction must lie in \(0, 1\)"),
         (lambda: Rewire(grow="best"), "unknown growth 'best'; accepted: gradient, random"),
         (lambda: Train(1, during=("prune",)), "things to do within training"),
     ],

@@ -179,7 +179,7 @@ def test_other_networks_are_refused_by_name():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: QuantizeWeights(1), "bits must be a whole number of at least 2"),
+        (lambda: QuantizeWeights(1), "bits must be a whole number from 2 to 16"),
         (lambda: QuantizeWeights(8, "row"), "unknown granularity 'row'"),
         (lambda: QuantizeWeights(8, range="best"), "unknown range 'best'; accepted: minmax"),
         (lambda: Calibrate(0), "images must be a whole number of at least 1"),
@@ -188,7 +188,7 @@ def test_other_networks_are_refused_by_name():
             "unknown range 'best'; accepted: minmax, percentile, mse",
         ),
         (lambda: QuantizedTrain(1, steps="big"), "unknown steps 'big'; accepted: largest, fixed"),
-        (lambda: QuantizedTrain(1, bits=0), "bits must be a whole number of at least 2"),
+        (lambda: QuantizedTrain(1, bits=0), "bits must be a whole number from 2 to 16"),
     ],
 )
 def test_bad_settings_are_refused(make, words):

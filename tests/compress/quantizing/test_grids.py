@@ -120,8 +120,8 @@ def test_every_map_of_a_squeezenet_can_be_rounded(bypass, count):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: weight_scale(torch.ones(2, 2), 1), "bits must be a whole number of at least 2"),
-        (lambda: weight_scale(torch.ones(2, 2), 17), "bits must be at most 16"),
+        (lambda: weight_scale(torch.ones(2, 2), 1), "bits must be a whole number from 2 to 16"),
+        (lambda: weight_scale(torch.ones(2, 2), 17), "number from 2 to 16, got 17"),
         (lambda: weight_scale(torch.ones(2, 2), 8, "row"), "unknown granularity 'row'; accepted"),
         (lambda: weight_scale(torch.ones(2, 2), 8, "tensor", "best"), "unknown range 'best'"),
         (lambda: build("squeezenet_small", activation_bits=1), "activation_bits must be a whole"),

@@ -133,7 +133,7 @@ def test_ends_with_more_bits_widen_the_budget_by_their_bytes():
     [
         (lambda: assign(TOY, 399), "a budget of 399 bytes is too small: the least is 400"),
         (lambda: MixedBits(5), "unknown number of bits 5; accepted: 2, 3, 4, 6, 8"),
-        (lambda: MixedBits(1, choices=(1, 2)), "bits must be a whole number of at least 2"),
+        (lambda: MixedBits(1, choices=(1, 2)), "bits must be a whole number from 2 to 16"),
         (lambda: MixedBits(range="best"), "unknown range 'best'"),
         (lambda: MixedBits(images=0), "images must be a whole number"),
     ],
