@@ -70,7 +70,7 @@ def _record_file() -> Path:
     data = networks.fetch().read_bytes()
     layers = released_file.read_released(data)
     model = released_file.to_model(layers)
-    lossless, parts = container.encode_sqz(model)
+    lossless, parts = container.encode_sqz(model, "contexts")
     state, again = model.state_dict(), container.decode_sqz(lossless).state_dict()
     return measurements.keep_measurement(
         "released/file",
@@ -82,7 +82,8 @@ def _record_file() -> Path:
         lossless_bytes=len(lossless),
         lossless_is_equal=all(torch.equal(state[key], again[key]) for key in state),
         lossless_parts=grouped(parts),
-        encode_seconds=_median_seconds(lambda: container.encode_sqz(model)),
+        without_contexts_bytes=len(container.encode_sqz(model)[0]),
+        encode_seconds=_median_seconds(lambda: container.encode_sqz(model, "contexts")),
         decode_seconds=_median_seconds(lambda: container.decode_sqz(lossless)),
         bins=BINS.tolist(),
     )

@@ -87,7 +87,7 @@ def compress_file(
     """
     model = torch_network(source)
     if target_bytes is None:
-        return sum(save_sqz(model, path).values()), 0
+        return sum(save_sqz(model, path, "contexts").values()), 0
     batch = calibration_batch(model, data, count, size, seed)
     found = squeeze(without_norm(model), batch, target_bytes, seed, progress=progress)
     return sum(save_sqz(found.model, path).values()), len(batch)
