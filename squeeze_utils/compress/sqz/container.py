@@ -20,6 +20,7 @@ from squeeze_utils.base.checks import choose
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.sqz import coders, compact, forms
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer
+from squeeze_utils.compress.sqz.coders import CODER_NAMES
 from squeeze_utils.compress.sqz.floats import Floats, read_floats, write_floats
 from squeeze_utils.compress.sqz.forms import KINDS
 from squeeze_utils.models import ModelSpec
@@ -27,7 +28,6 @@ from squeeze_utils.models import ModelSpec
 MAGIC = b"SQZ"
 VERSION = 1
 COMPACT = 2  # the version of `compact`, which the coder of that name writes
-CODERS: tuple[str, ...] = tuple(coders.CODERS)  # in this order: a file holds a coder's number
 MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
 SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
@@ -72,7 +72,7 @@ def encode_sqz(
     are used if the weights are still multiples of them; where none are given they are searched for.
     The coder "compact" needs them, one for each tensor, and writes version 2 of the format.
     """
-    choose("coder", coder, ("best", *CODERS, "compact"))
+    choose("coder", coder, ("best", *CODER_NAMES, "compact"))
     spec = getattr(model, "spec", None)
     if spec is None:
         raise ValueError("only a model that squeeze_utils.models.build has made can be saved")
@@ -116,7 +116,7 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _write_tensor(out: Writer, name: str, coded: forms.Coded) -> None:
-    kind = KINDS.index(coded.form.kind) << 4 | CODERS.index(coded.coder)
+    kind = KINDS.index(coded.form.kind) << 4 | CODER_NAMES.index(coded.coder)
     content = Writer()
     content.add(f"{name}/header", bytes([kind]) + coded.form.head)
     for part, data in coded.parts.items():
@@ -186,9 +186,9 @@ def _empty_model(config: bytes) -> nn.Module:
 def _open_tensor(part: Reader, name: str, shape: torch.Size) -> forms.Opened:
     byte = part.number(1, f"kind of {name}")
     kind, coder = byte >> 4, byte & 15
-    if kind >= len(KINDS) or coder >= len(CODERS):
+    if kind >= len(KINDS) or coder >= len(CODER_NAMES):
         raise ContainerError(f"{name} has the unknown kind {kind} or coder {coder}")
-    decode, rows = coders.CODERS[CODERS[coder]].decode, shape[0] if shape else 1
+    decode, rows = coders.CODERS[CODER_NAMES[coder]].decode, shape[0] if shape else 1
     opened = forms.READ[KINDS[kind]](part, shape.numel(), rows, decode)
     part.end()
     return opened

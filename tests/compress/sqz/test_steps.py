@@ -31,7 +31,7 @@ def squeezed(state: State) -> State:
     return state
 
 
-@pytest.mark.parametrize("coder", ["best", *container.CODERS])
+@pytest.mark.parametrize("coder", ["best", *container.CODER_NAMES])
 def test_the_network_goes_on_as_the_one_read_from_its_file(state, coder):
     squeezed(state)
     before, saved = outputs(state.model), state.model
