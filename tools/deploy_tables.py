@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,24 +96,14 @@ def keep_starts(repetitions: int = 5) -> Path:
     return _keep("starts", rows, repetitions=repetitions, threads=1)
 
 
-def keep_accuracy() -> Path:
-    """Every form of the committed networks on the whole test split of CIFAR-10."""
+def keep_accuracy(table: str = "accuracy", only: tuple[str, str] | None = None) -> Path:
+    """Every form of the committed networks, or `only` some, on the whole test split of CIFAR-10."""
     rows: list[dict[str, Any]] = []
     images = load_images("cifar10", 32)
     for name in committed_files.NAMES:
         with tempfile.TemporaryDirectory() as temporary:
-            rows += _accuracies(name, images, Path(temporary))
-    return _keep("accuracy", rows, images=len(images.test), fingerprint=images.fingerprint)
-
-
-def keep_eighth_bit() -> Path:
-    """The int8 files of ONNX Runtime alone, with weights of 7 and of 8 bits, as in accuracy."""
-    rows: list[dict[str, Any]] = []
-    images = load_images("cifar10", 32)
-    for name in committed_files.NAMES:
-        with tempfile.TemporaryDirectory() as temporary:
-            rows += _accuracies(name, images, Path(temporary), only=("ONNX Runtime", "int8"))
-    return _keep("eighth_bit", rows, images=len(images.test), fingerprint=images.fingerprint)
+            rows += _accuracies(name, images, Path(temporary), only)
+    return _keep(table, rows, images=len(images.test), fingerprint=images.fingerprint)
 
 
 def _keep(name: str, rows: list[dict[str, Any]], **about: Any) -> Path:
@@ -180,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: `accuracy`, `eighth-bit`, `latency` or `starts`."""
     tables = {
         "accuracy": keep_accuracy,
-        "eighth-bit": keep_eighth_bit,
+        "eighth-bit": partial(keep_accuracy, "eighth_bit", ("ONNX Runtime", "int8")),
         "latency": keep_latency,
         "starts": keep_starts,
     }

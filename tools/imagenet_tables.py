@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from squeeze_utils.base import measurements
 from squeeze_utils.base.commandline import exit_code
+from squeeze_utils.base.timing import median_time
 from squeeze_utils.compress.pricing import Squeezed, frontier
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.imagenet import judging, networks, pictures, released_file, wordnet
@@ -71,6 +72,9 @@ def _record_file() -> Path:
     layers = released_file.read_released(data)
     model = released_file.to_model(layers)
     lossless, parts = container.encode_sqz(model, "contexts")
+    work = {"encode": lambda: container.encode_sqz(model, "contexts")}
+    work["decode"] = lambda: container.decode_sqz(lossless)
+    seconds = median_time(work, REPEATS, warmup=0)["median_ms"] / 1000
     state, again = model.state_dict(), container.decode_sqz(lossless).state_dict()
     return measurements.keep_measurement(
         "released/file",
@@ -83,8 +87,8 @@ def _record_file() -> Path:
         lossless_is_equal=all(torch.equal(state[key], again[key]) for key in state),
         lossless_parts=grouped(parts),
         without_contexts_bytes=len(container.encode_sqz(model)[0]),
-        encode_seconds=_median_seconds(lambda: container.encode_sqz(model, "contexts")),
-        decode_seconds=_median_seconds(lambda: container.decode_sqz(lossless)),
+        encode_seconds=float(seconds["encode"]),
+        decode_seconds=float(seconds["decode"]),
         bins=BINS.tolist(),
     )
 
@@ -112,15 +116,6 @@ def _layer_row(layer: released_file.Layer, parts: dict[str, int]) -> dict[str, A
         "lossless_bytes": sum(n for part, n in parts.items() if part.startswith(f"{layer.name}.w")),
         "histogram": np.histogram(values, BINS)[0].tolist(),
     }
-
-
-def _median_seconds(work: Any) -> float:
-    taken = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return sorted(taken)[REPEATS // 2]
 
 
 def grouped(parts: dict[str, int]) -> dict[str, int]:

@@ -7,17 +7,58 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 import torch
+from torch.nn import functional as F
 
 from squeeze_utils.base import machine, measurements
 from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.base.timing import median_time
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.results.costs import measure_steps
+from squeeze_utils.results.costs import variants
 from squeeze_utils.studies.catalogue import find
+from squeeze_utils.training import optimizers
+from squeeze_utils.training.evaluation import numerics
+from squeeze_utils.training.loop import Train
+
+
+def training_step(experiment: Experiment) -> Callable[[], None]:
+    """One step of the experiment's training on a random batch, ready to be run again and again."""
+    plan = next(step for step in experiment.recipe if isinstance(step, Train))
+    model = experiment.model.build().to(memory_format=torch.channels_last)
+    optimizer = optimizers.make_optimizer(plan.optimizer, model, plan.lr * 1e-3, plan.weight_decay)
+    channels, side, _ = model.input_shape
+    side = experiment.data.size or side
+    x = torch.randn(plan.batch_size, channels, side, side).to(memory_format=torch.channels_last)
+    y = torch.arange(plan.batch_size) % model.num_classes
+    device = torch.device("cpu")
+    chosen = machine.precision(plan.precision, device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with numerics(chosen, device):
+            logits = model(x)
+        F.cross_entropy(logits.float(), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def measure_steps(study: Study, by: str, rounds: int = 8) -> pd.DataFrame:
+    """Median and 95th percentile (milliseconds) of a training step of each variant, interleaved."""
+    machine.keep_freed_memory()
+    each = variants(study, by)
+    steps = {str(name): training_step(experiment) for name, experiment in each.items()}
+    found = median_time(steps, rounds, warmup=2)
+    names = pd.Index(list(each), name=by)
+    return pd.DataFrame(
+        {"milliseconds": found["median_ms"].to_numpy(), "p95": found["p95_ms"].to_numpy()}, names
+    )
 
 
 def keep_timings(study: Study, by: str, rounds: int = 30) -> Path:

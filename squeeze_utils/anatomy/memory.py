@@ -16,11 +16,8 @@ def peak_activation_bytes(
     reads them; views and in-place results share memory. Parameters and the workspace inside an
     operation (such as unfolded patches) are not counted: it is what a careful program needs.
 
-    Args:
-        model: a module that takes (1, channels, height, width).
-        input_shape: (channels, height, width).
-        join_in_place: what is concatenated is written into its part of the result at once, so a
-            concatenation copies nothing. Without it, the parts and the result are alive together.
+    With `join_in_place`, what is concatenated is written into its part of the result at once, so a
+    concatenation copies nothing. Without it, the parts and the result are alive together.
     """
     return max(alive_bytes(trace(model, input_shape), join_in_place))
 

@@ -61,11 +61,8 @@ def reach_of(
 ) -> Reach | None:
     """The reach of an operation's output; None where it cannot be told.
 
-    Args:
-        operation: its name in torch's aten library, for example "convolution".
-        settings: its arguments by the names in aten's schema.
-        sources: shape and reach of every input that depends on the image.
-        output: shape of its output.
+    `operation` and the names of its `settings` are those of torch's aten library. `sources` are
+    shape and reach of every input that depends on the image, `output` is the output's shape.
     """
     if not sources or any(reach is None for _, reach in sources):
         return None

@@ -42,12 +42,8 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> pd.DataF
       one output for the whole map); `start`: the first input row that the first output sees
       (negative: padding). Missing where they cannot be told.
 
-    Args:
-        model: a module that takes (1, channels, height, width); it is left as it was.
-        input_shape: (channels, height, width).
-
-    Raises:
-        AnatomyError: wrong input shape, or something that cannot be counted, by name.
+    `input_shape` is (channels, height, width). The model is left as it was. What cannot be counted
+    raises an AnatomyError that names it.
     """
     return _frame(model, trace(model, input_shape))
 

@@ -192,15 +192,9 @@ def _tensors(values: Any) -> list[Tensor]:
 def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Recorder:
     """Run `model` on the shape of one image, in evaluation mode, and record the pass.
 
-    Mode, parameters, gradients, buffers and device of the model stay as they are.
-
-    Args:
-        model: any module that takes a float tensor (1, channels, height, width).
-        input_shape: (channels, height, width).
-
-    Raises:
-        AnatomyError: the model does not take this shape, holds a parameter that the pass does
-            not use, or uses an operation that cannot be counted.
+    `input_shape` is (channels, height, width). Mode, parameters, gradients, buffers and device of
+    the model stay as they are. AnatomyError: it does not take this shape, holds a parameter that
+    the pass does not use, or uses an operation that cannot be counted.
     """
     shape = _checked(input_shape)
     parameters = {name: _without_content(name, p) for name, p in model.named_parameters()}

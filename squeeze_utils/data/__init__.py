@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from squeeze_utils.data.batches import Augment, Batches, normalise
+from squeeze_utils.data.augmenting import Augment
+from squeeze_utils.data.batches import Batches, normalise
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.data.types import DataError, ImageSet, Split
 

@@ -3,45 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 
-from squeeze_utils.base.checks import real_number
-from squeeze_utils.data.distortions import recoloured, rotated, sharpened
+from squeeze_utils.data.augmenting import Augment, covered, distorted, places
 from squeeze_utils.data.moved_labels import moved_boxes, moved_masks
 from squeeze_utils.data.types import DataError, Split, checked_count
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Random changes of training images, drawn anew for every image in every epoch.
-
-    ``shift``: move by up to that many pixels in each direction; what comes in at the edge is the
-    image reflected there (the edge pixel itself is not repeated).
-    ``flip``: mirror left and right with probability 1/2.
-    ``cutout``: cover a square of that side (pixels) around a random pixel with the mean colour;
-    the square is clipped at the border (DeVries and Taylor, 2017).
-    ``rotation``: turn by up to that many degrees in either direction, edges as with ``shift``.
-    ``colour``: change brightness, contrast and saturation, each by a factor between 1 - colour
-    and 1 + colour.
-    ``sharpness``: sharpen by a factor between 1 (not at all) and 1 + sharpness.
-
-    They happen in the order flip, shift, rotation, colour, sharpness, cutout.
-    """
-
-    shift: int = 0
-    flip: bool = False
-    cutout: int = 0
-    rotation: float = 0
-    colour: float = 0.0
-    sharpness: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("shift", "cutout"):
-            checked_count(name, getattr(self, name), 0)
-        for name, most in (("rotation", 180), ("colour", 1), ("sharpness", 10)):
-            real_number(name, getattr(self, name), least=0, most=most, error=DataError)
 
 
 def normalise(
@@ -171,38 +138,8 @@ class Batches:
         """Every random number of one pass, on the device of the images."""
         if self.generator is None:
             return {}
-        n, (height, width) = len(self.split), self._pixels.shape[1:3]
-
-        def below(stop: int) -> torch.Tensor:
-            return torch.randint(stop, (n,), generator=self.generator)
-
-        draws = {"index": torch.randperm(n, generator=self.generator)}
-        if self.augment.shift:
-            draws["down"] = below(2 * self.augment.shift + 1) - self.augment.shift
-            draws["right"] = below(2 * self.augment.shift + 1) - self.augment.shift
-        if self.augment.flip:
-            draws["flip"] = below(2).bool()
-        if self.augment.cutout:
-            draws["row"], draws["column"] = below(height), below(width)
-        draws.update(self._draw_distortions(n))
-        return {name: drawn.to(self._pixels.device) for name, drawn in draws.items()}
-
-    def _draw_distortions(self, n: int) -> dict[str, torch.Tensor]:
-        """Degrees and factors of one pass, for each image."""
-        augment = self.augment
-
-        def between(low: float, high: float) -> torch.Tensor:
-            return low + (high - low) * torch.rand(n, generator=self.generator)
-
-        draws = {}
-        if augment.rotation:
-            draws["degrees"] = between(-augment.rotation, augment.rotation)
-        if augment.colour:
-            for name in ("brightness", "contrast", "saturation"):
-                draws[name] = between(1 - augment.colour, 1 + augment.colour)
-        if augment.sharpness:
-            draws["sharpness"] = between(1, 1 + augment.sharpness)
-        return draws
+        drawn = self.augment.drawn(len(self.split), self._pixels.shape[1:3], self.generator)
+        return {name: numbers.to(self._pixels.device) for name, numbers in drawn.items()}
 
     def _batch(
         self, draws: dict[str, torch.Tensor], at: slice
@@ -211,11 +148,11 @@ class Batches:
             pixels, labels = self._pixels[at], self.split.labels[at]
         else:
             pixels, labels = self._gather(draws), self._labels(draws)
-            pixels = _distorted(pixels, draws)
+            pixels = distorted(pixels, draws)
         x = _normalise(pixels, self._scale, self._offset)
         if "row" in draws:
-            covered = self._covered(draws["row"], draws["column"])
-            x.view(-1, x.shape[3]).index_fill_(0, covered, 0.0)
+            under = covered(draws, self._pixels.shape[1:3], self.augment.cutout)
+            x.view(-1, x.shape[3]).index_fill_(0, under, 0.0)
         return x.permute(0, 3, 1, 2), labels
 
     def _labels(self, draws: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -224,23 +161,8 @@ class Batches:
         if self.split.task == "detection":
             return moved_boxes(labels, draws, self._pixels.shape[1:3])
         if self.split.task == "segmentation" and ("down" in draws or "flip" in draws):
-            return moved_masks(labels, *self._places(draws))
+            return moved_masks(labels, *places(draws, self._pixels.shape[1:3]))
         return labels
-
-    def _places(self, draws: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which row (b, height) and column (b, width) of the image comes where."""
-        index, (height, width) = draws["index"], self._pixels.shape[1:3]
-        rows = torch.arange(height, device=index.device).expand(len(index), height)
-        columns = torch.arange(width, device=index.device).expand(len(index), width)
-        if "flip" in draws:
-            columns = torch.where(draws["flip"][:, None], columns.flip(1), columns)
-        if "down" in draws:
-            rows = _reflect(rows - draws["down"][:, None], height)
-            right = draws["right"]
-            if "flip" in draws:  # the image is flipped first, then shifted
-                right = torch.where(draws["flip"], -right, right)
-            columns = _reflect(columns - right[:, None], width)
-        return rows, columns
 
     def _gather(self, draws: dict[str, torch.Tensor]) -> torch.Tensor:
         """Selection, shift and flip in one gather of whole pixels: uint8 (b, h, w, c)."""
@@ -248,35 +170,8 @@ class Batches:
         if "down" not in draws and "flip" not in draws:
             return self._pixels[index]
         n, height, width, channels = self._pixels.shape
-        rows, columns = self._places(draws)
+        rows, columns = places(draws, (height, width))
         rows = (index[:, None] * height + rows) * width
         flat = (rows[:, :, None] + columns[:, None, :]).view(-1)
         picked = self._pixels.view(n * height * width, channels).index_select(0, flat)
         return picked.view(len(index), height, width, channels)
-
-    def _covered(self, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
-        """Flat positions of the pixels under the squares; what lies outside is moved inside."""
-        height, width = self._pixels.shape[1:3]
-        offsets = torch.arange(self.augment.cutout, device=row.device) - self.augment.cutout // 2
-        y = (row[:, None] + offsets).clamp_(0, height - 1)
-        x = (column[:, None] + offsets).clamp_(0, width - 1)
-        y += torch.arange(len(row), device=row.device)[:, None] * height
-        return (y[:, :, None] * width + x[:, None, :]).view(-1)
-
-
-def _distorted(pixels: torch.Tensor, draws: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What is drawn of rotation, colour and sharpness; without any, the bytes as they are."""
-    if "degrees" in draws:
-        pixels = rotated(pixels.float(), draws["degrees"])
-    if "brightness" in draws:
-        factors = (draws[name] for name in ("brightness", "contrast", "saturation"))
-        pixels = recoloured(pixels.float(), *factors)
-    if "sharpness" in draws:
-        pixels = sharpened(pixels.float(), draws["sharpness"])
-    return pixels
-
-
-def _reflect(at: torch.Tensor, side: int) -> torch.Tensor:
-    """Fold positions outside 0..side-1 back in, mirrored at the edge pixels."""
-    at = at.abs()
-    return torch.where(at >= side, 2 * (side - 1) - at, at)

@@ -51,15 +51,11 @@ def smallest_memory(size: int) -> str:
 def estimate(
     multiply_adds: int, weights: int, activations: int, form: str, memory: str = "DRAM"
 ) -> Estimate:
-    """Microjoules of one prediction.
+    """Microjoules of one prediction, with arithmetic, weights and activations in one `form`.
 
-    Args:
-        multiply_adds: of one image.
-        weights: numbers read once, from DRAM.
-        activations: numbers written once and read once.
-        form: "float32" or "int8": arithmetic, weights and activations alike.
-        memory: what holds the activations, one of `MEMORIES`. It has to be large enough for
-            their peak: see `smallest_memory`.
+    `weights` are numbers read once, from DRAM; `activations` are written once and read once.
+    `memory` holds the activations, one of `MEMORIES`. It has to be large enough for their peak:
+    see `smallest_memory`.
     """
     choose("form", form, FORMATS)
     choose("memory", memory, MEMORIES)

@@ -109,12 +109,8 @@ def times(
 ) -> pd.DataFrame:
     """Milliseconds of a run of each way, in turns: `median_ms` and `p95_ms`, one row for each.
 
-    Args:
-        ways: what to compare, by name.
-        shape: of the batch, (n, channels, height, width). A file with a fixed batch of one
-            runs n times for it.
-        threads: of each runtime.
-        repetitions, warmup: rounds that count, and rounds before them that do not.
+    `shape` is that of the batch, (n, channels, height, width); a file with a fixed batch of one
+    runs n times for it. `repetitions` are the rounds that count.
     """
     if not ways or repetitions < 1 or warmup < 0:
         raise ValueError("give at least one way and one repetition, and no negative warm-up")

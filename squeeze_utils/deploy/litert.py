@@ -26,23 +26,20 @@ HOW = "LiteRT's converter is not there: make converter (an environment of its ow
 
 def convert(
     model: nn.Module,
-    paths: dict[str, Path],
+    places: dict[str, Path],
     input_shape: tuple[int, int, int],
     calibration_batch: Tensor | None = None,
 ) -> dict[str, int]:
-    """Write LiteRT files of a network of the series; return the bytes of each.
+    """Write LiteRT files of a network that `build` made; return the bytes of each.
 
-    Args:
-        model: a network that `build` made.
-        paths: where to write which form: "float32", "float16" (weights kept in 16 bits) or
-            "int8" (weights, activations, input and output).
-        input_shape: (channels, height, width); a file takes one image at a time.
-        calibration_batch: training images as the network takes them, needed for "int8".
+    `places` says where to write which form: "float32", "float16" (weights kept in 16 bits) or
+    "int8" (weights, activations, input and output), which needs training images as the network
+    takes them. A file takes one image of `input_shape` (channels, height, width) at a time.
     """
-    unknown = sorted(set(paths) - set(FORMS))
-    if unknown or not paths:
+    unknown = sorted(set(places) - set(FORMS))
+    if unknown or not places:
         raise ValueError(f"forms are {', '.join(FORMS)}; got {', '.join(unknown) or 'none'}")
-    if "int8" in paths and calibration_batch is None:
+    if "int8" in places and calibration_batch is None:
         raise ValueError("an int8 file needs a calibration_batch: training images, normalised")
     if getattr(model, "spec", None) is None:
         raise ValueError("only a network that build() made can be converted: it carries a spec")
@@ -52,9 +49,9 @@ def convert(
     with tempfile.TemporaryDirectory() as folder:
         _write_job(Path(folder), without_norm(model), input_shape, calibration_batch)
         _run(python, Path(folder))
-        contents = {form: (Path(folder) / f"{form}.tflite").read_bytes() for form in paths}
+        contents = {form: (Path(folder) / f"{form}.tflite").read_bytes() for form in places}
     for form, content in contents.items():
-        write_atomically(Path(paths[form]), content)
+        write_atomically(Path(places[form]), content)
     return {form: len(content) for form, content in contents.items()}
 
 

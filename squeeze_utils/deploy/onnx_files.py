@@ -28,12 +28,8 @@ def export_onnx(model: nn.Module, path: Path | str, input_shape: tuple[int, int,
     """Write `model` as an ONNX file that takes a batch of any size; return the file's bytes.
 
     The network is exported in evaluation and float32, with what `for_inference` does to
-    it: batch normalisation folded, ReLUs next to their convolutions.
-
-    Args:
-        model: a network that maps (n, channels, height, width) to logits (n, classes).
-        path: the file to write; its folder is made if need be.
-        input_shape: (channels, height, width) of one image.
+    it: batch normalisation folded, ReLUs next to their convolutions. `input_shape` is (channels,
+    height, width) of one image.
     """
     need("onnx")
     need("onnxscript")
@@ -88,12 +84,8 @@ def quantize_onnx(
     which costs no byte and fits: 255 x 64 x 2 = 32,640 < 32,767. A file with 8-bit weights is
     right only on processors that add in 32 bits (VNNI, ARM).
 
-    Args:
-        float_path: what `export_onnx` wrote.
-        int8_path: the file to write.
-        calibration_batch: float tensor (n, channels, height, width), normalised as the network
-            takes it. Training images: the test split must not set the ranges.
-        weight_bits: 7 (the same answers on every processor) or 8.
+    `float_path` is what `export_onnx` wrote. `calibration_batch` (n, channels, height, width) are
+    training images, normalised as the network takes them: the test split must not set the ranges.
     """
     if weight_bits not in (7, 8):
         raise ValueError(f"weight_bits is 7 or 8, got {weight_bits!r}")

@@ -31,10 +31,6 @@ def halve_onnx(float_path: Path | str, path: Path | str) -> int:
 
     The network still computes in 32 bits: each weight goes through a Cast, which ONNX Runtime
     does once, when it opens the file.
-
-    Args:
-        float_path: what `export_onnx` wrote.
-        path: the file to write.
     """
     onnx = need("onnx")
     from squeeze_utils.deploy.runners import onnx_session

@@ -30,13 +30,9 @@ def write_files(
 ) -> dict[str, int]:
     """Write `NAME.FORM` into a folder for every form that can be made here; return their bytes.
 
-    Args:
-        model: a network that `build` made.
-        target: the folder to write to.
-        name: how the files' names begin.
-        shape: (channels, height, width) of one image.
-        calibration_batch: training images (n, channels, height, width) as the network takes
-            them. Without it there are no int8 files, without LiteRT's converter no `.tflite`.
+    `shape` is (channels, height, width) of one image. `calibration_batch` are training images
+    (n, channels, height, width) as the network takes them. Without it there are no int8 files,
+    without LiteRT's converter no `.tflite`.
     """
     places = {form: target / f"{name}.{form}" for form in FORMS}
     made = ["float16.onnx"] if calibration_batch is None else ["float16.onnx", "int8.onnx"]

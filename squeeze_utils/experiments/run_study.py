@@ -26,7 +26,7 @@ from squeeze_utils.training.distributed.ranks import from_first, here
 
 PATIENCE = 1.0  # seconds between two looks at arms that another run has claimed
 DEATHS = 3  # helpers that may die before a study gives up
-Run = Callable[..., Record | Failure | None]
+RunArm = Callable[..., Record | Failure | None]
 
 
 class StudyIncomplete(RuntimeError):
@@ -83,7 +83,7 @@ def run_study(
     records = {key: record for key, record in done.items() if key in wanted}
     target = None if folder is None else folder / study.name
     commit = machine.commit()
-    run: Run = partial(run_arm, target=target, cache=cache, commit=commit)
+    run: RunArm = partial(run_arm, target=target, cache=cache, commit=commit)
     run = partial(or_failure, run) if keep_going else run
     failures = []
     with tqdm(total=len(todo), desc=study.name, disable=not (progress and here().first)) as bar:
@@ -99,7 +99,7 @@ def run_study(
 
 
 def _run_arms(
-    todo: Sequence[Arm], run: Run, cache: PrefixCache | None, jobs: int, backend: str | None
+    todo: Sequence[Arm], run: RunArm, cache: PrefixCache | None, jobs: int, backend: str | None
 ) -> Iterator[Record | Failure]:
     """What every arm comes to. Those that another run has claimed are tried again and again."""
     left = {arm.experiment.key: arm for arm in todo}
@@ -127,7 +127,7 @@ def _run_arms(
 
 def _one_round(
     arms: list[Arm],
-    run: Run,
+    run: RunArm,
     cache: PrefixCache | None,
     jobs: int,
     backend: str | None,

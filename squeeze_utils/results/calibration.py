@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from squeeze_utils.base.checks import whole_number
 from squeeze_utils.results.figures import curve_style
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 BINS = 10
 
 
-def reliability(share: ArrayLike, right: ArrayLike, bins: int = BINS) -> pd.DataFrame:
+def reliability(share: ArrayLike, right: ArrayLike) -> pd.DataFrame:
     """One row for each bin of probability that has pictures: count, mean probability, accuracy.
 
     `share` is the probability of each answer, `right` whether it was the true class. Bins are
@@ -27,19 +26,18 @@ def reliability(share: ArrayLike, right: ArrayLike, bins: int = BINS) -> pd.Data
     >>> reliability([0.95, 0.95, 0.55], [True, False, True])["accuracy"].tolist()
     [100.0, 50.0]
     """
-    whole_number("bins", bins, 1)
     share, right = np.asarray(share, dtype=float), np.asarray(right, dtype=bool)
     if share.ndim != 1 or share.shape != right.shape or not len(share):
         raise ValueError(f"one probability for each answer, got {share.shape} and {right.shape}")
     if share.min() < 0 or share.max() > 1:
         raise ValueError("probabilities must lie from 0 to 1")
-    place = np.minimum((share * bins).astype(int), bins - 1)
+    place = np.minimum((share * BINS).astype(int), BINS - 1)
     frame = pd.DataFrame({"bin": place, "probability": 100 * share, "accuracy": 100.0 * right})
     found = frame.groupby("bin").mean()
     return found.assign(pictures=frame.groupby("bin").size()).reset_index()
 
 
-def calibration_error(share: ArrayLike, right: ArrayLike, bins: int = BINS) -> float:
+def calibration_error(share: ArrayLike, right: ArrayLike) -> float:
     """The expected calibration error in points (Guo et al. 2017).
 
     ECE = sum over bins of n_b / n |accuracy_b - mean probability_b|.
@@ -47,7 +45,7 @@ def calibration_error(share: ArrayLike, right: ArrayLike, bins: int = BINS) -> f
     >>> calibration_error([0.75, 0.75, 0.75, 0.75], [True, True, True, False])
     0.0
     """
-    found = reliability(share, right, bins)
+    found = reliability(share, right)
     gap = (found["accuracy"] - found["probability"]).abs()
     return float((gap * found["pictures"]).sum() / found["pictures"].sum())
 

@@ -46,7 +46,7 @@ def exchange_shares(counted: pd.DataFrame, gigabits: Sequence[float] = (1, 10)) 
     return Sentence("\n".join(lines))
 
 
-def exchange_table(found: Results, control: str, by: str = "exchange") -> pd.DataFrame:
+def exchange_table(found: Results, control: str) -> pd.DataFrame:
     """A row for each arm: accuracy, n, megabytes that a process sent, how many times fewer.
 
     Empty while there are no records; "times fewer" is empty while the control has none.
@@ -54,24 +54,24 @@ def exchange_table(found: Results, control: str, by: str = "exchange") -> pd.Dat
     titles = ["test accuracy (%)", "n", "MB sent", "times fewer"]
     frame = found.frame
     if frame.empty or SENT not in frame:
-        return pd.DataFrame(columns=titles).rename_axis(by)
-    sent = frame.groupby(by, sort=False)[SENT].mean()
+        return pd.DataFrame(columns=titles).rename_axis("exchange")
+    sent = frame.groupby("exchange", sort=False)[SENT].mean()
     rows = {}
-    for name, part in frame.groupby(by, sort=False):
+    for name, part in frame.groupby("exchange", sort=False):
         fewer = f"{sent[control] / sent[name]:,.1f}" if control in sent else ""
         accuracy = mean_sd(part[tables.ACCURACY], 2)
         rows[name] = [accuracy, len(part), f"{sent[name] / 1e6:,.2f}", fewer]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis(by)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis("exchange")
 
 
-def goal(found: Results, control: str, times: float = 100, by: str = "exchange") -> Sentence:
+def goal(found: Results, control: str, times: float = 100) -> Sentence:
     """Which arms send that many `times` fewer bytes within half a point of the control."""
     frame = found.frame
-    if frame.empty or SENT not in frame or control not in set(frame[by]):
+    if frame.empty or SENT not in frame or control not in set(frame["exchange"]):
         return Sentence(f"Whether the goal is reached is open: {tables.NO_RECORDS}.")
-    sent = frame.groupby(by)[SENT].mean()
+    sent = frame.groupby("exchange")[SENT].mean()
     few = [name for name in sent.index if sent[control] / sent[name] >= times]
-    gaps = found.compare(by, control, margin=MARGIN)
+    gaps = found.compare("exchange", control, margin=MARGIN)
     verdicts = gaps["verdict"].astype(str)
     reached = [name for name in few if verdicts.get(name, "").startswith(GOOD)]
     wanted = f"at least {times:g} times fewer bytes, within {MARGIN:g} points"
@@ -81,14 +81,14 @@ def goal(found: Results, control: str, times: float = 100, by: str = "exchange")
     return Sentence(f"The goal ({wanted}) is not reached. {times:g} times fewer: {known}.")
 
 
-def exchange_figure(found: Results, title: str, by: str = "exchange") -> Figure | None:
+def exchange_figure(found: Results, title: str) -> Figure | None:
     """Accuracy of every run against the megabytes that a process sent; None without records."""
     frame = found.frame
     if frame.empty or SENT not in frame:
         print(tables.NO_RECORDS)
         return None
     ax = _axes("MB that a process sent", "test accuracy (%)", title)
-    for number, (name, part) in enumerate(frame.groupby(by, sort=False)):
+    for number, (name, part) in enumerate(frame.groupby("exchange", sort=False)):
         look = curve_style(number) | {"linestyle": "none"}
         ax.plot(part[SENT] / 1e6, part[tables.ACCURACY], label=name, **look)
     ax.set_xscale("log")
@@ -107,7 +107,7 @@ def rounds(found: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bytes_to(found: Results, accuracy: float, by: str = "message") -> pd.DataFrame:
+def bytes_to(found: Results, accuracy: float) -> pd.DataFrame:
     """Rounds and megabytes (both directions) until validation accuracy (%) first reached this.
 
     `reached` says how many of the seeds did; the other numbers are means over those.
@@ -115,9 +115,9 @@ def bytes_to(found: Results, accuracy: float, by: str = "message") -> pd.DataFra
     titles = ["reached", "rounds", f"MB to {accuracy:g} %", "best accuracy (%)"]
     frame = rounds(found)
     if frame.empty:
-        return pd.DataFrame(columns=titles).rename_axis(by)
+        return pd.DataFrame(columns=titles).rename_axis("message")
     rows = {}
-    for name, part in frame.groupby(by, sort=False):
+    for name, part in frame.groupby("message", sort=False):
         firsts = part[part["accuracy"] >= accuracy].groupby("seed").first()
         seeds = part["seed"].nunique()
         best = part.groupby("seed")["accuracy"].max().mean()
@@ -127,38 +127,38 @@ def bytes_to(found: Results, accuracy: float, by: str = "message") -> pd.DataFra
             else ["", "not reached"]
         )
         rows[name] = [f"{len(firsts)} of {seeds}", *means, f"{best:.2f}"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis(by)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis("message")
 
 
-def smaller(found: Results, predicted: dict[str, float], control: str = "float") -> Sentence:
-    """How many times fewer bytes clients sent than in `control`, and whether that was predicted.
+def smaller(found: Results, predicted: dict[str, float]) -> Sentence:
+    """How many times fewer bytes clients sent than in float, and whether that was predicted.
 
     `predicted` gives the least factor of each kind of message.
     """
     frame = found.frame
-    if frame.empty or control not in set(frame["message"]):
+    if frame.empty or "float" not in set(frame["message"]):
         return Sentence(f"The prediction about messages is still open: {tables.NO_RECORDS}.")
     up = frame.groupby("message")["up_bytes"].mean()
-    known = {name: up[control] / up[name] for name in predicted if name in up}
+    known = {name: up["float"] / up[name] for name in predicted if name in up}
     words = ", ".join(f"{name} {factor:.1f}" for name, factor in known.items())
     lacking = [name for name in predicted if name not in known]
     if lacking:
         return Sentence(f"Times fewer bytes: {words or 'none yet'}; no run yet: {lacking[0]}.")
     held = all(factor >= predicted[name] for name, factor in known.items())
     return Sentence(
-        f"Times fewer bytes than {control}: {words}. The prediction about bytes "
+        f"Times fewer bytes than float: {words}. The prediction about bytes "
         f"{'holds' if held else 'fails'}."
     )
 
 
-def rounds_figure(found: Results, title: str, by: str = "message") -> Figure | None:
+def rounds_figure(found: Results, title: str) -> Figure | None:
     """Accuracy after every round against megabytes so far; None without records."""
     frame = rounds(found)
     if frame.empty:
         print(tables.NO_RECORDS)
         return None
     ax = _axes("MB sent by all so far", "validation accuracy (%)", title)
-    for number, (name, part) in enumerate(frame.groupby(by, sort=False)):
+    for number, (name, part) in enumerate(frame.groupby("message", sort=False)):
         for place, (_, seed) in enumerate(part.groupby("seed")):
             look = curve_style(number) | {"markersize": 3}
             ax.plot(seed["MB"], seed["accuracy"], label=None if place else name, **look)

@@ -126,7 +126,7 @@ def differences_table(
     return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis(by)
 
 
-def comparison_sentence(gaps: pd.DataFrame, control: Any, unit: str = "points") -> str:
+def comparison_sentence(gaps: pd.DataFrame, control: Any) -> str:
     """A table of differences in words: which arms are higher, lower or equal, which undecided."""
     if gaps.empty:
         return f"Only {control} has run so far."
@@ -139,7 +139,7 @@ def comparison_sentence(gaps: pd.DataFrame, control: Any, unit: str = "points") 
         parts.append(f"{verdict}: {arms}")
     comparisons = f"for {len(known)} comparisons together" if len(known) > 1 else ""
     level = " ".join(filter(None, ("95 % intervals", comparisons)))
-    return f"Against {control}, in {unit} ({level}): {'; '.join(parts)}."
+    return f"Against {control}, in points ({level}): {'; '.join(parts)}."
 
 
 def _gap(name: Any, row: pd.Series) -> str:

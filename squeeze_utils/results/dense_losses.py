@@ -17,52 +17,54 @@ from squeeze_utils.training.detection import THIRDS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FLOAT = 32  # bits
 
-def by_class(found: Results, by: str = "bits") -> pd.DataFrame:
-    """A row for each value of the label `by`, a column for each class: mean score over seeds."""
+
+def by_class(found: Results) -> pd.DataFrame:
+    """A row for each number of bits, a column for each class: mean score over seeds."""
 
     def scores(final: Mapping[str, Any], images: str) -> dict[str, Any]:
         return dict(zip(SETS[images].classes, final["test_per_class"], strict=True))
 
-    return _means(found, by, scores)
+    return _means(found, scores)
 
 
-def by_size(found: Results, by: str = "bits") -> pd.DataFrame:
+def by_size(found: Results) -> pd.DataFrame:
     """The same for the percent of objects found: the smallest third, the middle, the largest."""
 
     def shares(final: Mapping[str, Any], images: str) -> dict[str, Any]:
         known = final.get("test_found_by_size", {})
         return {name: known[name] for name in THIRDS if name in known}
 
-    return _means(found, by, shares)
+    return _means(found, shares)
 
 
-def _means(found: Results, by: str, values: Any) -> pd.DataFrame:
+def _means(found: Results, values: Any) -> pd.DataFrame:
     rows = [
-        {by: named[by], **values(record.final, record.data["name"])}
+        {"bits": named["bits"], **values(record.final, record.data["name"])}
         for named, record in found.recorded()
     ]
     if not rows:
-        return pd.DataFrame().rename_axis(by)
+        return pd.DataFrame().rename_axis("bits")
     frame = pd.DataFrame(rows)
-    numbers = frame.columns.drop(by)
+    numbers = frame.columns.drop("bits")
     frame[numbers] = frame[numbers].astype(float)
-    return frame.groupby(by, sort=False).mean()
+    return frame.groupby("bits", sort=False).mean()
 
 
-def first_to_fail(found: Results, control: int = 32) -> Sentence:
+def first_to_fail(found: Results) -> Sentence:
     """At the fewest bits that are there: which class and which size lose most, in points."""
     classes, sizes = by_class(found), by_size(found)
-    if control not in classes.index or len(classes) < 2:
+    if FLOAT not in classes.index or len(classes) < 2:
         return Sentence(f"What fails first is not known yet: {NO_RECORDS}.")
-    fewest = classes.index[classes.index != control].min()
-    lost = (classes.loc[control] - classes.loc[fewest]).dropna()
+    fewest = classes.index[classes.index != FLOAT].min()
+    lost = (classes.loc[FLOAT] - classes.loc[fewest]).dropna()
     words = (
         f"At {fewest} bits the class that loses most is *{lost.idxmax()}* ({lost.max():.1f} points "
         f"of its score), the one that loses least *{lost.idxmin()}* ({lost.min():.1f})."
     )
     if len(sizes.columns):
-        fell = sizes.loc[control] - sizes.loc[fewest]
+        fell = sizes.loc[FLOAT] - sizes.loc[fewest]
         listed = ", ".join(f"{name} {value:.1f}" for name, value in fell.items())
         words += f" Points fewer of the objects found, by size: {listed}."
     return Sentence(words)
@@ -79,7 +81,7 @@ def loss_figure(found: Results, title: str = "") -> Figure | None:
     places = range(len(table))
     for number, name in enumerate(table):
         ax.plot(places, table[name], label=name, **curve_style(number % 7))
-    ax.set_xticks(places, ["float" if bits == 32 else f"{bits}" for bits in table.index])
+    ax.set_xticks(places, ["float" if bits == FLOAT else f"{bits}" for bits in table.index])
     ax.set(xlabel="bits of a weight", ylabel=f"{measure_of(found.found)} of the class (%)")
     ax.set(ylim=(0, 100), title=title)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)

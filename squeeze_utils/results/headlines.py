@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +80,11 @@ COMPARISONS = (
 )
 
 
-def comparisons_table(comparisons: Sequence[Comparison] = COMPARISONS) -> pd.DataFrame:
+def comparisons_table() -> pd.DataFrame:
     """A row for each comparison, from the committed records."""
     import pandas as pd
 
     from squeeze_utils.results.named_study import study
 
-    rows = [one.row(study(one.study).records()) for one in comparisons]
+    rows = [one.row(study(one.study).records()) for one in COMPARISONS]
     return pd.DataFrame(rows, columns=["question", *HEADER[1:]]).set_index("question")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 
-def front(table: pd.DataFrame, accuracy: str, size: str = "bytes") -> pd.DataFrame:
-    """The rows of which none other has both a smaller `size` and a higher `accuracy`, by size."""
-    ordered = table.sort_values([size, accuracy], ascending=[True, False])
+def front(table: pd.DataFrame, accuracy: str) -> pd.DataFrame:
+    """The rows of which none other has both fewer bytes and a higher `accuracy`, by bytes."""
+    ordered = table.sort_values(["bytes", accuracy], ascending=[True, False])
     best, kept = float("-inf"), []
     for value in ordered[accuracy]:
         kept.append(value > best)

@@ -20,6 +20,8 @@ from squeeze_utils.results.tables import NO_RECORDS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CONTROL = "random"
+
 
 @dataclass(frozen=True)
 class Replays:
@@ -70,16 +72,16 @@ class Replays:
         frame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
         return frame.rename_axis("seed").reset_index()
 
-    def compare(self, epochs: int, control: str = "random") -> pd.DataFrame:
-        """Each method minus the control; a repetition of all has the same random order of points.
+    def compare(self, epochs: int) -> pd.DataFrame:
+        """Each method minus random search; a repetition of all has the same random order of points.
 
         The intervals say how sure the mean over searches of this one table is, and nothing about
         other tables.
         """
-        frame, others = self.frame(epochs), set(self.found) - {control}
-        return differences_table(frame, "method", control, "accuracy", shared=others)
+        frame, others = self.frame(epochs), set(self.found) - {CONTROL}
+        return differences_table(frame, "method", CONTROL, "accuracy", shared=others)
 
-    def table(self, epochs: Sequence[int], control: str = "random") -> pd.DataFrame:
+    def table(self, epochs: Sequence[int]) -> pd.DataFrame:
         """Mean accuracy after those epochs; at the last of them also the difference and verdict."""
         if not self.found:
             return pd.DataFrame()
@@ -87,22 +89,22 @@ class Replays:
             f"after {n} epochs": self.frame(n).groupby("method", sort=False)["accuracy"].mean()
             for n in epochs
         }
-        gaps = self.compare(epochs[-1], control)
+        gaps = self.compare(epochs[-1])
         rows = {
             name: f"{row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
             for name, row in gaps.iterrows()
         }
         shown = pd.DataFrame(means).round(2)
         verdicts = {name: str(word) for name, word in gaps["verdict"].items()}
-        for title, column in ((f"minus {control}, at the end", rows), ("verdict", verdicts)):
+        for title, column in ((f"minus {CONTROL}, at the end", rows), ("verdict", verdicts)):
             shown[title] = [column.get(name, "") for name in shown.index]
         return shown
 
-    def verdict(self, epochs: int, control: str = "random") -> Sentence:
+    def verdict(self, epochs: int) -> Sentence:
         """`compare` in one sentence."""
         if not self.found:
             return Sentence(f"{NO_RECORDS}.")
-        return Sentence(comparison_sentence(self.compare(epochs, control), control))
+        return Sentence(comparison_sentence(self.compare(epochs), CONTROL))
 
     def excess(self) -> Sentence:
         """By how much the winner's own validation accuracy flatters it at the end, in the mean."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -47,16 +46,7 @@ TICKS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v"}
 
 
-def published_table(network: str | None = None) -> pd.DataFrame:
-    """The published points, of one network or of all, one row each."""
-    rows = [p for p in PUBLISHED if network in (None, p.network)]
-    if not rows:
-        known = ", ".join(dict.fromkeys(p.network for p in PUBLISHED))
-        raise ValueError(f"no published point of {network!r}; there are points of {known}")
-    return pd.DataFrame(rows)
-
-
-def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES)) -> Figure:
+def size_and_error(results: Results) -> Figure:
     """A panel for each network: our files (means over seeds), and published ones.
 
     Dense files are many times larger and left out. Where a network has no other record yet its
@@ -64,7 +54,7 @@ def size_and_error(results: Results, networks: Iterable[str] = tuple(DENSE_BYTES
     """
     import matplotlib.pyplot as plt
 
-    names = list(networks)
+    names = list(DENSE_BYTES)
     fig, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 4.0), squeeze=False)
     for ax, name in zip(axes[0], names, strict=True):
         ours = _ours(results, name)

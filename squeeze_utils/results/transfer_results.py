@@ -63,15 +63,15 @@ def ways_figure(found: Results) -> Figure | None:
     return fig
 
 
-def curve_figure(found: Results, by: str = "images") -> Figure | None:
-    """Accuracy by images of each class, a line for each value of `by`; None without records."""
+def curve_figure(found: Results) -> Figure | None:
+    """Accuracy by images of each class, a line for each image set; None without records."""
     import matplotlib.pyplot as plt
 
     frame = found.frame
     if frame.empty:
         return None
     fig, ax = plt.subplots(figsize=(6.4, 3.4))
-    for i, (name, part) in enumerate(frame.groupby(by, sort=False)):
+    for i, (name, part) in enumerate(frame.groupby("images", sort=False)):
         grouped = part.groupby("per_class")[ACCURACY]
         look = curve_style(i)
         label = str(name).replace("_", ", ")
@@ -126,12 +126,12 @@ def _right(final: dict[str, Any]) -> np.ndarray:
     return np.array(final["answers"]["class"]) == np.array(final["pictures"]["class"])
 
 
-def copies_figure(kept: Measurement | None, count: int = 6) -> Figure | None:
+def copies_figure(kept: Measurement | None) -> Figure | None:
     """Pairs of nearly equal images: above from training, below from test. None where not kept."""
     import matplotlib.pyplot as plt
     from PIL import Image
 
-    pairs = [row for row in kept.rows if "pictures" in row][:count] if kept else []
+    pairs = [row for row in kept.rows if "pictures" in row][:6] if kept else []
     if not pairs:
         return None
     names = kept.about["classes"]

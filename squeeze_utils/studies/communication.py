@@ -139,10 +139,10 @@ def exchanges_vgg(scale: Scale) -> Study:
 MESSAGES: tuple[str, ...] = ("float", "int8", "coded")
 
 
-def federated_recipe(scale: Scale, message: str, alpha: float = 0.5) -> tuple[Step, ...]:
+def federated_recipe(scale: Scale, message: str) -> tuple[Step, ...]:
     """Ten clients with unequal classes send what they have learnt to a server."""
     size = scale.pick({"rounds": 12, "batch_size": 16}, {"rounds": 40, "batch_size": 64})
-    return (Federate(lr=0.05, alpha=alpha, message=message, **size),)
+    return (Federate(lr=0.05, alpha=0.5, message=message, **size),)
 
 
 def federated(scale: Scale) -> Study:

@@ -73,13 +73,11 @@ def retraining(scale: Scale, task: str, lr: float = LIKELY) -> Train:
     return training(scale, task, lr / 2, schedule="linear", epochs=scale.pick(*AGAIN[task]))
 
 
-def compression(
-    scale: Scale, task: str, bits: int, lr: float = LIKELY, sparsity: float = SPARSITY
-) -> tuple[Step, ...]:
+def compression(scale: Scale, task: str, bits: int, lr: float = LIKELY) -> tuple[Step, ...]:
     """What follows training: prune, train on, fold, round, perhaps correct, write and read."""
     correction = (CorrectBias(images=32),) if task in CORRECTED else ()
     return (
-        Prune(sparsity, exclude=("backbone.features.0", "predict")),
+        Prune(SPARSITY, exclude=("backbone.features.0", "predict")),
         retraining(scale, task, lr),
         FoldBatchNorm(),
         QuantizeWeights(bits, per_layer=ENDS),

@@ -16,15 +16,11 @@ def restarts(epochs: int) -> tuple[int, ...]:
     return (*cycles[:-1], cycles[-1] + epochs - sum(cycles))
 
 
-def _sgd(name: str, rates: tuple[float, ...], quick_lr: float, **train: object) -> Variant:
-    shown = str(train.pop("shown", name))
-    how = {"optimizer": name, **COUPLED, **train}
-    return Variant.of(train=how, rates=rates, quick_lr=quick_lr, optimizer=shown)
-
-
-def _adaptive(name: str, rates: tuple[float, ...], quick_lr: float, decay: dict) -> Variant:
-    how = {"optimizer": name, **decay}
-    return Variant.of(train=how, rates=rates, quick_lr=quick_lr, optimizer=name)
+def _rule(
+    name: str, rates: tuple[float, ...], quick_lr: float, shown: str = "", **train: object
+) -> Variant:
+    how = {"optimizer": name, **train}
+    return Variant.of(train=how, rates=rates, quick_lr=quick_lr, optimizer=shown or name)
 
 
 PLAIN = (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -36,16 +32,16 @@ CHAPTER = Chapter(
     "optimizers",
     "which update rule trains SqueezeNet best, each at its own learning rate?",
     (
-        _sgd("sgd", PLAIN, 1.0),
-        _sgd("perturbed", PLAIN, 1.0),
-        _sgd("momentum", MOMENTUM, 0.2),
-        _sgd("nesterov", MOMENTUM, 0.2),
-        _sgd("nesterov", MOMENTUM, 0.2, **SGDR),
-        _adaptive("rmsprop", ADAM, 0.006, COUPLED),
-        _adaptive("adam", ADAM, 0.02, COUPLED),
-        _adaptive("adamw", ADAM, 0.02, DECOUPLED),
-        _adaptive("lion", (0.0001, 0.0003, 0.001, 0.003, 0.01), 0.003, DECOUPLED),
-        _adaptive("muon", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), 0.04, DECOUPLED),
+        _rule("sgd", PLAIN, 1.0, **COUPLED),
+        _rule("perturbed", PLAIN, 1.0, **COUPLED),
+        _rule("momentum", MOMENTUM, 0.2, **COUPLED),
+        _rule("nesterov", MOMENTUM, 0.2, **COUPLED),
+        _rule("nesterov", MOMENTUM, 0.2, **COUPLED, **SGDR),
+        _rule("rmsprop", ADAM, 0.006, **COUPLED),
+        _rule("adam", ADAM, 0.02, **COUPLED),
+        _rule("adamw", ADAM, 0.02, **DECOUPLED),
+        _rule("lion", (0.0001, 0.0003, 0.001, 0.003, 0.01), 0.003, **DECOUPLED),
+        _rule("muon", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), 0.04, **DECOUPLED),
     ),
 )
 
@@ -56,10 +52,10 @@ LONG_CHAPTER = Chapter(
     "optimizers_long",
     "which update rule trains SqueezeNet best, if it is trained long enough?",
     (
-        _sgd("nesterov", LONG_MOMENTUM, 0.2),
-        _sgd("nesterov", LONG_MOMENTUM, 0.2, **SGDR),
-        _adaptive("adamw", (0.0025, 0.005, 0.01, 0.02), 0.02, DECOUPLED),
-        _adaptive("muon", MUON_RATES, 0.04, DECOUPLED),
+        _rule("nesterov", LONG_MOMENTUM, 0.2, **COUPLED),
+        _rule("nesterov", LONG_MOMENTUM, 0.2, **COUPLED, **SGDR),
+        _rule("adamw", (0.0025, 0.005, 0.01, 0.02), 0.02, **DECOUPLED),
+        _rule("muon", MUON_RATES, 0.04, **DECOUPLED),
     ),
     **LONG,
 )

@@ -56,6 +56,7 @@ QUICK_PRICES = (2e-5, 6e-5)
 TARGETS = {"LeNet-300-100": (16_000, 8_000), "LeNet-5": (24_000, 12_000), FIRE: (24_000, 12_000)}
 QUICK_TARGETS = (8_000, 4_000)
 ROUNDED_BITS = 4
+COMPACT: tuple[Step, ...] = (Halve(), FreezeCodes(), Encode("compact"))
 FIRE_SPARSITY = 0.9
 FIRE_BITS = 4
 
@@ -117,23 +118,9 @@ def recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
             Halve(),
             Encode(),
         ),
-        STEPPED: (
-            first,
-            Train(**{**then, "epochs": half}, during=(gradual,)),
-            rounding,
-            Halve(),
-            FreezeCodes(),
-            Encode("compact"),
-        ),
+        STEPPED: (first, Train(**{**then, "epochs": half}, during=(gradual,)), rounding, *COMPACT),
         **{
-            f"{AFTERWARDS}, {target // 1000} kB": (
-                first,
-                Train(**then),
-                Squeeze(target),
-                Halve(),
-                FreezeCodes(),
-                Encode("compact"),
-            )
+            f"{AFTERWARDS}, {target // 1000} kB": (first, Train(**then), Squeeze(target), *COMPACT)
             for target in targets
         },
         FREE: priced(0.0, name, scale),
@@ -185,7 +172,7 @@ def large_recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     then: dict[str, Any] = {"epochs": after, "lr": 0.02, "schedule": "linear", **how}
     if scale.name == "quick":
         then = {"epochs": 1, "lr": 2e-3, "schedule": "cosine", **QUICK}
-    end = (MergeStatistics(), Halve(), FreezeCodes(), Encode("compact"))
+    end = (MergeStatistics(), *COMPACT)
     found: dict[str, tuple[Step, ...]] = {
         DENSE: (first, Train(**then), MergeStatistics(), Encode())
     }

@@ -40,13 +40,12 @@ def step_seconds(
     return {"seconds": seconds, "share": exchange / seconds, "speed-up": compute / seconds}
 
 
-def reference_hours(images_per_second: float = SPEED) -> list[float]:
+def reference_hours() -> list[float]:
     """Hours of one worker for each chain of experiments of the reference studies.
 
     Experiments that begin with the same training form a chain, which one worker does from end to
-    end. `images_per_second` is the speed of the half-width SqueezeNet.
+    end, at the `SPEED` that was measured.
     """
-    real_number("images_per_second", images_per_second, above=0)
     chains: dict[str, float] = {}
     counted: set[str] = set()
     for make in catalogue.catalogue().values():
@@ -60,7 +59,7 @@ def reference_hours(images_per_second: float = SPEED) -> list[float]:
                     continue
                 counted.add(key)
                 images = epochs_of(step) * training_images(experiment)
-                seconds = images * relative(experiment.model) / images_per_second
+                seconds = images * relative(experiment.model) / SPEED
                 chains[first] = chains.get(first, 0.0) + seconds / 3600
     return sorted(chains.values(), reverse=True)
 

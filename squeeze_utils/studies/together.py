@@ -20,7 +20,6 @@ def run_together(
     *,
     cache: PrefixCache,
     folder: Path | None = None,
-    seconds: float | None = None,
 ) -> dict[str, Record]:
     """`run_study` of arms of a study of the series by its number of processes; records by key.
 
@@ -37,7 +36,7 @@ def run_together(
             launch(
                 "squeeze_utils.studies.together",
                 study.processes,
-                seconds=seconds,
+                seconds=None,
                 show=folder is not None,
                 name=study.name,
                 scale=scale.name,

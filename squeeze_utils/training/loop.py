@@ -192,36 +192,43 @@ def fit(
         average = epochs.average and epochs.average.network
         going = TrainingState(epochs.name, model, epochs.optimizer, generator, held, average)
         history = halfway.resume_together(going) if halfway else []
-        finished = _copy(epochs.judged() if history else model)
-        left = range(len(history), plan.epochs)
-        bar = tqdm(
-            left,
-            "epochs",
-            plan.epochs,
-            initial=len(history),
-            disable=not (progress and here().first),
-        )
-        try:
-            for epoch in bar:
-                history.append(epochs.run(epoch))
-                finished = _copy(epochs.average.network if epochs.average else model)
-                if halfway and here().first:
-                    halfway.keep(going, history)
-                if after_epoch:
-                    after_epoch(history[-1])
-                bar.set_postfix(validation=f"{history[-1]['validation_accuracy']:.1f} %")
-        except KeyboardInterrupt:
-            model.load_state_dict(finished)
-            raise TrainingInterrupted(history) from None
-        except DivergedError as error:
-            model.load_state_dict(finished)
-            error.history = history
-            raise
-        finally:
-            bar.close()
-        if epochs.average:
-            model.load_state_dict(finished)
+        _run(epochs, going, history, halfway, after_epoch, progress)
     return history
+
+
+def _run(
+    epochs: Epochs,
+    going: TrainingState,
+    history: list[dict[str, Any]],
+    halfway: HalfwayFile | None,
+    after_epoch: AfterEpoch | None,
+    progress: bool,
+) -> None:
+    """The epochs that `history` does not have yet; it gets them, the model what they come to."""
+    model, count = epochs.model, epochs.plan.epochs
+    finished = _copy(epochs.judged() if history else model)
+    left, hidden = range(len(history), count), not (progress and here().first)
+    bar = tqdm(left, "epochs", count, initial=len(history), disable=hidden)
+    try:
+        for epoch in bar:
+            history.append(epochs.run(epoch))
+            finished = _copy(epochs.average.network if epochs.average else model)
+            if halfway and here().first:
+                halfway.keep(going, history)
+            if after_epoch:
+                after_epoch(history[-1])
+            bar.set_postfix(validation=f"{history[-1]['validation_accuracy']:.1f} %")
+    except KeyboardInterrupt:
+        model.load_state_dict(finished)
+        raise TrainingInterrupted(history) from None
+    except DivergedError as error:
+        model.load_state_dict(finished)
+        error.history = history
+        raise
+    finally:
+        bar.close()
+    if epochs.average:
+        model.load_state_dict(finished)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from squeeze_utils.data import Batches, DataError, Split, load_images
-from squeeze_utils.data.batches import Augment
+from squeeze_utils.data.augmenting import Augment
 from squeeze_utils.data.dense_sets import NAMES
 from squeeze_utils.data.types import NO_BOX, VOID
 

@@ -359,7 +359,7 @@ def test_a_known_trial_is_pruned_like_a_trained_one(group):
             raise optuna.TrialPruned
 
     with pytest.raises(optuna.TrialPruned):
-        running.replay(known, stop)
+        running.tell_again(known, stop)
     assert told == sorted(known.intermediate_values.items())[:2]
 
 

@@ -58,7 +58,7 @@ def test_a_timing_is_kept_with_where_it_comes_from_and_read_back(shipped):
 
 
 def test_a_training_step_changes_the_network_that_it_trains():
-    step = costs.training_step(STUDY.arms[0].experiment)
+    step = step_times.training_step(STUDY.arms[0].experiment)
     model = next(c.cell_contents for c in step.__closure__ if hasattr(c.cell_contents, "fires"))
     before = model.features[0].weight.detach().clone()
     step()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
+import formulas
 import pytest
 
 from tools.site import build, dependency_map, links, pages, stage, symbols
@@ -15,14 +17,16 @@ from tools.site.chapters import (
     Chapter,
     Section,
     headings,
+    notebook_paths,
+    read_cells,
     read_chapter,
     read_chapters,
     reading_minutes,
-    running_time,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = read_chapters(ROOT)
+RUNS = re.compile(r"the cells (run in|take) .+? on two", re.IGNORECASE)
 
 
 def chapter(
@@ -30,7 +34,7 @@ def chapter(
 ) -> Chapter:
     sections = (Section("First", 300), Section("Second", 100))
     return Chapter(
-        number, f"{number}_topic", f"Topic {number}", "Why?", needs, minutes, "a minute",
+        number, f"{number}_topic", f"Topic {number}", "Why?", needs, minutes,
         exercises, sections, (),
     )  # fmt: skip
 
@@ -76,7 +80,7 @@ def test_a_chapter_is_read_from_its_notebook(tmp_path):
     found = read_chapter(notebook(tmp_path, *SAMPLE))
     assert (found.number, found.title, found.question) == ("03", "A topic", "Does it fit?")
     assert found.needs == ("02", "01") and found.minutes == 75
-    assert found.runs == "about 40 seconds" and found.exercises == (10, 25)
+    assert found.exercises == (10, 25)
     assert [section.title for section in found.sections] == ["One", "Two", "Exercises"]
     assert [(f.name, f.cell, f.section) for f in found.figures] == [("03_wide_map", "draw", "One")]
     assert found.figures[0].words == "wide map"
@@ -106,22 +110,15 @@ def test_a_time_that_nobody_can_read_is_said():
         reading_minutes("Not long.", "03_x")
 
 
-def test_running_time():
-    assert (
-        running_time("x to read; the cells take about a minute on two CPU cores.")
-        == "about a minute"
-    )
-    assert running_time("Nothing runs.") == ""
-
-
 def test_headings_inside_code_do_not_count():
     assert [*headings("# A\n```\n# b\n```\n### C")] == [(1, "A"), (3, "C")]
 
 
 def test_every_notebook_of_the_series_can_be_read():
     assert [c.number for c in CHAPTERS] == sorted({c.number for c in CHAPTERS})
-    for found in CHAPTERS:
-        assert found.question and found.sections and found.runs and found.exercises, found.stem
+    for path, found in zip(notebook_paths(ROOT), CHAPTERS, strict=True):
+        assert found.question and found.sections and found.exercises, found.stem
+        assert any(RUNS.search(cell["source"]) for cell in read_cells(path)), found.stem
         assert 20 <= found.minutes <= 180, found.stem
         known = {c.number for c in CHAPTERS}
         assert all(need < found.number and need in known for need in found.needs), found.stem
@@ -151,22 +148,22 @@ def test_every_notebook_of_the_series_can_be_read():
     ],
 )
 def test_a_symbol_is_found_as_a_whole(tex, formula, there):
-    assert symbols.occurs(tex, formula) is there
+    assert formulas.occurs(tex, formula) is there
 
 
 def test_formulas_are_what_stands_between_dollars():
     text = "a $x$ and\n$$y\n= 1$$ but \\$5 and \\$6"
-    assert list(symbols.formulas_of(text)) == ["x", "y\n= 1"]
+    assert list(formulas.formulas_of(text)) == ["x", "y\n= 1"]
 
 
 def test_every_symbol_occurs_where_the_glossary_says():
-    found = symbols.not_found(symbols.read_symbols(), symbols.formulas(ROOT))
+    found = formulas.not_found(symbols.read_symbols(), formulas.formulas(ROOT))
     assert not found, "\n" + "\n".join(found)
 
 
 def test_a_symbol_that_is_not_there_is_reported():
     made = symbols.Symbol(r"\aleph", "nothing", ("00", "99"), "group")
-    found = symbols.not_found([made], {"00": ["x"]})
+    found = formulas.not_found([made], {"00": ["x"]})
     assert found == [r"\aleph does not occur in chapter 00"]
 
 
@@ -188,10 +185,20 @@ def test_the_glossary_links_only_chapters_that_are_there():
 # --- reading paths --------------------------------------------------------------------------------
 
 
+def too_long(paths: list[reading.ReadingPath]) -> list[str]:
+    """Every path, or stage of one, that does not fit into its time."""
+    return [
+        f"{path.title}{', ' + stage if stage else ''}: {minutes} minutes, over {path.limit}"
+        for path in paths
+        for stage, steps in path.stages().items()
+        if (minutes := sum(step.minutes for step in steps)) > path.limit
+    ]
+
+
 def test_the_paths_fit_into_their_time():
     paths = reading.read_paths(CHAPTERS)
     assert [path.title for path in paths] == ["Two hours", "A weekend", "Ten weeks"]
-    assert not reading.too_long(paths)
+    assert not too_long(paths)
     assert 90 <= paths[0].minutes <= 120
 
 
@@ -219,7 +226,7 @@ def test_a_path_without_a_chapter_that_is_still_to_come(tmp_path):
     (tmp_path / "paths.json").write_text(json.dumps([entry]))
     (path,) = reading.read_paths([chapter("01", exercises=(20, 15))], tmp_path / "paths.json")
     assert [step.minutes for step in path.steps] == [95]
-    assert reading.too_long([path]) == ["T, Week 1: 95 minutes, over 90"]
+    assert too_long([path]) == ["T, Week 1: 95 minutes, over 90"]
 
 
 def test_hours():

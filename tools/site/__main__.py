@@ -1,4 +1,4 @@
-"""`python -m tools.site build|serve|check`."""
+"""`python -m tools.site build|serve`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,10 @@ def serve(port: int) -> int:
 def main() -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.site")
-    parser.add_argument("what", choices=("build", "serve", "check"))
+    parser.add_argument("what", choices=("build", "serve"))
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    if options.what == "serve":
-        return serve(options.port)
-    return build.build() if options.what == "build" else build.check()
+    return serve(options.port) if options.what == "serve" else build.build()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ _READ = re.compile(
     r"|(?P<hours>an|one|two|three) hours?(?P<more> and a quarter| and a half| and three quarters)?)"
     r" to read"
 )
-_RUN = re.compile(r"the cells (?:run in|take) (?P<time>.+?) on two", re.IGNORECASE)
 CODE_WORDS = 4  # a line of code takes about as long to read as four words
 _HOURS = {"an": 60, "one": 60, "two": 120, "three": 180}
 _MORE = {None: 0, " and a quarter": 15, " and a half": 30, " and three quarters": 45}
@@ -59,7 +58,6 @@ class Chapter:
     question: str
     needs: tuple[str, ...]  # the numbers of the chapters it builds on
     minutes: int  # to read
-    runs: str  # how long the cells run, in the notebook's words
     exercises: tuple[int, ...]  # minutes of each
     sections: tuple[Section, ...]
     figures: tuple[Figure, ...]
@@ -121,7 +119,6 @@ def read_chapter(path: Path) -> Chapter:
         question=_paragraph(prose, "The question."),
         needs=needs(prose, found[1]),
         minutes=reading_minutes(_paragraph(prose, "Time."), path.name),
-        runs=running_time(_paragraph(prose, "Time.")),
         exercises=tuple(map(int, _EXERCISE.findall(prose))),
         sections=tuple(_sections(cells)),
         figures=tuple(_figures(cells)),
@@ -145,12 +142,6 @@ def reading_minutes(text: str, name: str) -> int:
     if found["minutes"]:
         return int(found["minutes"])
     return 30 if found["half"] else _HOURS[found["hours"]] + _MORE[found["more"]]
-
-
-def running_time(text: str) -> str:
-    """What the cells take, in the notebook's words; empty if it does not say."""
-    found = _RUN.search(text)
-    return found["time"] if found else ""
 
 
 def headings(source: str) -> Iterator[tuple[int, str]]:

@@ -73,12 +73,11 @@ def setup(app: Any) -> dict[str, bool]:
     from sphinx.errors import ExtensionError
 
     app.add_config_value("katex_folder", "", "html")
-    app.add_config_value("katex_node", "node", "html")
     renderers: list[Renderer] = []
 
     def html(tex: str, display: bool, node: Any) -> str:
         if not renderers:
-            renderers.append(Renderer(Path(app.config.katex_folder), app.config.katex_node))
+            renderers.append(Renderer(Path(app.config.katex_folder), "node"))
         try:
             return renderers[0].render(tex, display)
         except ValueError as error:

@@ -58,16 +58,6 @@ def read_paths(chapters: list[Chapter], path: Path = DATA) -> list[ReadingPath]:
     return [_path(entry, known) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def too_long(paths: list[ReadingPath]) -> list[str]:
-    """Every path, or stage of one, that does not fit into its time."""
-    return [
-        f"{path.title}{', ' + stage if stage else ''}: {minutes} minutes, over {path.limit}"
-        for path in paths
-        for stage, steps in path.stages().items()
-        if (minutes := sum(step.minutes for step in steps)) > path.limit
-    ]
-
-
 def hours(minutes: int) -> str:
     """85 is "1 h 25 min"."""
     whole, rest = divmod(minutes, 60)

@@ -27,8 +27,7 @@ TRY = (
 )
 REPLACED = {
     "explorer-static": (
-        "Sliders need a running notebook; a web page or a printout does not show them. "
-        "Here is the same drawing",
+        "Sliders work only in a running notebook. Here is the same drawing",
         "In the notebook this cell shows the sliders. On this page the panel above computes the "
         "same numbers without Python. Here is the drawing",
     )
@@ -117,10 +116,8 @@ def anchors(cell: dict[str, Any]) -> list[dict[str, Any]]:
 def describe(cell: dict[str, Any]) -> None:
     """Say what a picture shows, for those who do not see it: its figure's name in words."""
     names = FIGURE_CALL.findall(cell["source"])
-    words = names[0][3:].replace("_", " ") if names else "output of the cell above"
-    cell["metadata"] = {**cell["metadata"], "mystnb": {"image": {"alt": f"Figure: {words}"}}}
-    if not names:
-        cell["metadata"]["mystnb"] = {"image": {"alt": words.capitalize()}}
+    words = f"Figure: {names[0][3:].replace('_', ' ')}" if names else "Output of the cell above"
+    cell["metadata"] = {**cell["metadata"], "mystnb": {"image": {"alt": words}}}
 
 
 def around(cell: dict[str, Any], chapter: Chapter | None) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from squeeze_utils.base.checks import whole_number
-from squeeze_utils.compress.pricing.layer_statistics import (
+from squeeze_utils.compress.pricing.layers_and_inputs import (
     BATCH,
     Layer,
     Learned,

@@ -210,6 +210,7 @@ CODERS: dict[str, Coder] = {
     "gaps": Coder(_gaps, _read_gaps),
     "range": Coder(_range, _read_range),
 }
+CODER_NAMES: tuple[str, ...] = tuple(CODERS)  # in this order: a file holds a coder's number
 
 
 def best(symbols: np.ndarray, alphabet: int, zero: int | None) -> tuple[str, Parts]:

@@ -21,6 +21,7 @@ from squeeze_utils.base.checks import choose
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.sqz import coders, compact, contexts, forms
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer
+from squeeze_utils.compress.sqz.coders import CODER_NAMES
 from squeeze_utils.compress.sqz.floats import Floats, read_floats, write_floats
 from squeeze_utils.compress.sqz.forms import KINDS
 from squeeze_utils.models import ModelSpec
@@ -28,7 +29,7 @@ from squeeze_utils.models import ModelSpec
 MAGIC = b"SQZ"
 VERSION = 1
 COMPACT = {"compact": 2, "compact contexts": 3}  # versions of `compact`, by their coders
-CODERS = (*coders.CODERS, "contexts")  # in this order: a file holds a coder's number
+TENSOR_CODERS = (*CODER_NAMES, "contexts")  # in this order: a file holds a coder's number
 MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
 SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
@@ -75,7 +76,7 @@ def encode_sqz(
     The coders "compact" and "compact contexts" need them, one for each tensor, and write versions
     2 and 3 of the format.
     """
-    choose("coder", coder, ("best", *CODERS, *COMPACT))
+    choose("coder", coder, ("best", *TENSOR_CODERS, *COMPACT))
     spec = getattr(model, "spec", None)
     if spec is None:
         raise ValueError("only a model that squeeze_utils.models.build has made can be saved")
@@ -121,7 +122,7 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _write_tensor(out: Writer, name: str, coded: forms.Coded) -> None:
-    kind = KINDS.index(coded.form.kind) << 4 | CODERS.index(coded.coder)
+    kind = KINDS.index(coded.form.kind) << 4 | TENSOR_CODERS.index(coded.coder)
     content = Writer()
     content.add(f"{name}/header", bytes([kind]) + coded.form.head)
     for part, data in coded.parts.items():
@@ -192,10 +193,10 @@ def _empty_model(config: bytes) -> nn.Module:
 def _open_tensor(part: Reader, name: str, shape: torch.Size) -> forms.Opened:
     byte = part.number(1, f"kind of {name}")
     kind, coder = byte >> 4, byte & 15
-    if kind >= len(KINDS) or coder >= len(CODERS):
+    if kind >= len(KINDS) or coder >= len(TENSOR_CODERS):
         raise ContainerError(f"{name} has the unknown kind {kind} or coder {coder}")
     placed = forms.layout(shape)
-    plain = coders.CODERS.get(CODERS[coder])
+    plain = coders.CODERS.get(TENSOR_CODERS[coder])
     decode = plain.decode if plain else partial(_decode_contexts, placed)
     opened = forms.READ[KINDS[kind]](part, shape.numel(), placed[0], decode)
     part.end()

@@ -15,8 +15,8 @@ import numpy as np
 
 from squeeze_utils.compress.sqz import coders
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer, pack, unpack, varint
+from squeeze_utils.compress.sqz.coders import CODER_NAMES
 
-CODERS = tuple(coders.CODERS)
 GROUPS = tuple(itertools.product((True, False), (True, False)))  # half, ascending
 
 
@@ -73,7 +73,7 @@ def _write_plane(out: Writer, rows: Mapping[str, np.ndarray], coder: str) -> Non
     if coder in ("best", "range"):
         name, parts = coders.best(symbols.astype(np.int64), 256, None)
     data = b"".join(parts.values())
-    out.add("floats/header", bytes([CODERS.index(name)]) + varint(len(data)))
+    out.add("floats/header", bytes([CODER_NAMES.index(name)]) + varint(len(data)))
     if name != "raw":
         out.add("floats/coded together", data)
         return
@@ -112,9 +112,9 @@ def _read_group(part: Reader, counts: Sequence[int], half: bool, ascends: bool) 
 
 def _read_plane(reader: Reader, count: int) -> np.ndarray:
     coder = reader.number(1, "coder of a plane")
-    if coder >= len(CODERS):
+    if coder >= len(CODER_NAMES):
         raise ContainerError(f"a plane of floats has the unknown coder {coder}")
     part = Reader(reader.take(reader.varint("length of a plane"), "a plane of floats"))
-    symbols = coders.CODERS[CODERS[coder]].decode(part, count, 256, None)
+    symbols = coders.CODERS[CODER_NAMES[coder]].decode(part, count, 256, None)
     part.end()
     return symbols.astype(np.uint8)

@@ -19,7 +19,7 @@ from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tasks import task_of
 
-CODERS: tuple[str, ...] = ("best", *coders.CODERS)
+EVERY_CODER: tuple[str, ...] = ("best", *coders.CODER_NAMES)
 PARTS: tuple[str, ...] = ("codes", "gaps", "tables", "floats", "header")
 
 
@@ -49,7 +49,7 @@ class Encode(Step):
     def __post_init__(self) -> None:
         object.__setattr__(self, "coders", tuple(self.coders))
         for coder in (self.coder, *self.coders):
-            choose("coder", coder, (*CODERS, "contexts", *container.COMPACT))
+            choose("coder", coder, (*EVERY_CODER, "contexts", *container.COMPACT))
         if self.details and self.coders:
             raise ValueError("details hold the size with every coder: leave coders out")
 
@@ -99,7 +99,7 @@ def _check_outputs(state: State, decoded: nn.Module) -> None:
 def _details(
     model: nn.Module, parts: dict[str, int], grids: Mapping[str, Tensor]
 ) -> dict[str, Any]:
-    made = {coder: container.encode_sqz(model, coder, grids) for coder in CODERS}
+    made = {coder: container.encode_sqz(model, coder, grids) for coder in EVERY_CODER}
     return {
         "parts": parts,
         "layers": layer_sizes(model, made["gaps"][1]),

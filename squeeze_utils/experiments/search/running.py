@@ -81,19 +81,19 @@ def run_trial(experiment: Experiment, report: Report, data: ImageSet | None = No
     }
 
 
-def replay(known: FrozenTrial, report: Report) -> dict[str, float]:
+def tell_again(known: FrozenTrial, report: Report) -> dict[str, float]:
     """What `run_trial` would report and return for a trial that is already known."""
     for epoch, accuracy in sorted(known.intermediate_values.items()):
         report(epoch, accuracy)
     return {"validation_accuracy": known.value, "test_accuracy": known.user_attrs["test_accuracy"]}
 
 
-def _run_or_replay(search: Search, folder: Path) -> Objective:
+def _run_or_tell_again(search: Search, folder: Path) -> Objective:
     data = search.data.load()
 
     def objective(experiment: Experiment, report: Report) -> Mapping[str, float]:
         known = journal.same_trial(search, folder, experiment)
-        return replay(known, report) if known else run_trial(experiment, report, data)
+        return tell_again(known, report) if known else run_trial(experiment, report, data)
 
     return objective
 
@@ -110,7 +110,7 @@ def _work(
 ) -> None:
     """Trials in this process, `most` of them at most."""
     study = journal.open_study(search, folder)
-    objective = objective or _run_or_replay(search, folder)
+    objective = objective or _run_or_tell_again(search, folder)
     done = 0
     with tqdm(total=search.budget, desc=search.name, unit="epoch", disable=not progress) as bar:
         while True:

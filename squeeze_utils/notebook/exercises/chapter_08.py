@@ -67,13 +67,13 @@ def wrong_scale(answer: Any) -> Claims:
         yield "by exponent", close(found, log, 1e-3), f"{where} it gives {found:.4f}."
 
 
-def _lower_hill(width: int, runs: int = 120) -> float:
+def _lower_hill(width: int) -> float:
     """Percent of replayed searches that end on the lower hill."""
     x = np.linspace(0, 1, 101)
     scores = np.zeros_like(x)
     for height, centre, half in ((1.0, 0.73, 0.08), (0.6, 0.25, 0.15)):
         scores += height / np.exp(((x - centre) / half) ** 2)
-    found = replay(scores.reshape(-1, 1, 1), partial(tpe, width=width), 20, runs)
+    found = replay(scores.reshape(-1, 1, 1), partial(tpe, width=width), 20, 120)
     return 100 * float(np.mean([best < 0.61 for best in found.measured[:, -1]]))
 
 

@@ -30,11 +30,11 @@ def _undominated(frame: pd.DataFrame, costs: list[str], strict: bool = False) ->
     return {at for at, b in rows.items() if not any(dominates(a, b) for a in rows.values())}
 
 
-def _networks(count: int = 12) -> pd.DataFrame:
-    """Made up, on a grid so coarse that equal numbers occur."""
-    numbers = torch.randint(1, 5, (count, 3)).tolist()
+def _networks() -> pd.DataFrame:
+    """Twelve made up, on a grid so coarse that equal numbers occur."""
+    numbers = torch.randint(1, 5, (12, 3)).tolist()
     rows = [[1000.0 * b, 1e6 * m, 80.0 + a] for b, m, a in numbers]
-    labels = [f"network {n}" for n in range(count)]
+    labels = [f"network {n}" for n in range(12)]
     return pd.DataFrame(rows, labels, ["bytes", "multiply_adds", "accuracy"])
 
 

@@ -83,12 +83,12 @@ def _best(frame: pd.DataFrame, base: Mapping[str, Any]) -> str:
     return f"{'holds' if len(changed) == 2 else 'fails'}, it uses {what}"
 
 
-def most(table: pd.DataFrame, unit: str = "halvings") -> str:
+def most(table: pd.DataFrame) -> str:
     """Which technique has the largest share of a gain: a sentence on a table of `attribution`."""
     if table.empty:
         return "Whose gain it is on CIFAR-10 is still open: cells are missing."
     shares = table["share"].drop(TOTAL)
     name, whole = shares.idxmax(), table.loc[TOTAL, "share"]
     return (
-        f"On CIFAR-10 **{name}** has the largest share: {shares[name]:.2f} of {whole:.2f} {unit}."
+        f"On CIFAR-10 **{name}** has the largest share: {shares[name]:.2f} of {whole:.2f} halvings."
     )

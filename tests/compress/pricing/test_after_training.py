@@ -8,7 +8,7 @@ from squeeze_utils.compress.pricing import (
     Squeezed,
     after_training,
     frontier,
-    layer_statistics,
+    layers_and_inputs,
     squeeze,
 )
 from squeeze_utils.compress.sqz import container
@@ -67,18 +67,18 @@ def test_one_frontier_learns_once_and_keeps_to_every_target(model, images, squee
 
 
 def test_rows_of_large_layers_tell_the_price(model, images, squeezed, monkeypatch):
-    seen, whole = [], layer_statistics.round_layer
+    seen, whole = [], layers_and_inputs.round_layer
 
     def noted(weight, *others):
         seen.append(tuple(weight.shape))
         return whole(weight, *others)
 
-    monkeypatch.setattr(layer_statistics, "round_layer", noted)
+    monkeypatch.setattr(layers_and_inputs, "round_layer", noted)
     monkeypatch.setattr(after_training, "LARGE", 300)
     monkeypatch.setattr(after_training, "EVERY", 4)
     target = dense_bytes(model) // 8
     found = squeeze(model, images, target)
-    rows = [c.weight.flatten(1) for c in layer_statistics.weighted(model).values()]
+    rows = [c.weight.flatten(1) for c in layers_and_inputs.weighted(model).values()]
     large = [weight for weight in rows if weight.numel() > 300]
     assert large and {(-(-len(w) // 4), w.shape[1]) for w in large} < set(seen)
     assert 0.98 * target < len(found.data) <= target  # how near depends on the processor

@@ -91,10 +91,12 @@ def test_bytes_are_those_that_the_weight_takes_in_a_file():
 
 def test_options_leave_the_network_alone_and_more_bits_do_less_harm():
     state = state_of()
+    state.model.train()
     before = {n: w.detach().clone() for n, w in prunable(state.model).items()}
     found = options(state, (2, 8), images=32)
     assert found.keys() == before.keys()
     assert all(torch.equal(w, before[n]) for n, w in prunable(state.model).items())
+    assert all(module.training for module in state.model.modules())
     for each in found.values():
         assert each[2].bytes < each[8].bytes and all(o.damage > -1e-12 for o in each.values())
     assert sum(e[8].damage for e in found.values()) < 0.1 * sum(e[2].damage for e in found.values())

@@ -24,7 +24,7 @@ from squeeze_utils.models import ModelSpec, build
 
 VERSION_1 = Path(__file__).parent / "version_1"
 STATE_OF_VERSION_1 = "5d835c6af9b7754ef8057aeec997ebc24b562e50246a1d81b997a07714b62e1f"
-CHOICES = ("best", *container.CODERS)
+CHOICES = ("best", *container.TENSOR_CODERS)
 
 
 @torch.no_grad()
@@ -263,7 +263,7 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("coder", ["best", *container.CODERS])
+@pytest.mark.parametrize("coder", ["best", *container.TENSOR_CODERS])
 @pytest.mark.parametrize("value", [0.0, 0.25])
 def test_networks_of_a_single_value_come_back(coder, value):
     """All zero, or one symbol everywhere: alphabets that need no bits at all."""
