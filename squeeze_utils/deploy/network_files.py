@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.pricing import squeeze
 from squeeze_utils.compress.sqz.container import save_sqz
 from squeeze_utils.data import ImageSet, normalise
@@ -89,8 +90,9 @@ def compress_file(
     if target_bytes is None:
         return sum(save_sqz(model, path, "contexts").values()), 0
     batch = calibration_batch(model, data, count, size, seed)
-    found = squeeze(without_norm(model), batch, target_bytes, seed, progress=progress)
-    return sum(save_sqz(found.model, path).values()), len(batch)
+    found = squeeze(without_norm(model), batch, target_bytes, seed, progress, coder="contexts")
+    write_atomically(path, found.data)
+    return len(found.data), len(batch)
 
 
 def deploy_file(

@@ -73,13 +73,14 @@ def squeeze(
     target_bytes: int,
     seed: int = 0,
     progress: bool = False,
+    coder: str = "best",
 ) -> Squeezed:
-    """`model` rounded so that its `.sqz` file has at most `target_bytes`.
+    """`model` rounded so that its `.sqz` file, written by `coder`, has at most `target_bytes`.
 
     `images` (n, c, h, w), float, as the model takes them, show it what its inputs are; their
     labels are not needed. The model itself is left as it was.
     """
-    return next(iter(frontier(model, images, [target_bytes], seed, progress)))
+    return next(iter(frontier(model, images, [target_bytes], seed, progress, coder)))
 
 
 @torch.no_grad()
@@ -89,6 +90,7 @@ def frontier(
     targets: Sequence[int],
     seed: int = 0,
     progress: bool = False,
+    coder: str = "best",
 ) -> Iterator[Squeezed]:
     """What `squeeze` gives for each of `targets` (bytes), learning from the images only once.
 
@@ -96,7 +98,7 @@ def frontier(
     """
     _check(check_chain(model), images, targets)
     with tqdm(total=1 + PASSES + len(targets), desc="squeeze", disable=not progress) as bar:
-        network, price = _Calibrated(model, images, seed), FIRST_PRICE
+        network, price = _Calibrated(model, images, seed, coder), FIRST_PRICE
         bar.update()
         for _ in range(PASSES):
             price = network.price_for(targets[0], price)
@@ -128,10 +130,10 @@ def _rest(model: nn.Module) -> int:
 class _Calibrated:
     """A network, the images that it was shown, and what they show of its layers."""
 
-    def __init__(self, model: nn.Module, images: Tensor, seed: int) -> None:
+    def __init__(self, model: nn.Module, images: Tensor, seed: int, coder: str) -> None:
         self.model = deepcopy(model).eval().to(memory_format=torch.channels_last)
         self.images = images.float().contiguous(memory_format=torch.channels_last)
-        self.layers = learn(self.model, self.images, seed)
+        self.layers, self.coder = learn(self.model, self.images, seed), coder
 
     def price_for(self, target_bytes: float, price: float) -> float:
         """The price of a bit at which the file has about `target_bytes`; rounds layers by it.
@@ -191,7 +193,7 @@ class _Calibrated:
             price = self.price_for(goal, price)
             model, facts = self._in_sequence(price)
             grids = {f"{row['layer']}.weight": torch.tensor([row["step"]]) for row in facts}
-            data, parts = container.encode_sqz(model, grids=grids)
+            data, parts = container.encode_sqz(model, self.coder, grids)
             smallest = min(smallest, len(data))
             if len(data) <= target_bytes and (best is None or len(data) > len(best.data)):
                 best = Squeezed(model, data, parts, facts, price, grids)
