@@ -49,12 +49,12 @@ def main() -> None:
     print(f"{device_name('cpu')}, median of {count}")
     for bits in (4, 6, 8):
         model = squeezed(0.67, bits)
-        for coder in ("best", "gaps"):
+        for coder in ("best", "contexts", "gaps"):
             data, _ = container.encode_sqz(model, coder)
             encode = seconds(lambda m=model, c=coder: container.encode_sqz(m, c), count)
             decode = seconds(lambda d=data: container.decode_sqz(d), count)
             print(
-                f"{bits} bits, {coder:5} {len(data):8,} bytes  "
+                f"{bits} bits, {coder:8} {len(data):8,} bytes  "
                 f"encode {encode:.2f} s  decode {decode:.2f} s"
             )
 
