@@ -184,12 +184,20 @@ class Results:
         return Sentence(comparison.comparison_sentence(gaps, control))
 
     def prediction(
-        self, by: str, control: Any, predicted: Mapping[Any, str], value: str = ACCURACY
+        self,
+        by: str,
+        control: Any,
+        predicted: Mapping[Any, str],
+        value: str = ACCURACY,
+        margin: float | None = None,
     ) -> Sentence:
-        """Whether `compare` gives each arm its predicted verdict: `{"early": "lower"}`."""
+        """Whether `compare` gives each arm its predicted verdict: `{"early": "lower"}`.
+
+        With a `margin`, "equal" can be predicted too.
+        """
         if not self.found:
             return Sentence(f"The prediction is still open: {tables.NO_RECORDS}.")
-        gaps = self.compare(by, control, value)
+        gaps = self.compare(by, control, value, margin)
         return Sentence(comparison.prediction_sentence(gaps, predicted))
 
     def figure(self, by: str, control: Any, title: str = "") -> Figure | None:

@@ -199,7 +199,7 @@ def goal(found: Results, images: str, file: str, points: float, dense: float = 0
     within = lost <= points and both["dense"].mean() >= dense
     verdict = f"is **{'reached' if within else 'missed'}** in the mean"
     if len(both) < SEEDS:
-        verdict = f"is still open: these seeds {'keep' if within else 'miss'} it"
+        verdict = "stays open until all seeds are there"
     floor = f" and a dense network of at least {dense:g} %" if dense else ""
     return (
         f"**{images}, {file}** ({sizes:,.0f} bytes at most): dense {both['dense'].mean():.2f} %, "

@@ -142,7 +142,9 @@ def whole_series_figure(
         ax.plot(part["bytes"], part["test"], label=f"chapter {chapter}", **_look(place))
     for source, size, accuracy in published:
         ax.plot(size, accuracy, "x", color="black")
-        ax.annotate(source, (size, accuracy), (5, -3), textcoords="offset points", fontsize=8)
+        near = (size < x < 3 * size and abs(y - accuracy) < 0.2 for _, x, y in published)
+        shift = (-4, -13) if any(near) else (5, -3)  # lower where the text would cover the next
+        ax.annotate(source, (size, accuracy), shift, textcoords="offset points", fontsize=8)
     ax.set(xscale="log", xlabel="bytes (log scale)", ylabel="test accuracy (%)", title=title)
     ax.set_ylim(bottom=best["test"].min() - 5)  # what lies lower is far from the front
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -258,3 +258,8 @@ def test_a_prediction_holds_fails_or_is_not_decided(predicted, end):
     said = results_of(3).prediction("kind", "plain", predicted)
     assert said.endswith(f". The prediction {end}.")
     assert said.startswith(f"**up**: predicted {predicted['up']}, found higher")
+
+
+def test_with_a_margin_equal_can_be_predicted_too():
+    said = results_of(3).prediction("kind", "plain", {"up": "equal"}, margin=50)
+    assert said == "**up**: predicted equal, found equal within ±50. The prediction holds."

@@ -170,7 +170,7 @@ EXERCISES = {
         "effects.main_effects has the column n; attribution.attribution has n, low and high.",
     ),
     6: Exercise(
-        "Huffman before, Huffman after",
+        "What a compressed file holds",
         huffman_parts,
         "The columns gaps and codes of the details are bytes; eight times their sum, divided by "
         "all weights of these layers.",

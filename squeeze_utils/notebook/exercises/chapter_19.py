@@ -137,7 +137,7 @@ EXERCISES = {
         "(n − 1)² / (2 n² − (n − 1)²). Try n = 1, 2, 3 ... until it is one half.",
     ),
     2: Exercise(
-        "Boxes and the union of pixels",
+        "Dice and IoU",
         dice_and_iou,
         "With i = |A ∩ B| and u = |A ∪ B|: |A| + |B| = u + i. Divide both by u.",
     ),
