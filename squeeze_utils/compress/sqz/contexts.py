@@ -26,7 +26,7 @@ BLOCKS = 24  # about so many rows of blocks, where the sides allow it
 BLOCKS_OF_KERNELS = 10  # the same where a block takes a step for each tap
 TRUST = 16.0  # an output or input counts as so many average weights before any of it is known
 BORDERS = np.multiply.accumulate([0.262144, *[1.25] * 12])  # of the classes; the middle one is 1
-LONGEST = 128  # symbols between two looks at their frequencies
+LONGEST = 256  # symbols between two looks at their frequencies
 SUMS = 5  # of a kernel's signs: sums beyond that count as that
 
 Channel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # bits and probabilities of 1 to the bits
