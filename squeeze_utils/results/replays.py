@@ -72,14 +72,14 @@ class Replays:
         frame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
         return frame.rename_axis("seed").reset_index()
 
-    def compare(self, epochs: int) -> pd.DataFrame:
-        """Each method minus random search; a repetition of all has the same random order of points.
+    def compare(self, epochs: int, control: str = CONTROL) -> pd.DataFrame:
+        """Each method minus the control; a repetition of all has the same random order of points.
 
         The intervals say how sure the mean over searches of this one table is, and nothing about
         other tables.
         """
-        frame, others = self.frame(epochs), set(self.found) - {CONTROL}
-        return differences_table(frame, "method", CONTROL, "accuracy", shared=others)
+        frame, others = self.frame(epochs), set(self.found) - {control}
+        return differences_table(frame, "method", control, "accuracy", shared=others)
 
     def table(self, epochs: Sequence[int]) -> pd.DataFrame:
         """Mean accuracy after those epochs; at the last of them also the difference and verdict."""
@@ -100,11 +100,11 @@ class Replays:
             shown[title] = [column.get(name, "") for name in shown.index]
         return shown
 
-    def verdict(self, epochs: int) -> Sentence:
+    def verdict(self, epochs: int, control: str = CONTROL) -> Sentence:
         """`compare` in one sentence."""
         if not self.found:
             return Sentence(f"{NO_RECORDS}.")
-        return Sentence(comparison_sentence(self.compare(epochs), CONTROL))
+        return Sentence(comparison_sentence(self.compare(epochs, control), control))
 
     def excess(self) -> Sentence:
         """By how much the winner's own validation accuracy flatters it at the end, in the mean."""

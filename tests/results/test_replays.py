@@ -24,6 +24,7 @@ def test_a_known_truth_judges():
     assert shown.loc["random", "verdict"] == "" and shown.loc["TPE", "verdict"] != ""
     assert len(found.frame(60)) == 8 * len(found.found)
     assert "TPE" in found.verdict(60) and "random" in found.excess()
+    assert found.verdict(60, "TPE").startswith("Against TPE")
     fig = found.figure("made up")
     assert len(fig.axes[0].lines) == len(found.found)
     plt.close(fig)
