@@ -20,7 +20,7 @@ class CommittedNotebooks(AsyncLargeFileManager):
 
     async def get(self, *args: Any, **options: Any) -> dict[str, Any]:
         model = await super().get(*args, **options)
-        set_language(model, IPythonKernel().language_info)
+        set_language(model, IPythonKernel.language_info)
         return model
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:

@@ -14,7 +14,7 @@ Cell = dict[str, Any]
 _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TITLE = re.compile(r"# (\d\d) · (\S.*)")
 _NEED = re.compile(r"\[notebook (\d\d)\]")
-FIGURE_CALL = re.compile(r"save_figure\([^\"]*\"(\d\d_\w+)\"")
+FIGURE_CALL = re.compile(r"save_figure\(.*?\"(\d\d_\w+)\"\s*,?\s*\)", re.DOTALL)
 _EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
 _READ = re.compile(
     r"(?:(?P<minutes>\d+) minutes|(?P<half>half an hour)"
