@@ -13,7 +13,7 @@ from squeeze_utils.imagenet.size_curve import TITLES
 from tools.imagenet_tables import TARGETS, original
 from tools.libraries.trials import through_nncodec
 
-QUALITIES = (-26, -22, -20, -18, -16)
+QUALITIES = (-38, -34, -30, -28, -26, -24, -22, -20)  # from large files to small ones
 
 
 def released(folder: Path) -> Iterator[dict[str, Any]]:
