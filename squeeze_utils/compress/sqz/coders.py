@@ -129,16 +129,32 @@ def _range(symbols: np.ndarray, alphabet: int, zero: int | None) -> Parts:
     """A range coder whose probabilities follow what has been coded so far: no table at all."""
     encoder = constriction.stream.queue.RangeEncoder()
     write_adaptive(encoder, symbols, alphabet)
-    words = encoder.get_compressed().astype("<u4").tobytes()
-    return {"codes": varint(len(words) // 4) + words}
+    return {"codes": message_of(encoder)}
 
 
 def _read_range(reader: Reader, count: int, alphabet: int, zero: int | None) -> np.ndarray:
+    decoder = decoder_of(reader)
+    return ended(decoder, read_adaptive(decoder, count, alphabet), alphabet)
+
+
+def message_of(encoder: constriction.stream.queue.RangeEncoder) -> bytes:
+    """What a range coder has written, and before it how many words that is."""
+    words = encoder.get_compressed().astype("<u4").tobytes()
+    return varint(len(words) // 4) + words
+
+
+def decoder_of(reader: Reader) -> constriction.stream.queue.RangeDecoder:
+    """A decoder of what `message_of` made."""
     length = reader.varint("words of the range coder")
     words = np.frombuffer(reader.take(4 * length, "range coder"), "<u4").astype(np.uint32)
-    decoder = constriction.stream.queue.RangeDecoder(words)
-    symbols = read_adaptive(decoder, count, alphabet)
-    if count and not decoder.maybe_exhausted():
+    return constriction.stream.queue.RangeDecoder(words)
+
+
+def ended(
+    decoder: constriction.stream.queue.RangeDecoder, symbols: np.ndarray, alphabet: int
+) -> np.ndarray:
+    """The symbols of a message; ContainerError if they are no whole message, or no symbols."""
+    if symbols.size and not decoder.maybe_exhausted():
         raise ContainerError("the range coder's data do not end with the tensor")
     return _checked(symbols, alphabet)
 

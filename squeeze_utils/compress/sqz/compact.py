@@ -53,7 +53,7 @@ class Numbers:
     def counts(self) -> Counts:
         """What the probabilities are made of."""
         size = np.abs(self.numbers)
-        return Counts(size.size, int(np.count_nonzero(size)), int(size.sum()))
+        return Counts(len(size), int(np.count_nonzero(size)), int(size.sum()))
 
 
 def numbers_of(values: np.ndarray, step: Tensor | None) -> Numbers | None:

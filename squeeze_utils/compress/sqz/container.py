@@ -30,6 +30,7 @@ MAGIC = b"SQZ"
 VERSION = 1
 COMPACT = {"compact": 2, "compact contexts": 3}  # versions of `compact`, by their coders
 TENSOR_CODERS = (*CODER_NAMES, "contexts")  # in this order: a file holds a coder's number
+ACCEPTED = ("best", *TENSOR_CODERS, *COMPACT)  # as `coder`
 MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
 SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
@@ -76,7 +77,7 @@ def encode_sqz(
     The coders "compact" and "compact contexts" need them, one for each tensor, and write versions
     2 and 3 of the format.
     """
-    choose("coder", coder, ("best", *TENSOR_CODERS, *COMPACT))
+    choose("coder", coder, ACCEPTED)
     spec = getattr(model, "spec", None)
     if spec is None:
         raise ValueError("only a model that squeeze_utils.models.build has made can be saved")

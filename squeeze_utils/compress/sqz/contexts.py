@@ -13,13 +13,21 @@ alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import constriction
 import numpy as np
 
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, varint
-from squeeze_utils.compress.sqz.coders import Parts, read_adaptive, write_adaptive
+from squeeze_utils.compress.sqz.coders import (
+    Parts,
+    decoder_of,
+    ended,
+    message_of,
+    read_adaptive,
+    write_adaptive,
+)
 
 SIDES = 4, 16  # the least and the most outputs, and inputs, of a block
 BLOCKS = 24  # about so many rows of blocks, where the sides allow it
@@ -47,17 +55,15 @@ def encode(symbols: np.ndarray, alphabet: int, zero: int, border: int) -> Parts:
         write_adaptive(encoder, symbols[there & high] - border, alphabet - border, LONGEST)
     else:
         write_adaptive(encoder, symbols[there], alphabet, LONGEST)
-    words = encoder.get_compressed().astype("<u4").tobytes()
-    return {"codes": varint(border) + varint(len(words) // 4) + words}
+    return {"codes": varint(border) + message_of(encoder)}
 
 
 def decode(reader: Reader, shape: tuple[int, int, int], alphabet: int, zero: int) -> np.ndarray:
     """The symbols, in a row; ContainerError for bytes that `encode` has not written."""
-    border, length = reader.varint("border of the signs"), reader.varint("words of the coder")
+    border = reader.varint("border of the signs")
     if border > alphabet:
         raise ContainerError(f"a border of {border} in an alphabet of {alphabet}")
-    words = np.frombuffer(reader.take(4 * length, "range coder"), "<u4").astype(np.uint32)
-    decoder = Decoder(words)
+    decoder = decoder_of(reader)
     receive = from_decoder(decoder)
     there, high = np.zeros(shape, bool), np.zeros(shape, bool)
     symbols = np.full(shape, zero, np.int64)
@@ -69,11 +75,7 @@ def decode(reader: Reader, shape: tuple[int, int, int], alphabet: int, zero: int
         symbols[high] = read_adaptive(decoder, int(high.sum()), alphabet - border, LONGEST) + border
     else:
         symbols[there] = read_adaptive(decoder, int(there.sum()), alphabet, LONGEST)
-    if symbols.size and not decoder.maybe_exhausted():
-        raise ContainerError("the range coder's data do not end with the tensor")
-    if int(symbols.max(initial=0)) >= alphabet:
-        raise ContainerError(f"a code of {int(symbols.max())} in an alphabet of {alphabet}")
-    return symbols.reshape(-1)
+    return ended(decoder, symbols.reshape(-1), alphabet)
 
 
 def to_encoder(encoder: Encoder) -> Channel:
@@ -105,7 +107,7 @@ def code_places(there: np.ndarray, channel: Channel) -> None:
     outputs, inputs, taps = there.shape
     least, most = SIDES
     blocks = BLOCKS if taps == 1 else BLOCKS_OF_KERNELS
-    side = int(min(most, max(least, (outputs * inputs) ** 0.5 / blocks)))
+    side = int(min(most, max(least, math.sqrt(outputs * inputs) / blocks)))
     known, classes = _Known(there.shape), _Classes(len(BORDERS) + 1)
     for row in _cuts(outputs, side):
         for column in _cuts(inputs, side):

@@ -49,7 +49,7 @@ class Encode(Step):
     def __post_init__(self) -> None:
         object.__setattr__(self, "coders", tuple(self.coders))
         for coder in (self.coder, *self.coders):
-            choose("coder", coder, (*EVERY_CODER, "contexts", *container.COMPACT))
+            choose("coder", coder, container.ACCEPTED)
         if self.details and self.coders:
             raise ValueError("details hold the size with every coder: leave coders out")
 

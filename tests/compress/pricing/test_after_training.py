@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from biased_networks import biased_network, grey_images
 from torch import nn
 
 from squeeze_utils.compress.pricing import (
@@ -14,23 +15,15 @@ from squeeze_utils.compress.pricing import (
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.models import build
 
-OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.125, "norm": "none"}
-
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    torch.manual_seed(0)
-    network = build("squeezenet_small", **OPTIONS).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 1:
-                parameter.normal_(std=0.1)
-    return network
+    return biased_network(0.125)
 
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    return torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    return grey_images()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +95,7 @@ def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, im
     with torch.no_grad():
         wanted = model(images)
         error = (squeezed.model(images) - wanted).square().mean()
-        nearest = build("squeezenet_small", **OPTIONS).eval()
+        nearest = biased_network(0.125)
         for bits in range(8, 1, -1):  # the finest plain grid that fits
             for (_, p), (_, q) in zip(
                 model.named_parameters(), nearest.named_parameters(), strict=True

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from biased_networks import biased_network, grey_images
 from torch import nn
 
 from squeeze_utils.compress.pricing import (
@@ -9,23 +10,15 @@ from squeeze_utils.compress.pricing import (
 )
 from squeeze_utils.models import build
 
-OPTIONS = {"num_classes": 10, "in_channels": 1, "width": 0.25, "norm": "none"}
-
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    torch.manual_seed(0)
-    network = build("squeezenet_small", **OPTIONS).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 1:
-                parameter.normal_(std=0.1)
-    return network
+    return biased_network(0.25)
 
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    return torch.randn(12, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    return grey_images()
 
 
 def test_windows_times_weights_are_the_convolution():
