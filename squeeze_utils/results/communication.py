@@ -46,6 +46,56 @@ def exchange_shares(counted: pd.DataFrame, gigabits: Sequence[float] = (1, 10)) 
     return Sentence("\n".join(lines))
 
 
+def limited_steps(measured: pd.DataFrame) -> pd.DataFrame:
+    """Steps under a real limit, with the bounds on paper.
+
+    `measured` has rows of `count_steps` with the `gigabits` that a process could send each second.
+    `wire` are the seconds that the bytes take at this speed. A step that overlaps nothing takes
+    `alone + wire`, one that overlaps everything the larger of the two.
+    """
+    rows = measured.dropna(subset="gigabits").copy()
+    rows["wire"] = 8 * rows["formula"] / (rows["gigabits"] * 1e9)
+    rows["least"] = rows[["alone", "wire"]].max(axis=1)
+    rows["most"] = rows["alone"] + rows["wire"]
+    return rows
+
+
+def limited_figure(steps: pd.DataFrame) -> Figure:
+    """Measured seconds of a step against those on paper, a panel for each limit."""
+    import matplotlib.pyplot as plt
+
+    limits = sorted(steps["gigabits"].unique())
+    fig, axes = plt.subplots(1, len(limits), figsize=(7.2, 3.4), sharex=True, sharey=True)
+    ends = steps[["least", "most", "seconds"]].to_numpy()
+    line = [ends.min() / 1.3, ends.max() * 1.3]
+    for ax, limit in zip(axes, limits, strict=True):
+        ax.plot(line, line, color="0.6", linewidth=1, label="equal")
+        part = steps[steps["gigabits"] == limit]
+        for number, (name, rows) in enumerate(part.groupby("network", sort=False)):
+            look = curve_style(number) | {"linestyle": "none"}
+            left = rows["most"] - rows["least"]
+            ax.errorbar(rows["most"], rows["seconds"], xerr=[left, 0 * left], label=name, **look)
+        ax.set(xscale="log", yscale="log", title=f"{limit:g} Gbit/s", xlabel="seconds on paper")
+    axes[0].set_ylabel("seconds measured")
+    axes[0].legend()
+    return fig
+
+
+def limited_verdict(steps: pd.DataFrame, tolerance: float = 0.05) -> Sentence:
+    """How far measured steps lie from the bounds on paper, a line for each limit."""
+    lines = []
+    for limit, part in steps.groupby("gigabits"):
+        inside = part["seconds"].between(
+            part["least"] * (1 - tolerance), part["most"] * (1 + tolerance)
+        )
+        ratio = part["seconds"] / part["most"]
+        lines.append(
+            f"- {limit:g} Gbit/s: {inside.sum()} of {len(part)} steps within the bounds; "
+            f"{ratio.min():.2f} to {ratio.max():.2f} of the upper bound."
+        )
+    return Sentence("\n".join(lines))
+
+
 def exchange_table(found: Results, control: str) -> pd.DataFrame:
     """A row for each arm: accuracy, n, megabytes that a process sent, how many times fewer.
 

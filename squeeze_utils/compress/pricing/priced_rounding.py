@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -118,25 +119,80 @@ def code_lengths(numbers: Tensor) -> Tensor:
     return -(counts / counts.sum()).log2()
 
 
+class Grid(Protocol):
+    """Which whole numbers a column may take, and what they cost."""
+
+    finer: float
+    """The step, as a share of that of `step_for`."""
+    free: np.ndarray
+    """Costs that are all zero."""
+
+    def lengths(self, numbers: np.ndarray) -> np.ndarray:
+        """Bits of what may be chosen, by how often it occurs in `numbers` (columns, rows)."""
+
+    def bits(self, found: Tensor) -> float:
+        """All bits of the numbers of a layer (rows, columns)."""
+
+    def chosen(self, wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.ndarray:
+        """What costs least for the numbers `wanted` in one column.
+
+        `curvature` is the error of one step; `costs` are `lengths` times their price.
+        """
+
+
+class OneGrid:
+    """Every whole number from -MOST to MOST, whatever its neighbours are."""
+
+    finer = 1.0
+    free = np.zeros(2 * MOST + 1, np.float32)
+
+    @staticmethod
+    def lengths(numbers: np.ndarray) -> np.ndarray:
+        """Of -MOST..MOST."""
+        return code_lengths(torch.from_numpy(numbers).long()).numpy()
+
+    @staticmethod
+    def bits(found: Tensor) -> float:
+        """By how often each number occurs."""
+        return float(code_lengths(found)[found + MOST].sum())
+
+    @staticmethod
+    def chosen(wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.ndarray:
+        """The nearest whole number, one of the next two toward zero, or zero."""
+        nearest = np.clip(np.rint(wanted), -MOST, MOST)
+        others = np.sign(nearest) * np.maximum(np.abs(nearest) - TOWARD_ZERO, 0)
+        paid = (wanted - others) ** 2 * curvature + costs[others.astype(np.int32) + MOST]
+        return others[paid.argmin(0), np.arange(len(wanted))]
+
+
+ONE_GRID = OneGrid()
+
+
 def round_layer(
-    weight: Tensor, columns: Columns, price: float, rounds: int = ROUNDS, sweeps: int = SWEEPS
+    weight: Tensor,
+    columns: Columns,
+    price: float,
+    rounds: int = ROUNDS,
+    sweeps: int = SWEEPS,
+    grid: Grid = ONE_GRID,
 ) -> Rounded:
     """Round `weight` (rows, columns) at a `price` in error for a bit."""
     curvature = float((1 / columns.triangle.diagonal() ** 2).mean())
-    step = step_for(price, curvature, float(weight.abs().max()))
+    step = grid.finer * step_for(price, curvature, float(weight.abs().max()))
     wanted = np.ascontiguousarray((weight[:, columns.order] / step).numpy().T)
-    numbers = np.rint(wanted).clip(-MOST, MOST)  # a column of weights is a row here
+    # A column of weights is a row here.
+    numbers = np.stack([grid.chosen(row, np.float32(1), grid.free) for row in wanted])
     for _ in range(rounds):
-        numbers = _by_columns(wanted, columns.triangle.numpy(), step, price * _lengths(numbers))
+        costs = price * grid.lengths(numbers)
+        numbers = _by_columns(wanted, columns.triangle.numpy(), step, costs, grid)
     covariance = columns.covariance.numpy()
     for _ in range(sweeps):
-        numbers = _again(wanted, numbers, covariance, step, price * _lengths(numbers))
+        numbers = _again(wanted, numbers, covariance, step, price * grid.lengths(numbers), grid)
     missing = wanted - numbers
     error = step**2 * float((missing * (covariance @ missing)).sum())
     found = torch.empty_like(weight, dtype=torch.long)
     found[:, columns.order] = torch.from_numpy(np.ascontiguousarray(numbers.T)).long()
-    bits = code_lengths(found)[found + MOST].sum()
-    return Rounded(found, step, error, float(bits))
+    return Rounded(found, step, error, grid.bits(found))
 
 
 def round_bias(bias: Tensor, price: float) -> Tensor:
@@ -149,12 +205,8 @@ def round_bias(bias: Tensor, price: float) -> Tensor:
     return (bias / step).round().clamp(-MOST, MOST) * step
 
 
-def _lengths(numbers: np.ndarray) -> np.ndarray:
-    return code_lengths(torch.from_numpy(numbers).long()).numpy()
-
-
 def _by_columns(
-    wanted: np.ndarray, upper: np.ndarray, step: float, costs: np.ndarray
+    wanted: np.ndarray, upper: np.ndarray, step: float, costs: np.ndarray, grid: Grid
 ) -> np.ndarray:
     """Numbers for `wanted`, in steps. Later columns are brought up to date in blocks."""
     left, numbers = wanted.copy(), np.empty_like(wanted)
@@ -163,14 +215,19 @@ def _by_columns(
     for start in range(0, len(left), BLOCK):
         stop = min(start + BLOCK, len(left))
         for j in range(start, stop):
-            numbers[j] = _chosen(left[j], curvatures[j], costs)
+            numbers[j] = grid.chosen(left[j], curvatures[j], costs)
             left[j + 1 : stop] -= passed_on[j, j + 1 : stop, None] * (left[j] - numbers[j])
         left[stop:] -= passed_on[start:stop, stop:].T @ (left[start:stop] - numbers[start:stop])
     return numbers
 
 
 def _again(
-    wanted: np.ndarray, numbers: np.ndarray, covariance: np.ndarray, step: float, costs: np.ndarray
+    wanted: np.ndarray,
+    numbers: np.ndarray,
+    covariance: np.ndarray,
+    step: float,
+    costs: np.ndarray,
+    grid: Grid,
 ) -> np.ndarray:
     """Every column chosen once more, with what is best for it given all others as they are now."""
     numbers, variances = numbers.copy(), np.diagonal(covariance)
@@ -180,21 +237,10 @@ def _again(
         before = numbers[block].copy()
         for j in range(block.start, block.stop):
             best = numbers[j] + pulls[j] / variances[j]
-            new = _chosen(best, variances[j] * step**2, costs)
+            new = grid.chosen(best, variances[j] * step**2, costs)
             pulls[block] -= np.outer(covariance[block, j], new - numbers[j])
             numbers[j] = new
         moved = covariance[:, block] @ (numbers[block] - before)
         pulls[: block.start] -= moved[: block.start]
         pulls[block.stop :] -= moved[block.stop :]
     return numbers
-
-
-def _chosen(wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.ndarray:
-    """The nearest whole number, one of the next two toward zero, or zero: what costs least.
-
-    `curvature` is the error of one step; `costs` belong to -MOST..MOST.
-    """
-    nearest = np.clip(np.rint(wanted), -MOST, MOST)
-    others = np.sign(nearest) * np.maximum(np.abs(nearest) - TOWARD_ZERO, 0)
-    paid = (wanted - others) ** 2 * curvature + costs[others.astype(np.int32) + MOST]
-    return others[paid.argmin(0), np.arange(len(wanted))]

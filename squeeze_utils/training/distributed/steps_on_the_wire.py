@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from squeeze_utils.base.checks import whole_number
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.distributed.launch import launch, take_part
 from squeeze_utils.training.distributed.ranks import here
-from squeeze_utils.training.distributed.wire import ring_bytes, traffic
+from squeeze_utils.training.distributed.wire import Traffic, ring_bytes, traffic
 
 WARM_UP = 2  # steps: in the first, DistributedDataParallel arranges its buckets
 
@@ -29,17 +29,19 @@ def count_steps(
     batch: int = 8,
     steps: int = 5,
     seconds: float = 300,
+    start: Callable[..., list[Any]] = launch,
 ) -> list[dict[str, Any]]:
     """For each network and number of processes: bytes and seconds of a step, as rows of a table.
 
     Starts as many processes as the largest number; the smaller groups are the first of them.
     `sent` are the bytes of content that a process sends in a step, in the mean, `formula` those
     of a ring, `control` those to and from the rendezvous store. `alone` are the seconds of a step
-    without exchange. Images are random, `batch` of them in each process.
+    without exchange. Images are random, `batch` of them in each process. `start` starts the
+    processes, as `launch` does.
     """
     for count in processes:
         whole_number("processes", count, 1)
-    found = launch(
+    found = start(
         "squeeze_utils.training.distributed.steps_on_the_wire",
         max(processes),
         seconds=seconds,
@@ -71,9 +73,9 @@ def _measure(spec: ModelSpec, group: dist.ProcessGroup, batch: int, steps: int) 
     x = torch.randn(batch, *model.input_shape).to(memory_format=torch.channels_last)
     y = torch.arange(batch) % 10
     _steps(network, x, y, WARM_UP)
-    before = traffic()
+    before = _traffic_so_far(group)
     together = _steps(network, x, y, steps)
-    after = traffic()
+    after = _traffic_so_far(group)
     with network.no_sync():
         alone = _steps(network, x, y, steps)
     numbers = sum(p.numel() for p in model.parameters())
@@ -85,6 +87,17 @@ def _measure(spec: ModelSpec, group: dist.ProcessGroup, batch: int, steps: int) 
         dist.all_reduce(counts, group=group)
         row["sent"], row["control"] = counts.tolist()
     return {**row, "seconds": together, "alone": alone}
+
+
+def _traffic_so_far(group: dist.ProcessGroup) -> Traffic | None:
+    """What has been sent, and has arrived: nothing waits for a slow connection.
+
+    Another process comes out of the first barrier once it has all that was sent to it before, so
+    what it sends for the second one says so.
+    """
+    for _ in range(2):
+        dist.barrier(group)
+    return traffic()
 
 
 def _steps(network: nn.Module, x: torch.Tensor, y: torch.Tensor, count: int) -> float:

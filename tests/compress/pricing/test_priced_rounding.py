@@ -85,7 +85,9 @@ def test_one_more_look_changes_a_weight_only_for_the_better():
     covariance = (mix.T @ mix / 70 + 0.1 * torch.eye(70)).numpy()
     wanted = 2 * torch.randn(70, 3, generator=generator).numpy()
     costs, step = np.full(2 * priced_rounding.MOST + 1, 0.05, np.float32), 0.7
-    found = priced_rounding._again(wanted, np.rint(wanted), covariance, step, costs)
+    found = priced_rounding._again(
+        wanted, np.rint(wanted), covariance, step, costs, priced_rounding.ONE_GRID
+    )
     slow = np.rint(wanted)
     for j in range(70):
         pull = covariance[j] @ (wanted - slow)
