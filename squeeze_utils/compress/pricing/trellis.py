@@ -75,7 +75,7 @@ class Dependent:
             total = both.min(1)
         found = _followed_back(ways, places, total.argmin(0))
         sizes = _out_of_runs(found, len(wanted))[0]
-        return (np.sign(wanted) * sizes).astype(wanted.dtype)
+        return np.copysign(sizes, wanted).astype(wanted.dtype)
 
 
 def _followed_back(ways: np.ndarray, places: np.ndarray, state: np.ndarray) -> np.ndarray:

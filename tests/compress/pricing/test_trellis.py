@@ -61,6 +61,15 @@ def test_no_other_path_costs_less():
         assert paid(places[0]) == pytest.approx(least, rel=1e-5)
 
 
+def test_a_number_that_is_wanted_to_be_zero_may_be_another():
+    costs = np.zeros((2, trellis.MOST + 1), np.float32)
+    costs[:, 0] = 5  # zeros are dear
+    found = Dependent.chosen(np.array([2, 0, 0.9], np.float32), np.float32(1), costs)
+    assert found.tolist() == [2, 1, 1]
+    places, _ = places_of(found[None])
+    assert places.tolist() == [[1, 1, 1]]
+
+
 def test_at_two_bits_it_takes_less_error_and_bits_together_than_one_grid():
     generator = torch.Generator().manual_seed(0)
     weight = torch.distributions.Laplace(0.0, 1.0).icdf(torch.rand(128, 40, generator=generator))
