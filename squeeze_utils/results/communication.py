@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.results import tables
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.statistics import mean_sd
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 SENT = "sent_bytes"
 NOISE = 5.0  # per cent of a step: medians of a few steps differ by about as much
 MARGIN = 0.5  # points
+CHANGES = "libraries/updates"  # one client's change by us and by nncodec, measured
 GOOD = ("higher", "equal")  # how such a verdict begins
 
 
@@ -42,56 +45,6 @@ def exchange_shares(counted: pd.DataFrame, gigabits: Sequence[float] = (1, 10)) 
         )
         lines.append(
             f"- {name}: {compute:.2f} s to compute. Exchange: {here} here; on paper {paper}."
-        )
-    return Sentence("\n".join(lines))
-
-
-def limited_steps(measured: pd.DataFrame) -> pd.DataFrame:
-    """Steps under a real limit, with the bounds on paper.
-
-    `measured` has rows of `count_steps` with the `gigabits` that a process could send each second.
-    `wire` are the seconds that the bytes take at this speed. A step that overlaps nothing takes
-    `alone + wire`, one that overlaps everything the larger of the two.
-    """
-    rows = measured.dropna(subset="gigabits").copy()
-    rows["wire"] = 8 * rows["formula"] / (rows["gigabits"] * 1e9)
-    rows["least"] = rows[["alone", "wire"]].max(axis=1)
-    rows["most"] = rows["alone"] + rows["wire"]
-    return rows
-
-
-def limited_figure(steps: pd.DataFrame) -> Figure:
-    """Measured seconds of a step against those on paper, a panel for each limit."""
-    import matplotlib.pyplot as plt
-
-    limits = sorted(steps["gigabits"].unique())
-    fig, axes = plt.subplots(1, len(limits), figsize=(7.2, 3.4), sharex=True, sharey=True)
-    ends = steps[["least", "most", "seconds"]].to_numpy()
-    line = [ends.min() / 1.3, ends.max() * 1.3]
-    for ax, limit in zip(axes, limits, strict=True):
-        ax.plot(line, line, color="0.6", linewidth=1, label="equal")
-        part = steps[steps["gigabits"] == limit]
-        for number, (name, rows) in enumerate(part.groupby("network", sort=False)):
-            look = curve_style(number) | {"linestyle": "none"}
-            left = rows["most"] - rows["least"]
-            ax.errorbar(rows["most"], rows["seconds"], xerr=[left, 0 * left], label=name, **look)
-        ax.set(xscale="log", yscale="log", title=f"{limit:g} Gbit/s", xlabel="seconds on paper")
-    axes[0].set_ylabel("seconds measured")
-    axes[0].legend()
-    return fig
-
-
-def limited_verdict(steps: pd.DataFrame, tolerance: float = 0.05) -> Sentence:
-    """How far measured steps lie from the bounds on paper, a line for each limit."""
-    lines = []
-    for limit, part in steps.groupby("gigabits"):
-        inside = part["seconds"].between(
-            part["least"] * (1 - tolerance), part["most"] * (1 + tolerance)
-        )
-        ratio = part["seconds"] / part["most"]
-        lines.append(
-            f"- {limit:g} Gbit/s: {inside.sum()} of {len(part)} steps within the bounds; "
-            f"{ratio.min():.2f} to {ratio.max():.2f} of the upper bound."
         )
     return Sentence("\n".join(lines))
 
@@ -144,6 +97,31 @@ def exchange_figure(found: Results, title: str) -> Figure | None:
     ax.set_xscale("log")
     ax.legend(loc="best")
     return ax.figure
+
+
+def against_nncodec() -> Sentence:
+    """The bytes of one client's change, by us and by nncodec, at equal distance of the receivers.
+
+    Between two settings of nncodec the logarithm of its bytes is interpolated over that of the
+    divergence between the client's network and the receiver's.
+    """
+    kept = read_measurement(CHANGES)
+    if kept is None:
+        return Sentence("Not measured yet: `make libraries` measures it.")
+    frame = kept.frame[kept.frame["divergence"] > 0].sort_values("divergence")
+    theirs = frame[frame["tool"].str.startswith("nncodec")]
+    ours = frame[frame["tool"].str.startswith("ours, coded")]
+    ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
+    at, known, sizes = (
+        np.log(column.astype(float))
+        for column in (ours["divergence"], theirs["divergence"], theirs["bytes"])
+    )
+    needed = np.exp(np.interp(at, known, sizes))
+    parts = [
+        f"{row.divergence:.1e} nats: {row.bytes / 1e3:,.0f} kB, nncodec {other / 1e3:,.0f}"
+        for row, other in zip(ours.itertuples(), needed, strict=True)
+    ]
+    return Sentence(f"Divergence from the client's network: {'; '.join(parts)}. {kept.source}")
 
 
 def rounds(found: Results) -> pd.DataFrame:

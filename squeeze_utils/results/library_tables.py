@@ -8,7 +8,7 @@ import pandas as pd
 
 from squeeze_utils.base.measurements import read_measurement
 
-TOPICS = ("coding", "kept_up", "pruning", "quantization", "released", "scores")
+TOPICS = ("coding", "kept_up", "pruning", "quantization", "released", "scores", "updates")
 
 #: A column's heading and how its values are written.
 COLUMNS = {

@@ -11,6 +11,7 @@ pytest.importorskip("matplotlib").use("agg")
 
 from finished import pretend  # noqa: E402
 
+from squeeze_utils.base.measurements import Measurement  # noqa: E402
 from squeeze_utils.base.scale import Scale  # noqa: E402
 from squeeze_utils.results import communication as shown  # noqa: E402
 from squeeze_utils.results.study_results import Results  # noqa: E402
@@ -114,3 +115,21 @@ def test_bytes_until_an_accuracy(tmp_path):
     assert "The prediction about bytes holds" in shown.smaller(found, {"coded": 10})
     assert "fails" in shown.smaller(found, {"coded": 30})
     assert "still open" in shown.smaller(found.where(message="coded"), {"coded": 30})
+
+
+CHANGES = [
+    {"tool": "ours, float", "bytes": 1_000_000, "divergence": 0.0},
+    {"tool": "ours, coded, step 1", "bytes": 100_000, "divergence": 1e-4},
+    {"tool": "ours, coded, step 9", "bytes": 5_000, "divergence": 1.0},
+    {"tool": "nncodec, qp -40", "bytes": 400_000, "divergence": 1e-5},
+    {"tool": "nncodec, qp -30", "bytes": 100_000, "divergence": 1e-3},
+]
+
+
+def test_changes_are_compared_where_receivers_are_equally_far_off(monkeypatch):
+    kept = Measurement(CHANGES, {"device": "a machine", "date": "today"})
+    monkeypatch.setattr(shown, "read_measurement", {shown.CHANGES: kept}.get)
+    said = str(shown.against_nncodec())
+    assert "1.0e-04 nats: 100 kB, nncodec 200." in said and "a machine" in said
+    monkeypatch.setattr(shown, "read_measurement", {}.get)
+    assert "Not measured yet" in str(shown.against_nncodec())

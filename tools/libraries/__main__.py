@@ -24,6 +24,7 @@ from tools.libraries.bench import BATCH, NETWORK, Bench
 from tools.libraries.kept_up import kept_up
 from tools.libraries.released import released
 from tools.libraries.scores import scores
+from tools.libraries.updates import updates
 
 TOPICS = {
     "quantization": trials.quantization,
@@ -32,6 +33,7 @@ TOPICS = {
     "released": lambda bench: released(bench.pictures),
     "kept_up": kept_up,
     "scores": scores,
+    "updates": updates,
 }
 
 
@@ -39,7 +41,7 @@ def keep(topic: str, bench: Bench) -> Path:
     """Measure a topic and keep its table."""
     rows = list(TOPICS[topic](bench))
     about: dict[str, Any] = {"threads": torch.get_num_threads()}
-    if topic not in ("kept_up", "released", "scores"):
+    if topic not in ("kept_up", "released", "scores", "updates"):
         about |= {"network": NETWORK, "batch": BATCH}
     return measurements.keep_measurement(f"libraries/{topic}", rows, **about)
 

@@ -7,7 +7,7 @@ import io
 import lzma
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -153,17 +153,25 @@ def coding(bench: Bench) -> Iterator[dict[str, Any]]:
 
 def through_nncodec(model: nn.Module, quality: int) -> tuple[nn.Module, int, float]:
     """The network that nncodec decodes from its own file, the file's bytes, and seconds."""
-    from nncodec.nn import decode, encode
-
     state = model.state_dict()
     counters = {name: value for name, value in state.items() if not value.is_floating_point()}
-    floats = {name: value.numpy() for name, value in state.items() if name not in counters}
+    floats = {name: value for name, value in state.items() if name not in counters}
+    found, size, seconds = nncodec_there_and_back(floats, quality)
+    decoded = copy.deepcopy(model)
+    decoded.load_state_dict(found | counters)
+    return decoded.eval(), size, seconds
+
+
+def nncodec_there_and_back(
+    tensors: Mapping[str, Tensor], quality: int
+) -> tuple[dict[str, Tensor], int, float]:
+    """What nncodec decodes from its own file of `tensors`, the file's bytes, and seconds."""
+    from nncodec.nn import decode, encode
+
     start = time.perf_counter()
     with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         how = {"qp": quality, "use_dq": True, "verbose": False, "results": folder}
-        data = encode(floats, args=how)
+        data = encode({name: tensor.numpy() for name, tensor in tensors.items()}, args=how)
         found = decode(data)
     seconds = time.perf_counter() - start
-    decoded = copy.deepcopy(model)
-    decoded.load_state_dict({name: torch.as_tensor(v) for name, v in found.items()} | counters)
-    return decoded.eval(), len(data), seconds
+    return {name: torch.as_tensor(value) for name, value in found.items()}, len(data), seconds

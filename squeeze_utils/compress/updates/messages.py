@@ -17,7 +17,8 @@ from squeeze_utils.compress.sqz import coders
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, Writer, varint
 
 KINDS: tuple[str, ...] = ("float", "int8", "coded")
-STEP = 1.0  # of the levels of "coded", in standard deviations of the tensor
+STEP = 1.0  # of the levels of "coded", in standard deviations of all matrices and kernels
+FINER = 16  # times as fine are the levels of vectors, against their own standard deviation
 MOST_LEVELS = 127  # on either side of zero
 
 
@@ -27,8 +28,10 @@ def encode_update(
     """The message of `update`, and the update as the receiver will read it.
 
     "float": four bytes a number. "int8": whole numbers from -127 to 127 and their step, a
-    127th of the tensor's largest number. "coded": whole numbers of steps of `step` standard
-    deviations, written by the range coder of `.sqz` files, so zeros cost a fraction of a bit.
+    127th of the tensor's largest number. "coded": whole numbers of steps, written by the range
+    coder of `.sqz` files, so zeros cost a fraction of a bit. All matrices and kernels have one
+    step, of `step` standard deviations of their numbers. Vectors (biases, statistics) are few and
+    matter more: each has a step of its own, which is finer.
 
     >>> message, read = encode_update({"weight": torch.tensor([0.0, 0.5, -1.0])}, "int8")
     >>> len(message), [round(v, 3) for v in read["weight"].tolist()]
@@ -38,11 +41,14 @@ def encode_update(
     real_number("step", step, above=0)
     out = Writer()
     out.add("kind", bytes([KINDS.index(kind)]))
-    for name, tensor in update.items():
-        values = tensor.detach().cpu().float().reshape(-1).numpy()
-        if not np.isfinite(values).all():
+    flat = {name: tensor.detach().cpu().float().reshape(-1) for name, tensor in update.items()}
+    matrices = [values for name, values in flat.items() if update[name].ndim > 1]
+    shared = step * _spread(torch.cat(matrices)) if matrices else 0.0
+    for name, values in flat.items():
+        if not values.isfinite().all():
             raise ValueError(f"{name} is not finite: the training behind this update diverged")
-        out.add(name, _encoded(values, kind, step))
+        wanted = shared if update[name].ndim > 1 else step * _spread(values) / FINER
+        out.add(name, _encoded(values.numpy(), kind, wanted))
     framed = Writer()
     framed.add_framed("frame", out)
     message = bytes(framed.data)
@@ -66,10 +72,17 @@ def decode_update(message: bytes, shapes: Mapping[str, torch.Size]) -> dict[str,
     return read
 
 
-def _encoded(values: np.ndarray, kind: str, step: float) -> bytes:
+def _spread(values: Tensor) -> float:
+    """The standard deviation around zero."""
+    return float(values.double().square().mean().sqrt()) if len(values) else 0.0
+
+
+def _encoded(values: np.ndarray, kind: str, wanted: float) -> bytes:
+    """`wanted` is the step of "coded"; a tensor with large numbers gets a larger one."""
     if kind == "float":
         return values.astype("<f4").tobytes()
-    size = _step(values, kind, step)
+    coarsest = np.abs(values).max(initial=0) / MOST_LEVELS  # of a grid with so few levels
+    size = np.float32(coarsest if kind == "int8" else max(wanted, coarsest))
     levels = np.rint(values / size) if size else np.zeros_like(values)
     levels = levels.clip(-MOST_LEVELS, MOST_LEVELS).astype(np.int64)
     head = np.float32(size).astype("<f4").tobytes()
@@ -78,15 +91,6 @@ def _encoded(values: np.ndarray, kind: str, step: float) -> bytes:
     most = int(np.abs(levels).max(initial=0))
     codes = coders.CODERS["range"].encode(levels + most, 2 * most + 1, most)["codes"]
     return head + varint(most) + codes
-
-
-def _step(values: np.ndarray, kind: str, step: float) -> np.float32:
-    """The distance of two levels: that of 127 to the largest number, or in deviations."""
-    largest = np.abs(values).max(initial=0)
-    if kind == "int8":
-        return np.float32(largest / MOST_LEVELS)
-    spread = np.sqrt(np.square(values, dtype=np.float64).mean()) if len(values) else 0.0
-    return np.float32(max(step * spread, largest / MOST_LEVELS))
 
 
 def _decoded(reader: Reader, count: int, kind: str) -> np.ndarray:

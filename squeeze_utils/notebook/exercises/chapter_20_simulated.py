@@ -16,7 +16,7 @@ from squeeze_utils.training.distributed.top_k import START, TopK
 
 LAST, WARM_UP, FEWER = 0.001, 0.04, 500  # final density, share of the training, goal
 TIMES = 10  # the same change is sent
-NUMBERS, STEP = 2000, 2.0  # of the change in the notebook
+SHAPE, STEP = (40, 50), 2.0  # of the change in the notebook
 EVENTS = ("finds", "deletes", "makes")
 
 
@@ -79,10 +79,10 @@ def _off(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def same_change(answer: Any) -> Claims:
     given = named(answer, "function", "errors")
-    for count, step in ((300, STEP), (500, 3.0)):
-        change = torch.randn(count)
+    for shape, step in (((20, 15), STEP), ((25, 20), 3.0)):
+        change = torch.randn(shape)
         sent, plain = TIMES * change.double(), _sum_read(change, step, False)
-        found = array(ask(given["function"], change, step, False), (count,), "received")
+        found = array(ask(given["function"], change, step, False), shape, "received")
         once = "this is what one message brings. Add up all ten."
         yield "without feedback", not close(found, plain / TIMES, 1e-3, 1e-3), once
         exact = "this is what was sent. The receiver adds up what it reads."
@@ -92,9 +92,9 @@ def same_change(answer: Any) -> Claims:
         yield "without feedback", not close(found, other, 1e-3, 1e-3), kind
         fine = "pass step on to encode_update."
         yield "without feedback", not close(found, _sum_read(change, 1.0, False), 1e-3, 1e-3), fine
-        off = f"the sum for {count} numbers and the step {step:g} is another one."
+        off = f"the sum for {change.numel()} numbers and the step {step:g} is another one."
         yield "without feedback", close(found, plain, 1e-3, 1e-3), off
-        kept = array(ask(given["function"], change, step, True), (count,), "received")
+        kept = array(ask(given["function"], change, step, True), shape, "received")
         same = "this is the sum without feedback. Add the rounding error to the next message."
         yield "with feedback", not close(kept, plain, 1e-3, 1e-3), same
         worse = "feedback makes the sum worse. The error is what should be sent minus what is read."
@@ -104,13 +104,13 @@ def same_change(answer: Any) -> Claims:
         yield "with feedback", close(kept, right, 1e-3, 1e-3), all_of_it
     errors = answers.named(given["errors"], False, True, what="errors")
     values = {kept: as_number(error, f"errors[{kept}]") for kept, error in errors.items()}
-    change = torch.randn(NUMBERS, generator=torch.Generator().manual_seed(0))
+    change = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
     right = {k: _off(_sum_read(change, STEP, k), TIMES * change) for k in (False, True)}
     yield "errors", not close(values[False], right[True], 2e-2), "the two are exchanged."
     for kept, value in values.items():
         how = f"{'with' if kept else 'without'} feedback"
         total = f"{how}: take the mean over all numbers, not the sum."
-        yield "errors", not close(value, NUMBERS * right[kept], 2e-2), total
+        yield "errors", not close(value, change.numel() * right[kept], 2e-2), total
         off = f"{how}: {value:.3f} is not the mean distance of the 2,000 numbers."
         yield "errors", close(value, right[kept], 2e-2), off
 

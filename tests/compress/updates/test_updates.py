@@ -127,3 +127,19 @@ def test_what_cannot_be_is_refused():
     pruned = replace(tiny_state(), masks={"w": torch.ones(1)})
     with pytest.raises(ValueError, match="prune or share afterwards"):
         Federate().apply(pruned)
+
+
+def test_kernels_share_a_step_and_vectors_have_finer_ones():
+    generator = torch.Generator().manual_seed(0)
+    update = {
+        "small": 0.1 * torch.randn(40, 50, generator=generator),
+        "large": 2.0 * torch.randn(40, 50, generator=generator),
+        "bias": 5.0 * torch.randn(50, generator=generator),
+    }
+    _, read = encode_update(update, "coded")
+    shared = float(torch.cat([update["small"], update["large"]]).square().mean().sqrt())
+    assert not read["small"].any()  # against the large ones they are nothing
+    levels = read["large"] / shared
+    torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
+    off = (read["bias"] - update["bias"]).abs().max() / update["bias"].square().mean().sqrt()
+    assert 0.01 < off < 1.01 / 32

@@ -1,0 +1,70 @@
+"""Steps of data-parallel training under a real limit of the network (chapter 20)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from squeeze_utils.base.measurements import read_measurement
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.study_results import Sentence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LIMITED = "communication/limited"  # below data/measurements/
+
+
+def limited_steps() -> pd.DataFrame:
+    """Steps as measured under a real limit of `gigabits` a second, with the bounds on paper.
+
+    `wire` are the seconds that the bytes take at this speed. A step that overlaps nothing takes
+    `alone + wire` (`most`), one that overlaps everything the larger of the two (`least`). Empty
+    where nobody has measured.
+    """
+    kept = read_measurement(LIMITED)
+    if kept is None:
+        return pd.DataFrame()
+    rows = kept.frame.dropna(subset="gigabits").copy()
+    rows.attrs["source"] = kept.source
+    rows["wire"] = 8 * rows["formula"] / (rows["gigabits"] * 1e9)
+    rows["least"] = rows[["alone", "wire"]].max(axis=1)
+    rows["most"] = rows["alone"] + rows["wire"]
+    return rows
+
+
+def limited_figure(steps: pd.DataFrame) -> Figure:
+    """Measured seconds of a step against those on paper, a panel for each limit."""
+    import matplotlib.pyplot as plt
+
+    limits = sorted(steps["gigabits"].unique())
+    fig, axes = plt.subplots(1, len(limits), figsize=(7.2, 3.4), sharex=True, sharey=True)
+    ends = steps[["least", "most", "seconds"]].to_numpy()
+    line = [ends.min() / 1.3, ends.max() * 1.3]
+    for ax, limit in zip(axes, limits, strict=True):
+        ax.plot(line, line, color="0.6", linewidth=1, label="equal")
+        part = steps[steps["gigabits"] == limit]
+        for number, (name, rows) in enumerate(part.groupby("network", sort=False)):
+            look = curve_style(number) | {"linestyle": "none"}
+            left = rows["most"] - rows["least"]
+            ax.errorbar(rows["most"], rows["seconds"], xerr=[left, 0 * left], label=name, **look)
+        ax.set(xscale="log", yscale="log", title=f"{limit:g} Gbit/s", xlabel="seconds on paper")
+    axes[0].set_ylabel("seconds measured")
+    axes[0].legend()
+    return fig
+
+
+def limited_verdict(steps: pd.DataFrame, tolerance: float = 0.05) -> Sentence:
+    """How far measured steps lie from the bounds on paper, a line for each limit."""
+    lines = []
+    for limit, part in steps.groupby("gigabits"):
+        inside = part["seconds"].between(
+            part["least"] * (1 - tolerance), part["most"] * (1 + tolerance)
+        )
+        ratio = part["seconds"] / part["most"]
+        lines.append(
+            f"- {limit:g} Gbit/s: {inside.sum()} of {len(part)} steps within the bounds; "
+            f"{ratio.min():.2f} to {ratio.max():.2f} of the upper bound."
+        )
+    return Sentence("\n".join(lines))
