@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 # The one place where the repository's address stands. `make badges REPO=owner/name` rewrites this
 # line and then every badge, link and set-up cell from it. An account name on GitHub cannot hold an
