@@ -116,9 +116,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = networks.trained(networks.fetch())
         paths = pictures.find_pictures(Path(asked.folder))
         images = pictures.calibration(paths[:: max(1, len(paths) // PICTURES)], model)
-        print(keep_measurement(NAME, list(rows(images)), calibrated=len(images)).name)
+        found = []
+        for row in rows(images):
+            found.append(row)
+            path = keep_measurement(NAME, found, calibrated=len(images))
+        print(path.name)
 
-    return exit_code(work, "the old table is kept")
+    return exit_code(work, "the rows so far are kept")
 
 
 if __name__ == "__main__":

@@ -123,7 +123,14 @@ def _number(place: np.ndarray, grid: np.ndarray | int) -> np.ndarray:
 
 def places_of(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places and grids of `numbers` (columns, rows); ValueError where a grid lacks its number."""
-    runs = _in_runs(numbers).astype(np.int64)
+    places, grids = _followed(_in_runs(numbers))
+    rows = numbers.shape[1]
+    return _out_of_runs(places, rows), _out_of_runs(grids, rows)
+
+
+def _followed(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places and grids of numbers in runs, those included that fill the last ones."""
+    runs = numbers.astype(np.int64)
     places, grids, state = np.empty_like(runs), np.empty_like(runs), np.zeros(runs.shape[1], int)
     for at, row in enumerate(runs):
         grids[at] = state >> 1
@@ -131,8 +138,7 @@ def places_of(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         state = NEXT[state, places[at] & 1]
     if not np.array_equal(_number(places, grids), runs):
         raise ValueError("these numbers do not lie on two grids that take turns")
-    rows = numbers.shape[1]
-    return _out_of_runs(places, rows), _out_of_runs(grids, rows)
+    return places, grids
 
 
 def numbers_at(places: np.ndarray) -> np.ndarray:
@@ -147,7 +153,7 @@ def numbers_at(places: np.ndarray) -> np.ndarray:
 
 def encode(numbers: np.ndarray) -> bytes:
     """Numbers (columns, rows) as bytes: the places of each grid with frequencies of their own."""
-    places, grids = map(_in_runs, places_of(numbers))
+    places, grids = _followed(_in_runs(numbers))
     most = int(np.abs(places).max(initial=0))
     encoder = constriction.stream.queue.RangeEncoder()
     for grid in (0, 1):

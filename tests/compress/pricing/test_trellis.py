@@ -86,7 +86,7 @@ def test_at_two_bits_it_takes_less_error_and_bits_together_than_one_grid():
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 70), (40, 128)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 70), (5, 65), (4, 200), (2, 1000), (40, 128)])
 def test_bytes_hold_the_same_numbers(shape):
     places = np.random.default_rng(0).integers(-2, 3, shape)
     numbers = numbers_at(places)
