@@ -1,8 +1,8 @@
-"""`python -m tools.trellis_table FOLDER`: what dependent rounding saves in SqueezeNet 1.0.
+"""`python -m tools.trellis_table FOLDER NETWORK`: what dependent rounding saves.
 
-Each layer of the released network is rounded on one grid, at the price at which it needs a given
+Each layer of a network of notebook 14 is rounded on one grid, at the price at which it needs some
 number of bits a weight, and on two grids in turn. Both are written by the same adaptive range
-coder and read again. FOLDER has ImageNet pictures; it takes about ten minutes on one thread.
+coder and read again. FOLDER has ImageNet pictures; it takes about 15 minutes on one thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from squeeze_utils.base.commandline import exit_code
@@ -25,9 +25,10 @@ from squeeze_utils.compress.pricing.layers_and_inputs import Learned, learn
 from squeeze_utils.compress.pricing.priced_rounding import Rounded, round_layer
 from squeeze_utils.compress.sqz.bits import Reader
 from squeeze_utils.compress.sqz.coders import CODERS
-from squeeze_utils.imagenet import networks, pictures
+from squeeze_utils.imagenet import pictures
+from squeeze_utils.results.dependent_rounding import PREFIX
+from tools.imagenet_tables import TARGETS, original
 
-NAME = "released/trellis"
 # Bits a weight on one grid, and how much finer two grids are then: the best shares for a
 # made-up source (`results/dependent_rounding`), fixed before this was measured.
 FINER = {0.5: 0.75, 1.0: 0.7, 1.5: 0.65, 2.0: 0.65, 3.0: 0.55}
@@ -94,9 +95,8 @@ def _on_two_grids(rounded: Rounded) -> int:
     return len(data)
 
 
-def rows(images: Tensor) -> Iterator[dict[str, Any]]:
-    """A row for each large layer of the released network and each of FINER."""
-    model = networks.trained(networks.fetch()).eval().requires_grad_(False)
+def rows(model: nn.Module, images: Tensor) -> Iterator[dict[str, Any]]:
+    """A row for each large layer of the network and each of FINER."""
     learned = learn(model, images, seed=0)
     large = {n: layer for n, layer in learned.items() if layer.weight.numel() >= LEAST_WEIGHTS}
     for name, layer in tqdm(large.items(), desc="layers"):
@@ -110,16 +110,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: a folder of pictures."""
     parser = argparse.ArgumentParser(prog="python -m tools.trellis_table", description=__doc__)
     parser.add_argument("folder", help="folders of ImageNet pictures, named by their class")
+    parser.add_argument("network", choices=TARGETS, help="whose layers")
     asked = parser.parse_args(arguments)
 
     def work() -> None:
-        model = networks.trained(networks.fetch())
+        model = original(asked.network).eval().requires_grad_(False)
         paths = pictures.find_pictures(Path(asked.folder))
         images = pictures.calibration(paths[:: max(1, len(paths) // PICTURES)], model)
         found = []
-        for row in rows(images):
+        for row in rows(model, images):
             found.append(row)
-            path = keep_measurement(NAME, found, calibrated=len(images))
+            path = keep_measurement(f"{PREFIX}{asked.network}", found, calibrated=len(images))
         print(path.name)
 
     return exit_code(work, "the rows so far are kept")

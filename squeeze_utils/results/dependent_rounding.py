@@ -1,4 +1,4 @@
-"""What two grids in turn save against one grid: a made-up source and the released SqueezeNet."""
+"""What two grids in turn save against one grid: a made-up source and the networks of chapter 14."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import torch
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.compress.pricing.priced_rounding import Columns, round_layer
 from squeeze_utils.compress.pricing.trellis import Dependent
+from squeeze_utils.imagenet.size_curve import TITLES
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.study_results import Sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEPT = "released/trellis"  # below data/measurements/
+PREFIX = "released/trellis_"  # of the measurements of a network
 PRICES = (1.5, 0.9, 0.5, 0.25, 0.08, 0.02)  # errors of a bit
 SHAPE = (192, 40)  # outputs and inputs of the made-up layer
 FINER = (0.55, 0.65, 0.75)  # shares of the step of one grid; the best is taken
@@ -42,13 +43,13 @@ def of_a_source(prices: Sequence[float] = PRICES, seed: int = 0) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def of_the_released() -> pd.DataFrame:
-    """The same for all large layers of the released SqueezeNet together, as measured.
+def of_a_network(name: str) -> pd.DataFrame:
+    """The same for all large layers of a network of chapter 14 together, as measured.
 
     `low` and `high` are the least and the most of a layer; `one_seconds` and `two_seconds` those
     of rounding. Empty where nobody has measured.
     """
-    kept = read_measurement(KEPT)
+    kept = read_measurement(f"{PREFIX}{name}")
     if kept is None:
         return pd.DataFrame()
     frame = kept.frame[kept.frame["inside"]]
@@ -61,37 +62,39 @@ def of_the_released() -> pd.DataFrame:
         high=groups["saved"].max(),
         layers=groups.size(),
     )
-    found.attrs["source"] = kept.source
+    found.attrs |= {"source": kept.source, "title": TITLES[name]}
     return found
 
 
-def savings_figure(source: pd.DataFrame, released: pd.DataFrame) -> Figure:
+def savings_figure(source: pd.DataFrame, networks: Sequence[pd.DataFrame]) -> Figure:
     """Bytes saved against bits a weight."""
     import matplotlib.pyplot as plt
 
-    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    fig, ax = plt.subplots(figsize=(6.4, 3.6))
     ax.axhline(0, color="0.6", linewidth=1)
     ax.plot(source["bits"], source["saved"], label="Laplace source, live", **curve_style(0))
-    if not released.empty:
-        reach = [released["saved"] - released["low"], released["high"] - released["saved"]]
-        look = curve_style(1) | {"linestyle": "none", "capsize": 3}
-        label = "SqueezeNet 1.0, measured"
-        ax.errorbar(released.index, released["saved"], yerr=reach, label=label, **look)
+    for number, found in enumerate(networks, start=1):
+        if not found.empty:
+            reach = [found["saved"] - found["low"], found["high"] - found["saved"]]
+            look = curve_style(number) | {"linestyle": "none", "capsize": 3}
+            at = found.index + 0.04 * (number - 1)
+            label = f"{found.attrs['title']}, measured"
+            ax.errorbar(at, found["saved"], yerr=reach, label=label, **look)
     ax.set(xlabel="bits a weight on one grid", ylabel="saved by two grids (%)")
     ax.legend()
     return fig
 
 
-def savings_sentence(released: pd.DataFrame) -> Sentence:
-    """What is saved at each number of bits, and how much longer it takes."""
-    if released.empty:
+def savings_sentence(found: pd.DataFrame) -> Sentence:
+    """What a network saves at each number of bits, and how much longer it takes."""
+    if found.empty:
         return Sentence("Not measured yet.")
     parts = [
         f"{bits:g} bits a weight {row['saved']:+.1f} % ({row['low']:+.1f} to {row['high']:+.1f})"
-        for bits, row in released.iterrows()
+        for bits, row in found.iterrows()
     ]
-    slower = released["two_seconds"].sum() / released["one_seconds"].sum()
+    slower = found["two_seconds"].sum() / found["one_seconds"].sum()
     return Sentence(
-        f"SqueezeNet 1.0, bytes saved in all and in single layers: {'; '.join(parts)}. "
-        f"Rounding takes {slower:.0f} times as long. {released.attrs['source']}"
+        f"{found.attrs['title']}, bytes saved in all (least and most of a layer): "
+        f"{'; '.join(parts)}. Rounding takes {slower:.0f} times as long. {found.attrs['source']}"
     )

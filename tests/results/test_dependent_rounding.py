@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("matplotlib").use("agg")
 
-from squeeze_utils.base.measurements import Measurement, read_measurement  # noqa: E402
+from squeeze_utils.base.measurements import Measurement  # noqa: E402
+from squeeze_utils.imagenet.size_curve import TITLES  # noqa: E402
 from squeeze_utils.results import dependent_rounding as shown  # noqa: E402
 
 ROWS = [
@@ -20,7 +21,7 @@ ROWS = [
 def kept(monkeypatch):
     rows = [row | {"one_seconds": 0.1, "two_seconds": 3.0} for row in ROWS]
     found = Measurement(rows, {"device": "a machine", "date": "today"})
-    monkeypatch.setattr(shown, "read_measurement", {shown.KEPT: found}.get)
+    monkeypatch.setattr(shown, "read_measurement", {f"{shown.PREFIX}squeezenet1_0": found}.get)
 
 
 def test_two_grids_save_bytes_at_many_bits_and_cost_some_at_few():
@@ -31,7 +32,7 @@ def test_two_grids_save_bytes_at_many_bits_and_cost_some_at_few():
 
 
 def test_layers_are_added_up_where_their_errors_could_be_compared(kept):
-    found = shown.of_the_released()
+    found = shown.of_a_network("squeezenet1_0")
     assert found.loc[2.0, "saved"] == pytest.approx(100 * 14 / 400)
     assert (found.loc[2.0, "low"], found.loc[2.0, "high"]) == pytest.approx((3, 5))
     assert found.loc[2.0, "layers"] == 2
@@ -40,19 +41,19 @@ def test_layers_are_added_up_where_their_errors_could_be_compared(kept):
 
 
 def test_the_figure_has_the_source_and_the_layers(kept):
-    figure = shown.savings_figure(shown.of_a_source((0.25,)), shown.of_the_released())
+    figure = shown.savings_figure(shown.of_a_source((0.25,)), [shown.of_a_network("squeezenet1_0")])
     assert len(figure.axes[0].get_legend().get_texts()) == 2
 
 
 def test_without_a_measurement_the_source_stands_alone(monkeypatch):
     monkeypatch.setattr(shown, "read_measurement", {}.get)
-    empty = shown.of_the_released()
+    empty = shown.of_a_network("squeezenet1_0")
     assert empty.empty and "Not measured" in str(shown.savings_sentence(empty))
-    figure = shown.savings_figure(shown.of_a_source((0.25,)), empty)
+    figure = shown.savings_figure(shown.of_a_source((0.25,)), [empty])
     assert len(figure.axes[0].get_legend().get_texts()) == 1
 
 
-def test_the_kept_table_has_most_layers_at_every_number_of_bits():
-    rows = read_measurement(shown.KEPT).rows
-    each = [sum(row["bits"] == bits and row["inside"] for row in rows) for bits in (1, 1.5, 2, 3)]
-    assert min(each) >= 15
+@pytest.mark.parametrize("name", TITLES)
+def test_the_kept_tables_have_most_layers_at_every_number_of_bits(name):
+    found = shown.of_a_network(name)
+    assert len(found) == 5 and (found["layers"] >= 15).all()
