@@ -55,16 +55,19 @@ def limited_figure(steps: pd.DataFrame) -> Figure:
     return fig
 
 
-def limited_verdict(steps: pd.DataFrame, tolerance: float = 0.05) -> Sentence:
+def inside(steps: pd.DataFrame, tolerance: float = 0.05) -> pd.Series:
+    """Which steps lie between their bounds, give or take a share of them."""
+    least, most = steps["least"] * (1 - tolerance), steps["most"] * (1 + tolerance)
+    return steps["seconds"].between(least, most)
+
+
+def limited_verdict(steps: pd.DataFrame) -> Sentence:
     """How far measured steps lie from the bounds on paper, a line for each limit."""
     lines = []
     for limit, part in steps.groupby("gigabits"):
-        inside = part["seconds"].between(
-            part["least"] * (1 - tolerance), part["most"] * (1 + tolerance)
-        )
         ratio = part["seconds"] / part["most"]
         lines.append(
-            f"- {limit:g} Gbit/s: {inside.sum()} of {len(part)} steps within the bounds; "
+            f"- {limit:g} Gbit/s: {inside(part).sum()} of {len(part)} steps within the bounds; "
             f"{ratio.min():.2f} to {ratio.max():.2f} of the upper bound."
         )
     return Sentence("\n".join(lines))
