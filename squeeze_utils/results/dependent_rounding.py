@@ -46,20 +46,22 @@ def of_a_source(prices: Sequence[float] = PRICES, seed: int = 0) -> pd.DataFrame
 def of_a_network(name: str) -> pd.DataFrame:
     """The same for all large layers of a network of chapter 14 together, as measured.
 
-    `low` and `high` are the least and the most of a layer; `one_seconds` and `two_seconds` those
-    of rounding. Empty where nobody has measured.
+    `low` and `high` are the least and the most of a layer; `slower` says how many times as long
+    rounding takes, in the median of the layers. Empty where nobody has measured.
     """
     kept = read_measurement(f"{PREFIX}{name}")
     if kept is None:
         return pd.DataFrame()
     frame = kept.frame[kept.frame["inside"]]
     each = 100 * (1 - frame["two_bytes"] / frame["one_bytes"])
-    groups = frame.assign(saved=each).groupby("bits")
-    sums = groups[["one_bytes", "two_bytes", "one_seconds", "two_seconds"]].sum()
+    slower = frame["two_seconds"] / frame["one_seconds"]
+    groups = frame.assign(saved=each, slower=slower).groupby("bits")
+    sums = groups[["one_bytes", "two_bytes"]].sum()
     found = sums.assign(
         saved=100 * (1 - sums["two_bytes"] / sums["one_bytes"]),
         low=groups["saved"].min(),
         high=groups["saved"].max(),
+        slower=groups["slower"].median(),
         layers=groups.size(),
     )
     found.attrs |= {"source": kept.source, "title": TITLES[name]}
@@ -93,8 +95,8 @@ def savings_sentence(found: pd.DataFrame) -> Sentence:
         f"{bits:g} bits a weight {row['saved']:+.1f} % ({row['low']:+.1f} to {row['high']:+.1f})"
         for bits, row in found.iterrows()
     ]
-    slower = found["two_seconds"].sum() / found["one_seconds"].sum()
     return Sentence(
         f"{found.attrs['title']}, bytes saved in all (least and most of a layer): "
-        f"{'; '.join(parts)}. Rounding takes {slower:.0f} times as long. {found.attrs['source']}"
+        f"{'; '.join(parts)}. Rounding takes "
+        f"{found['slower'].median():.0f} times as long. {found.attrs['source']}"
     )
