@@ -11,7 +11,6 @@ import torch
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.compress.pricing.priced_rounding import Columns, round_layer
 from squeeze_utils.compress.pricing.trellis import Dependent
-from squeeze_utils.imagenet.size_curve import TITLES
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.study_results import Sentence
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PREFIX = "released/trellis_"  # of the measurements of a network
+TITLES = {"squeezenet1_0": "SqueezeNet 1.0, pruned", "squeezenet1_1": "SqueezeNet 1.1, dense"}
 PRICES = (1.5, 0.9, 0.5, 0.25, 0.08, 0.02)  # errors of a bit
 SHAPE = (192, 40)  # outputs and inputs of the made-up layer
 FINER = (0.55, 0.65, 0.75)  # shares of the step of one grid; the best is taken
@@ -44,7 +44,7 @@ def of_a_source(prices: Sequence[float] = PRICES, seed: int = 0) -> pd.DataFrame
 
 
 def of_a_network(name: str) -> pd.DataFrame:
-    """The same for all large layers of a network of chapter 14 together, as measured.
+    """The same for all large layers of a network of TITLES together, as measured.
 
     `low` and `high` are the least and the most of a layer; `slower` says how many times as long
     rounding takes, in the median of the layers. Empty where nobody has measured.

@@ -7,7 +7,6 @@ import pytest
 pytest.importorskip("matplotlib").use("agg")
 
 from squeeze_utils.base.measurements import Measurement  # noqa: E402
-from squeeze_utils.imagenet.size_curve import TITLES  # noqa: E402
 from squeeze_utils.results import dependent_rounding as shown  # noqa: E402
 
 ROWS = [
@@ -53,7 +52,7 @@ def test_without_a_measurement_the_source_stands_alone(monkeypatch):
     assert len(figure.axes[0].get_legend().get_texts()) == 1
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", shown.TITLES)
 def test_the_kept_tables_have_most_layers_at_every_number_of_bits(name):
     found = shown.of_a_network(name)
     assert len(found) == 5 and (found["layers"] >= 15).all()
