@@ -52,7 +52,9 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
 	@test -x "$(BIN)/python" || { "$(PYTHON)" tools/preflight.py "$(VENV)" \
 		&& "$(PYTHON)" -m venv "$(VENV)"; }
 	@echo "Installing into $(VENV), once: about 5 GB with the CUDA libraries of torch."
-	@"$(BIN)/python" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@"$(BIN)/python" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt \
+		|| { echo "error: the packages could not be installed. This needs PyPI once; behind a proxy," \
+		"set HTTPS_PROXY=http://HOST:PORT. The same command goes on from here." >&2; exit 1; }
 	@"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --no-deps \
 		--no-build-isolation --editable .
 	@touch "$@"

@@ -134,6 +134,7 @@ echo "$@" >> "{log}"
 case "$*" in
   *" -m venv "*|"-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
   *preflight*) exit {status} ;;
+  *"-r requirements.txt"*) exit {pip} ;;
 esac
 """
 
@@ -146,10 +147,10 @@ def stub_project(tmp_path):
     for name in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml", "setup.py"):
         shutil.copy(ROOT / name, tmp_path)
 
-    def make(*arguments: str, status: int = 0) -> tuple[int, list[str], str]:
+    def make(*arguments: str, status: int = 0, pip: int = 0) -> tuple[int, list[str], str]:
         log, stub = tmp_path / "log", tmp_path / "stub"
         log.write_text("")
-        stub.write_text(STUB.format(log=log, status=status))
+        stub.write_text(STUB.format(log=log, status=status, pip=pip))
         stub.chmod(0o755)
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
         command = ["make", "PYTHON=./stub", "VENV=env", *arguments]
@@ -183,6 +184,13 @@ def test_nothing_is_made_when_the_check_before_fails(stub_project, tmp_path):
     assert status != 0
     assert calls == ["tools/preflight.py env"]
     assert not (tmp_path / "env").exists()
+
+
+def test_packages_that_cannot_be_had_are_asked_for_again(stub_project):
+    for _ in range(2):
+        status, calls, output = stub_project("notebooks", pip=1)
+        assert status != 0 and "This needs PyPI once; behind a proxy" in output
+        assert "-r requirements.txt" in calls[-1]
 
 
 def test_make_test_runs_all_the_checks(stub_project):
