@@ -202,16 +202,19 @@ def epochs_of(step: Step) -> int:
     return step.epochs * rounds if isinstance(step, Train | Federate) else 0
 
 
-@cache
 def relative(model: ModelSpec) -> float:
     """How long an image takes, where the half-width SqueezeNet takes one unit."""
     if model.name == "alexnet" and dict(model.options).get("image_size", 224) == 224:
         return LARGE_ALEXNET
     if model.name in RELATIVE:
         return RELATIVE[model.name]
+    return (_multiply_adds(model) / _multiply_adds(HALF)) ** 0.5
+
+
+@cache
+def _multiply_adds(model: ModelSpec) -> int:
     with torch.device("meta"):
-        counts = [count(spec.build())["multiply_adds"] for spec in (model, HALF)]
-    return (counts[0] / counts[1]) ** 0.5
+        return count(model.build())["multiply_adds"]
 
 
 def _speed(studies: list[Study]) -> float:

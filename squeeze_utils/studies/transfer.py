@@ -7,6 +7,7 @@ At quick scale a small one comes from digits to digits in other styles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from squeeze_utils.anatomy.answers import ObserveAnswers
@@ -69,6 +70,12 @@ def network(scale: Scale, name: str, way: str = ALL) -> ModelSpec:
     return ModelSpec.of("squeezenet1_1", num_classes=CLASSES[name], final_relu=False)
 
 
+@cache
+def _last_modules(spec: ModelSpec) -> tuple[str, ...]:
+    """What is trained where only the last modules are."""
+    return fire_parts(spec.build(), FIRST_TRAINED)
+
+
 def training(scale: Scale, way: str, lr: float, epochs: int, **changes: Any) -> Train:
     """Training on the new images; AdamW changes what is there little, Muon starts from nothing."""
     starts = way in (SCRATCH, ALEXNET)
@@ -78,7 +85,7 @@ def training(scale: Scale, way: str, lr: float, epochs: int, **changes: Any) -> 
     else:
         how |= {"batch_size": 64, "shift": 8, "flip": True, "precision": "bfloat16"}
     if way == LAST:
-        how["only"] = fire_parts(network(scale, "intel").build(), FIRST_TRAINED)
+        how["only"] = _last_modules(network(scale, "intel"))
     return Train(epochs, lr=lr, **{**how, **changes})
 
 
