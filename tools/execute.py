@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
 
     Raises:
         CellFailure: a cell raised, the kernel died, or ``seconds`` were over.
+        KeyboardInterrupt: Ctrl-C. The kernel has ended then, too.
     """
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
@@ -57,14 +61,24 @@ def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
             return KernelSpecManager(kernel_dirs=[])
 
     deadline = time.monotonic() + seconds
-    running = {"cell": 0}
+    running: dict[str, Any] = {"cell": 0, "interrupted": False}
+
+    def started(cell: Any, cell_index: int) -> None:
+        running["cell"] = cell_index
+        with suppress(NotImplementedError, RuntimeError):  # on Windows; not in the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
+
+    def interrupted() -> None:
+        running["interrupted"] = True
+        running["ending"] = asyncio.ensure_future(client.km.shutdown_kernel(now=True))
+
     client = NotebookClient(
         notebook,
         kernel_name="python3",
         kernel_manager_class=OwnKernel,
         resources={"metadata": {"path": str(path.parent)}},
         timeout_func=lambda cell: max(1, int(deadline - time.monotonic())),
-        on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
+        on_cell_start=started,
         extra_arguments=["--log-level=CRITICAL"],  # failures come back as exceptions
         record_timing=False,
         coalesce_streams=True,
@@ -78,11 +92,13 @@ def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
         late = f"not finished {seconds:g} seconds after the notebook was started"
         raise _failure(notebook, path, running, late) from None
     except DeadKernelError:
+        if running["interrupted"]:
+            raise KeyboardInterrupt from None
         died = "the kernel died; it may have run out of memory"
         raise _failure(notebook, path, running, died) from None
 
 
-def _failure(notebook: Any, path: Path, running: dict[str, int], error: str) -> CellFailure:
+def _failure(notebook: Any, path: Path, running: dict[str, Any], error: str) -> CellFailure:
     source = notebook.cells[running["cell"]].source.strip()
     first_line = source.splitlines()[0] if source else ""
     return CellFailure(path.name, running["cell"], first_line, error)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from squeeze_utils import REPOSITORY
+from squeeze_utils.base.commandline import INTERRUPTED
 from tools import limits, readme, title_cells
 from tools.check_notebooks import check_notebook
 from tools.execute import (
@@ -166,7 +167,11 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("check", help="check the style of all notebooks")
     chosen = parser.parse_args(arguments)
     work = {"run": _run, "render": _render, "readme": _readme, "badges": _badges, "check": _check}
-    return work[chosen.command](chosen)
+    try:
+        return work[chosen.command](chosen)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the notebooks that were finished are kept", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

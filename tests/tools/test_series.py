@@ -84,6 +84,15 @@ def test_a_notebook_that_takes_too_long_is_stopped(home):
         execute.execute(execute.read_notebook(path), path, seconds=1)
 
 
+def test_an_interrupted_run_ends_its_kernel_and_says_what_is_kept(home, capsys):
+    stop = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)"
+    path = bare(home, "00_stopped.ipynb", stop)
+    with pytest.raises(KeyboardInterrupt):
+        execute.execute(execute.read_notebook(path), path, 60)
+    assert series.main(["run", "00"]) == 130
+    assert "the notebooks that were finished are kept" in capsys.readouterr().err
+
+
 def test_the_kernel_is_this_python_whatever_the_user_registered(home, monkeypatch):
     kernels = home / "jupyter" / "kernels" / "python3"
     kernels.mkdir(parents=True)
