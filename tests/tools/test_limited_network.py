@@ -52,7 +52,7 @@ def test_a_machine_that_allows_no_hosts_says_so(monkeypatch):
 
 
 def test_the_kept_table_has_every_network_group_and_limit():
-    rows = read_measurement(limited_network.NAME).rows
+    rows = read_measurement(limited_network.LIMITED).rows
     found = {(row["network"], row["processes"], row["gigabits"]) for row in rows}
     assert len(found) == len(rows) == 3 * len(limited_network.PROCESSES) * 3
     assert {row["gigabits"] for row in rows} == set(limited_network.LIMITS)

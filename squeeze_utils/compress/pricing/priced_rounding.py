@@ -124,8 +124,9 @@ class Grid(Protocol):
 
     finer: float
     """The step, as a share of that of `step_for`."""
-    free: np.ndarray
-    """Costs that are all zero."""
+
+    def nearest(self, wanted: np.ndarray) -> np.ndarray:
+        """What is nearest to `wanted` (columns, rows), whatever it costs."""
 
     def lengths(self, numbers: np.ndarray) -> np.ndarray:
         """Bits of what may be chosen, by how often it occurs in `numbers` (columns, rows)."""
@@ -144,7 +145,11 @@ class OneGrid:
     """Every whole number from -MOST to MOST, whatever its neighbours are."""
 
     finer = 1.0
-    free = np.zeros(2 * MOST + 1, np.float32)
+
+    @staticmethod
+    def nearest(wanted: np.ndarray) -> np.ndarray:
+        """Each number by itself."""
+        return np.rint(wanted).clip(-MOST, MOST)
 
     @staticmethod
     def lengths(numbers: np.ndarray) -> np.ndarray:
@@ -180,8 +185,7 @@ def round_layer(
     curvature = float((1 / columns.triangle.diagonal() ** 2).mean())
     step = grid.finer * step_for(price, curvature, float(weight.abs().max()))
     wanted = np.ascontiguousarray((weight[:, columns.order] / step).numpy().T)
-    # A column of weights is a row here.
-    numbers = np.stack([grid.chosen(row, np.float32(1), grid.free) for row in wanted])
+    numbers = grid.nearest(wanted)  # a column of weights is a row here
     for _ in range(rounds):
         costs = price * grid.lengths(numbers)
         numbers = _by_columns(wanted, columns.triangle.numpy(), step, costs, grid)

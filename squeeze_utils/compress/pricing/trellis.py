@@ -15,7 +15,6 @@ columns and runs do not depend on each other. Trellis-coded quantization is by M
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import constriction
 import numpy as np
@@ -48,24 +47,22 @@ class Dependent:
 
     finer: float = 0.65
 
-    free: ClassVar = np.zeros((2, MOST + 1), np.float32)  # costs of places that take no bits
+    @staticmethod
+    def nearest(wanted: np.ndarray) -> np.ndarray:
+        """The paths with the least error for outputs (columns, rows)."""
+        costs = np.zeros((2, MOST + 1), np.float32)
+        return np.stack([Dependent.chosen(row, np.float32(1), costs) for row in wanted])
 
     @staticmethod
     def lengths(numbers: np.ndarray) -> np.ndarray:
         """Bits of each place of each grid, by how often it occurs in `numbers` (columns, rows)."""
-        places, grids = places_of(numbers)
-        sizes = np.abs(places)
-        counts = np.stack([np.bincount(sizes[grids == g], minlength=MOST + 1) for g in (0, 1)])
-        shares = (counts + 0.1) / (counts + 0.1).sum(1, keepdims=True)
-        signs = np.arange(MOST + 1) > 0
-        return (signs - np.log2(shares)).astype(np.float32)
+        return _lengths(*places_of(numbers))
 
     @staticmethod
     def bits(found: Tensor) -> float:
         """All bits of the numbers of a layer (rows, columns)."""
-        numbers = found.numpy().T
-        places, grids = places_of(numbers)
-        return float(Dependent.lengths(numbers)[grids, np.abs(places)].sum())
+        places, grids = places_of(found.numpy().T)
+        return float(_lengths(places, grids)[grids, np.abs(places)].sum())
 
     @staticmethod
     def chosen(wanted: np.ndarray, curvature: np.float32, costs: np.ndarray) -> np.ndarray:
@@ -85,6 +82,15 @@ class Dependent:
         found = _followed_back(ways, places, total.argmin(0))
         sizes = _out_of_runs(found, len(wanted))[0]
         return np.copysign(sizes, wanted).astype(wanted.dtype)
+
+
+def _lengths(places: np.ndarray, grids: np.ndarray) -> np.ndarray:
+    """Bits of each size of a place, for each grid by how often it occurs there."""
+    sizes = np.abs(places)
+    counts = np.stack([np.bincount(sizes[grids == g], minlength=MOST + 1) for g in (0, 1)])
+    shares = (counts + 0.1) / (counts + 0.1).sum(1, keepdims=True)
+    signs = np.arange(MOST + 1) > 0
+    return (signs - np.log2(shares)).astype(np.float32)
 
 
 def _followed_back(ways: np.ndarray, places: np.ndarray, state: np.ndarray) -> np.ndarray:
