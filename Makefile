@@ -1,6 +1,7 @@
 # The commands of the project. `make` lists them.
 
 PYTHON ?= python3
+COLAB_PYTHON ?= python3.12
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -13,7 +14,7 @@ SCALE := quick
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks test test-fast check lab reference search costs render readme badges clean \
 	distclean converter libraries deploy-files deploy-measure pi-emulated demo test-demo writeup \
-	replicate site site-serve test-site test-browser
+	replicate site site-serve test-site test-browser test-colab
 
 help:
 	@echo "make notebooks               run every notebook live, into $(BUILD)/notebooks; redraw figures/ (ONLY=02)"
@@ -37,6 +38,7 @@ help:
 	@echo "make site-serve              the same, served: its demo and search need that (PORT=8000)"
 	@echo "make test-site               its parts, and its pages in a headless Chromium"
 	@echo "make test-browser            a notebook in JupyterLab, in a headless Chromium"
+	@echo "make test-colab              every notebook begun as on Colab (ONLY=02, WHOLE=1 for all cells)"
 	@echo "make render                  execute the notebooks in place, for committing"
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
@@ -142,6 +144,17 @@ test-demo: $(STAMP)
 # A notebook opened, run and answered in JupyterLab: needs Chromium, takes half a minute.
 test-browser: $(STAMP)
 	@SQUEEZE_BROWSER=1 "$(BIN)/python" -m pytest -q -rs tests/tools/test_lab.py
+
+# Every notebook begun as on Colab, with the packages that are there (about 5 GB, Python 3.12).
+COLAB := .venv-colab
+$(COLAB)/.installed: tools/colab_versions.txt
+	@test -x "$(COLAB)/bin/python" || "$(COLAB_PYTHON)" -m venv "$(COLAB)"
+	@"$(COLAB)/bin/python" -m pip install --disable-pip-version-check --quiet \
+		-r tools/colab_versions.txt
+	@touch "$@"
+
+test-colab: $(STAMP) $(COLAB)/.installed
+	@"$(BIN)/python" -m tools.colab_setup "$(COLAB)/bin/python" $(if $(WHOLE),--whole) $(ONLY)
 
 # An environment of its own, about 250 MB: a look at the series needs no torch. npm brings KaTeX
 # and the demo's runtime; where there is none, a package of the index brings Node.js with it.

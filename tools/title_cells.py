@@ -13,8 +13,10 @@ from tools.execute import FOLDED
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
 INSTALL = "install"  # the id of the installation cell
+DEPLOY = ("onnx", "onnxscript", "onnxruntime", "ai-edge-litert")
 SETUP = re.compile(r"import squeeze_utils as sq\n\nscale = sq\.start\((jobs=2)?\)")
 
+_DEPLOYS = re.compile(r"(?m)^(from squeeze_utils\.deploy|import onnx)\b")
 _TITLE = re.compile(r"# (?P<number>\d\d) · (?P<title>\S.*)")
 _OWNED = re.compile(r"\[!\[Open in Colab\]|(\[?(previous|exercises)\]?(\([^)]*\))? \| )")
 _OWNER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]+")
@@ -30,13 +32,21 @@ def tag(version: str = __version__) -> str:
     return f"v{version}"
 
 
-def install_cell(repository: str = REPOSITORY, version: str = __version__) -> str:
+def install_cell(
+    repository: str = REPOSITORY, version: str = __version__, libraries: tuple[str, ...] = ()
+) -> str:
     """The source of the folded cell that every notebook begins with.
 
     Where the package is missing (Colab) it is installed from the repository at the notebook's own
-    version, without its dependencies, so that torch and numpy stay as they are. ``SQUEEZE_REPO``
-    may name another source, anything pip takes: a folder, or ``git+file:///clone@branch``.
+    version, with the libraries that it needs. It asks for lower bounds only, so that torch and
+    numpy stay as they are. ``SQUEEZE_REPO`` may name another source, anything pip takes: a folder,
+    or ``git+file:///clone@branch``.
+
+    Args:
+        libraries: what the notebook needs beside the package; see `more_libraries`.
     """
+    names = ", ".join(f'"{name}"' for name in libraries)
+    more = f"\n    wanted += [{names}]" if libraries else ""
     return f"""\
 # @title On Colab this cell fetches the helpers; elsewhere it does nothing
 import importlib.util
@@ -46,16 +56,21 @@ import sys
 
 if importlib.util.find_spec("squeeze_utils") is None:
     source = "git+https://github.com/{repository}@{tag(version)}"
-    source = os.environ.get("SQUEEZE_REPO", source)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source]
-    subprocess.run(pip, check=True)
+    wanted = [os.environ.get("SQUEEZE_REPO", source)]{more}
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *wanted], check=True)
     importlib.invalidate_caches()"""
+
+
+def more_libraries(cells: list[Any]) -> tuple[str, ...]:
+    """What writes and runs files for devices, where a code cell imports it; otherwise nothing."""
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    return DEPLOY if any(_DEPLOYS.search(source) for source in code) else ()
 
 
 def setup_problems(cells: list[Any]) -> Iterator[str]:
     """What is wrong with the first two code cells: the folded installation and the set-up."""
     code = [cell for cell in cells if cell.cell_type == "code"][:2]
-    if not code or code[0].source != install_cell():
+    if not code or code[0].source != install_cell(libraries=more_libraries(cells)):
         yield "the first code cell is not the installation cell: run make badges"
     elif {key: code[0].metadata.get(key) for key in FOLDED} != FOLDED:
         yield "the installation cell is not folded: run make badges"
@@ -110,7 +125,7 @@ def rewrite(notebook: Any, path: Path, order: list[Path], repository: str = REPO
     first.source = masthead(path, order, first.source, repository)
     for cell in notebook.cells:
         if cell.cell_type == "code" and cell.id == INSTALL:
-            cell.source = install_cell(repository)
+            cell.source = install_cell(repository, libraries=more_libraries(notebook.cells))
             cell.metadata.update(FOLDED)
         elif cell.cell_type == "markdown":
             cell.source = _up_to_date(cell.source, repository)

@@ -94,7 +94,7 @@ SPOILED = {
     "first cell is code": (drop_cell(0, 1), "first cell is not Markdown"),
     "no opening": (drop_cell(1), "second cell lacks"),
     "opening out of order": (edit(1, "**Time.**", "When?"), "second cell lacks"),
-    "installation changed": (edit(2, "--no-deps", "--no-cache"), "not the installation cell"),
+    "installation changed": (edit(2, "--quiet", "--no-cache"), "not the installation cell"),
     "installation later": (
         lambda nb: nb.cells.insert(2, new_code_cell("1")),
         "not the installation cell",

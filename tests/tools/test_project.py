@@ -30,6 +30,8 @@ def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
+COLAB = "tools/colab_versions.txt"
+
 # --- requirements -------------------------------------------------------------------------------
 
 
@@ -46,25 +48,15 @@ def test_requirements_are_lower_bounds_only():
         assert [bound.operator for bound in one.specifier] == [">="], one
 
 
-def test_what_colab_had_satisfies_the_requirements():
-    """What Colab ran at the start of 2026: with bounds no newer, pip leaves it alone."""
-    colab = {
-        "torch": "2.9.0",
-        "torchvision": "0.24.0",
-        "numpy": "2.0.2",
-        "pandas": "2.2.2",
-        "scikit-learn": "1.6.1",
-        "joblib": "1.5.2",
-        "tqdm": "4.67.1",
-        "matplotlib": "3.10.0",
-        "seaborn": "0.13.2",
-        "ipywidgets": "7.7.1",
-        "safetensors": "0.6.2",
-        "psutil": "5.9.5",
-        "ipykernel": "6.17.1",
-    }
-    bounds = {one.name: one.specifier for one in requirements("requirements.txt")}
-    assert {name: v for name, v in colab.items() if not bounds[name].contains(v)} == {}
+def test_what_colab_has_satisfies_the_requirements():
+    """With bounds no newer, pip leaves it alone."""
+    colab = {one.name: next(iter(one.specifier)).version for one in requirements(COLAB)}
+    extras = project()["optional-dependencies"]
+    needed = [*project()["dependencies"], *extras["notebooks"]]
+    bounds = {one.name: one.specifier for one in map(Requirement, needed)}
+    both = colab.keys() & bounds.keys()
+    assert {"torch", "torchvision", "numpy", "pandas", "scikit-learn", "matplotlib"} <= both
+    assert {name: colab[name] for name in both if not bounds[name].contains(colab[name])} == {}
 
 
 def test_constraints_are_exact_independent_of_the_platform_and_allowed():

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("nbclient")
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_samples import write_sample
+from notebook_samples import faultless, write_sample
 
 from squeeze_utils import REPOSITORY, __version__
 from tools import execute, series, title_cells
@@ -34,7 +34,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def light(monkeypatch):
     """Set-up cells that import nothing: the real ones are run by test_colab and the notebooks."""
-    monkeypatch.setattr(title_cells, "install_cell", lambda *about: "scale = 'quick'")
+    monkeypatch.setattr(title_cells, "install_cell", lambda *about, **more: "scale = 'quick'")
 
 
 def bare(root: Path, name: str, *sources: str) -> Path:
@@ -181,12 +181,30 @@ def test_writing_says_whether_the_file_changed(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["b.ipynb"]
 
 
-def test_the_installation_cell_is_short_valid_and_touches_no_dependency():
-    source = title_cells.install_cell("some/where", "1.2.3")
+@pytest.mark.parametrize("libraries", [(), title_cells.DEPLOY])
+def test_the_installation_cell_is_short_valid_and_names_what_it_installs(libraries):
+    source = title_cells.install_cell("some/where", "1.2.3", libraries)
     compile(source, "install", "exec")
     assert "git+https://github.com/some/where@v1.2.3" in source
-    assert "--no-deps" in source
+    assert all((f'"{name}"' in source) == (name in libraries) for name in title_cells.DEPLOY)
     assert max(len(line) for line in source.splitlines()) <= 100
+
+
+@pytest.mark.parametrize(
+    "code, libraries",
+    [
+        ("from squeeze_utils.deploy import runners", title_cells.DEPLOY),
+        ("x = 1\nimport onnx", title_cells.DEPLOY),
+        ("from squeeze_utils import deployment", ()),
+        ("# import onnx", ()),
+    ],
+)
+def test_a_notebook_that_writes_onnx_files_installs_what_that_needs(tmp_path, code, libraries):
+    notebook, _ = faultless(tmp_path, code=code)
+    assert notebook.cells[2].source == title_cells.install_cell(libraries=libraries)
+    assert list(title_cells.setup_problems(notebook.cells)) == []
+    notebook.cells[2].source = title_cells.install_cell(libraries=("other",))
+    assert any("make badges" in problem for problem in title_cells.setup_problems(notebook.cells))
 
 
 @pytest.mark.parametrize(
