@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import cache
-from statistics import median
 from typing import NamedTuple
 
-import torch
-
-from squeeze_utils.anatomy.costs import count
-from squeeze_utils.base import machine, paths
+from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies import catalogue
+from squeeze_utils.studies import catalogue, durations
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.step import Step
 
 # By importance. Pilots come with their studies, and what is not listed comes last.
 ORDER = (
@@ -57,15 +49,6 @@ ORDER = (
     "federated",
     "exchanges_vgg",
 )
-HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
-IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
-ON_GPU = 9_000  # of HALF; small networks wait for the processor
-# Seconds of an image, those of HALF being one, where arithmetic does not tell.
-RELATIVE = {"alexnet": 2.0, "lenet5": 0.4, "lenet5_fire": 0.4, "resnet20": 2.2, "vgg11": 5.8}
-FLOAT32 = 2.0  # likewise, where a recipe names that precision
-LARGE_ALEXNET = 20.0  # its form for photographs
-# Training images; other sets have 45,000.
-TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
 
 
 class Line(NamedTuple):
@@ -83,10 +66,9 @@ def make_plan() -> list[Line]:
     A pilot of two studies is counted in the first. So are the hours of an experiment that two
     studies have, and of what two recipes begin with; what one study has recorded costs the other
     none. Hours are epochs x images / speed, where trainings run side by side, one on each core. The
-    speed is that of the half-width SqueezeNet: the median over the long records of this kind of
-    processor, where there are some, else 1,150 images/s with bfloat16 instructions and 240
-    without. Other networks take (their multiply-adds / those of that one) ** 0.5 as long,
-    which holds within a third where both were timed, or what `RELATIVE` says.
+    speed is that of the half-width SqueezeNet, see `durations.speed`. Other networks take (their
+    multiply-adds / those of that one) ** 0.5 as long, which holds within a third where both were
+    timed, or what `RELATIVE` says.
     """
     scale = Scale("reference")
     studies = {name: make(scale) for name, make in catalogue.catalogue().items()}
@@ -96,8 +78,12 @@ def make_plan() -> list[Line]:
     trained: set[str] = set()
     listed: set[str] = set()
     lines = []
+    usual = durations.usual_speed(studies.values())
     for name in [*(name for name in ORDER if name in studies), *others]:
-        line = Line(name, 0, 0, 0.0)
+        line, speed = (
+            Line(name, 0, 0, 0.0),
+            3600 * durations.speed(_with_pilots(name, studies), usual),
+        )
         for study in _with_pilots(name, studies):
             if study.name not in listed:
                 listed.add(study.name)
@@ -107,11 +93,11 @@ def make_plan() -> list[Line]:
                 done |= todo.keys()
                 images = sum(_images(experiment, trained) for experiment in todo.values())
                 both, late = len(missing) + len(waiting), len(waiting)
-                line = Line(name, line.missing + both, line.waiting + late, line.hours + images)
+                hours = line.hours + images / speed
+                line = Line(name, line.missing + both, line.waiting + late, hours)
         if line.missing:
             lines.append(line)
-    hour = 3600 * _speed(list(studies.values())) if lines else 1
-    return [line._replace(hours=line.hours / hour) for line in lines]
+    return lines
 
 
 class Announcement(NamedTuple):
@@ -150,7 +136,9 @@ def announce(name: str) -> Announcement:
         if isinstance(step, Train)
     }
     images = sum(_images(experiment, trained) for experiment in todo.values())
-    hours = images / (3600 * _speed(list(studies.values())))
+    hours = images / (
+        3600 * durations.speed(_with_pilots(name, studies), durations.usual_speed(studies.values()))
+    )
     return Announcement(name, len(todo), len(trainings), hours)
 
 
@@ -183,52 +171,9 @@ def _images(experiment: Experiment, trained: set[str]) -> float:
     states, images = PrefixCache(paths.cache() / "states"), 0.0
     for position, step in enumerate(experiment.recipe, start=1):
         key = experiment.prefix(position).key
-        if key not in trained and not states.path(key).is_file() and epochs_of(step):
-            seen = epochs_of(step) * training_images(experiment)
-            slower = FLOAT32 if getattr(step, "precision", "") == "float32" else 1
-            images += seen * slower * relative(experiment.model)
+        if key not in trained and not states.path(key).is_file() and durations.epochs_of(step):
+            seen = durations.epochs_of(step) * durations.training_images(experiment)
+            slower = durations.FLOAT32 if getattr(step, "precision", "") == "float32" else 1
+            images += seen * slower * durations.relative(experiment.model)
         trained.add(key)
     return images
-
-
-def training_images(experiment: Experiment) -> int:
-    """How many images an epoch of the experiment sees."""
-    return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
-
-
-def epochs_of(step: Step) -> int:
-    """Epochs over the training images that a step takes, those of all clients together."""
-    rounds = getattr(step, "rounds", 1)
-    return step.epochs * rounds if isinstance(step, Train | Federate) else 0
-
-
-def relative(model: ModelSpec) -> float:
-    """How long an image takes, where the half-width SqueezeNet takes one unit."""
-    if model.name == "alexnet" and dict(model.options).get("image_size", 224) == 224:
-        return LARGE_ALEXNET
-    if model.name in RELATIVE:
-        return RELATIVE[model.name]
-    return (_multiply_adds(model) / _multiply_adds(HALF)) ** 0.5
-
-
-@cache
-def _multiply_adds(model: ModelSpec) -> int:
-    with torch.device("meta"):
-        return count(model.build())["multiply_adds"]
-
-
-def _speed(studies: list[Study]) -> float:
-    """Images of HALF in a second, by all trainings that run at once."""
-    device = machine.default_device()
-    gpu, cores = device.type == "cuda", os.cpu_count() or 1
-    name = machine.device_name(device).partition(",")[0]
-    found = []
-    for study in (study for study in studies if study.name.endswith("_long")):
-        for record in study.records().values():
-            if record.device in (name, f"{name}, 1 thread"):
-                experiment = Experiment.from_dict(record.experiment)
-                images = training_images(experiment)
-                seconds = median(epoch["seconds"] for epoch in record.history)
-                found.append(images * relative(experiment.model) / seconds)
-    likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]
-    return (median(found) if found else likely) * (1 if gpu else cores)

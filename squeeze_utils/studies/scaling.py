@@ -12,7 +12,12 @@ from collections.abc import Sequence
 from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.plan import IMAGES_PER_SECOND, epochs_of, relative, training_images
+from squeeze_utils.studies.durations import (
+    IMAGES_PER_SECOND,
+    epochs_of,
+    relative,
+    training_images,
+)
 from squeeze_utils.training.distributed.wire import ring_bytes
 
 SPEED = IMAGES_PER_SECOND["bfloat16"]  # of the half-width SqueezeNet on one thread, measured

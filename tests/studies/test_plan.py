@@ -13,7 +13,7 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies import catalogue, commands, plan
+from squeeze_utils.studies import catalogue, commands, durations, plan
 
 REFERENCE = Scale("reference")
 
@@ -74,22 +74,40 @@ def test_all_is_run_in_order_pilots_first_as_long_as_they_grow(known, fits):
     assert commands.run_everything() == [] and len(fits) == 5
 
 
-def test_hours_are_epochs_times_images_by_the_speed_of_this_machine(monkeypatch):
+def test_images_are_counted_in_those_of_the_half_width_network():
     half = commands.catalogue.find("residual_lr_long", REFERENCE).arms[0].experiment
-    assert half.model == plan.HALF and plan.relative(half.model) == 1
+    assert half.model == durations.HALF and durations.relative(half.model) == 1
     assert plan._images(half, set()) == 24 * 45_000
     other = replace(half, model=ModelSpec.of("vgg11"), data=DataSpec("cifar10", train_limit=1000))
-    assert plan._images(other, set()) == 24 * 1000 * plan.RELATIVE["vgg11"]
+    assert plan._images(other, set()) == 24 * 1000 * durations.RELATIVE["vgg11"]
     trained: set[str] = set()
     assert plan._images(half, trained) > 0 == plan._images(half, trained)  # trained once
     step = replace(half.recipe[0], epochs=8)
     assert plan._images(half.followed_by(step), trained) == 8 * 45_000
-    monkeypatch.setattr(plan.machine, "device_name", lambda device: "cpu")
-    monkeypatch.setattr(plan.os, "cpu_count", lambda: 2)
+
+
+def test_a_study_is_as_fast_as_its_records_and_otherwise_as_the_long_ones(monkeypatch):
+    monkeypatch.setattr(durations.machine, "device_name", lambda device: "cpu")
+    monkeypatch.setattr(durations.machine, "precision", lambda name, device: "bfloat16")
+    monkeypatch.setattr(durations.os, "cpu_count", lambda: 2)
     study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
+    likely = 2 * durations.IMAGES_PER_SECOND["bfloat16"]
+    assert durations.usual_speed([study]) == likely
+    assert durations.speed([study], likely) == likely
     for arm in study.arms:
         pretend(arm, paths.shipped("runs") / study.name)  # 45 seconds an epoch
-    assert plan._speed([study]) == pytest.approx(2 * 45_000 / 45)
+    assert durations.usual_speed([study]) == pytest.approx(2 * 45_000 / 45)
+    short = replace(study, name="residual_lr_long_not")
+    assert durations.usual_speed([short]) == likely
+    assert durations.speed([study], 1.0) == pytest.approx(2 * 45_000 / 45)
+
+
+def test_records_of_another_processor_tell_nothing(monkeypatch):
+    study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
+    for arm in study.arms:
+        pretend(arm, paths.shipped("runs") / study.name)
+    monkeypatch.setattr(durations.machine, "device_name", lambda device: "another")
+    assert durations.speed([study], 7.0) == 7.0
 
 
 def test_the_whole_plan_has_the_issues_order(monkeypatch):

@@ -1,0 +1,100 @@
+"""How long the trainings of the reference runs take on this machine, as far as can be told before.
+
+The unit is an image of the half-width SqueezeNet in bfloat16, trained on once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cache
+from statistics import median
+
+import torch
+
+from squeeze_utils.anatomy.costs import count
+from squeeze_utils.base import machine
+from squeeze_utils.compress.updates import Federate
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.study import Study
+from squeeze_utils.models import ModelSpec
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.step import Step
+
+HALF = ModelSpec.of("squeezenet_small", num_classes=10, width=0.5)
+IMAGES_PER_SECOND = {"bfloat16": 1_150, "float32": 240}  # of HALF on one thread
+ON_GPU = 9_000  # of HALF; small networks wait for the processor
+# Seconds of an image, those of HALF being one, where arithmetic does not tell.
+RELATIVE = {
+    "alexnet": 2.0,
+    "lenet_300_100": 0.06,
+    "lenet5": 0.4,
+    "lenet5_fire": 0.4,
+    "resnet20": 2.2,
+    "vgg11": 5.8,
+}
+FLOAT32 = 2.0  # likewise, where a recipe names that precision
+LARGE_ALEXNET = 20.0  # its form for photographs
+# Training images; other sets have 45,000.
+TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
+
+
+def training_images(experiment: Experiment) -> int:
+    """How many images an epoch of the experiment sees."""
+    return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
+
+
+def epochs_of(step: Step) -> int:
+    """Epochs over the training images that a step takes, those of all clients together."""
+    rounds = getattr(step, "rounds", 1)
+    return step.epochs * rounds if isinstance(step, Train | Federate) else 0
+
+
+def relative(model: ModelSpec) -> float:
+    """How long an image takes, where the half-width SqueezeNet takes one unit."""
+    if model.name == "alexnet" and dict(model.options).get("image_size", 224) == 224:
+        return LARGE_ALEXNET
+    if model.name in RELATIVE:
+        return RELATIVE[model.name]
+    return (_multiply_adds(model) / _multiply_adds(HALF)) ** 0.5
+
+
+@cache
+def _multiply_adds(model: ModelSpec) -> int:
+    with torch.device("meta"):
+        return count(model.build())["multiply_adds"]
+
+
+def speed(group: Iterable[Study], usual: float) -> float:
+    """Images of HALF in a second, by all trainings of a study that run at once.
+
+    It is what the `group`, the study and its pilots, shows where it has records of this kind of
+    processor: of photographs and scenes, arithmetic tells little. Otherwise it is the `usual` one.
+    """
+    found = [speed for study in group for speed in _recorded_speeds(study)]
+    return median(found) * _at_once() if found else usual
+
+
+def usual_speed(studies: Iterable[Study]) -> float:
+    """The median over the long records of this kind of processor, else what is likely."""
+    long = [study for study in studies if study.name.endswith("_long")]
+    found = [speed for study in long for speed in _recorded_speeds(study)]
+    device = machine.default_device()
+    gpu = device.type == "cuda"
+    likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]
+    return (median(found) if found else likely) * _at_once()
+
+
+def _recorded_speeds(study: Study) -> Iterator[float]:
+    """Images of HALF in a second, of each record of a study on this kind of processor."""
+    name = machine.device_name(machine.default_device()).partition(",")[0]
+    for record in study.records().values():
+        if record.history and record.device in (name, f"{name}, 1 thread"):
+            experiment = Experiment.from_dict(record.experiment)
+            seconds = median(epoch["seconds"] for epoch in record.history)
+            yield training_images(experiment) * relative(experiment.model) / seconds
+
+
+def _at_once() -> int:
+    """How many trainings run side by side."""
+    return 1 if machine.default_device().type == "cuda" else os.cpu_count() or 1
