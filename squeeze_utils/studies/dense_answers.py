@@ -63,7 +63,7 @@ def training(scale: Scale, task: str, lr: float = LIKELY, **changes: Any) -> Tra
     how: dict[str, Any] = {"epochs": scale.pick(*EPOCHS[task]), "lr": lr, **MUON}
     how |= scale.pick(
         {"shift": 2, "batch_size": 32},
-        {"shift": 8, "flip": True, "colour": 0.2, "batch_size": 8},
+        {"shift": 8, "flip": True, "colour": 0.2, "batch_size": 8, "precision": "bfloat16"},
     )
     return Train(**{**how, **changes})
 
