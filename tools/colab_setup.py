@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ VERSIONS = Path(__file__).with_name("colab_versions.txt")
 
 _SHIPPED = ("squeeze_utils/", "data/", "pyproject.toml", "setup.py", "LICENSE")
 _SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # of a terminal
 _RUN = """\
 import json, sys, time
 import nbformat
@@ -114,7 +116,7 @@ def run_alone(
         text=True,
     )
     if done.returncode:
-        raise RuntimeError(f"{notebook.name}: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"{notebook.name}: {_COLOURS.sub('', done.stderr).strip()[-3000:]}")
     seconds, outputs = json.loads(done.stdout.splitlines()[-1])
     return seconds, outputs
 

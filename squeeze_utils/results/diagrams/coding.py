@@ -176,7 +176,9 @@ def file_anatomy(parts: Mapping[str, int]) -> Figure:
     for (region, leaves), span in zip(regions.items(), spans, strict=True):
         left, width = place = REGIONS[region][1]
         edges = [(span[0], 2.8), (span[1], 2.8), (left + width, 2.2), (left, 2.2)]
-        drawing.page.fill(*zip(*edges, strict=True), color="#ebebeb", linewidth=0, zorder=0)
+        drawing.page.fill(
+            *zip(*edges, strict=True), color="#ebebeb", linewidth=0, linestyle="-", zorder=0
+        )
         _bar(drawing, 2.05, place, leaves)
         share = f"{100 * sizes[region] / total:.1f} %"
         drawing.text(left, 1.72, f"{region}: {share}", ha="left", weight="bold")
