@@ -33,8 +33,8 @@ from squeeze_utils.compress.sqz import container
 from squeeze_utils.imagenet import judging, networks, pictures, released_file, wordnet
 
 TARGETS = {
-    "squeezenet1_0": (340_000, 400_000, 470_000, 270_000),
-    "squeezenet1_1": (700_000, 1_000_000, 500_000),
+    "squeezenet1_0": (340_000, 240_000, 300_000, 400_000, 470_000),
+    "squeezenet1_1": (500_000, 340_000, 240_000, 700_000, 1_000_000),
 }
 BINS = np.linspace(-0.6, 0.6, 49)  # of the histograms of weights
 EXAMPLES = 9  # pictures whose predictions are kept
@@ -151,7 +151,7 @@ def _record_network(
         calibrating, judged = paths[half::2], slice(1 - half, None, 2)
         images = pictures.calibration(calibrating, model)
         start = time.perf_counter()
-        makes = frontier(model, images, TARGETS[name], seed, progress=True)
+        makes = frontier(model, images, TARGETS[name], seed, progress=True, coder="contexts")
         for target, found in zip(TARGETS[name], makes, strict=True):
             seconds = time.perf_counter() - start
             after = judging.outputs(found.model, paths[judged])

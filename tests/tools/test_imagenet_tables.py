@@ -44,7 +44,7 @@ def recording(model, monkeypatch):
     """`frontier` replaced: the images it was shown, and the tables that are kept."""
     seen, kept = [], {}
 
-    def frontier(network, images, targets, seed, progress):
+    def frontier(network, images, targets, seed, progress, coder):
         seen.append(images)
         for target in targets:
             parts = {"a.weight/codes": target}

@@ -94,17 +94,18 @@ def frontier(
 ) -> Iterator[Squeezed]:
     """What `squeeze` gives for each of `targets` (bytes), learning from the images only once.
 
-    What errors matter is measured at the first target.
+    Later targets may differ from `squeeze` by a little: their prices start from those before.
     """
     _check(check_chain(model), images, targets)
-    with tqdm(total=1 + PASSES + len(targets), desc="squeeze", disable=not progress) as bar:
+    total = 1 + len(targets) * (PASSES + 1)
+    with tqdm(total=total, desc="squeeze", disable=not progress) as bar:
         network, price = _Calibrated(model, images, seed, coder), FIRST_PRICE
         bar.update()
-        for _ in range(PASSES):
-            price = network.price_for(targets[0], price)
-            network.weigh(price)
-            bar.update()
         for target in targets:
+            for _ in range(PASSES):
+                price = network.price_for(target, price)
+                network.weigh(price)
+                bar.update()
             squeezed = network.within(target, price)
             price = squeezed.price
             yield squeezed
