@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from squeeze_utils.base.checks import choose, whole_number
+from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.layers import norm
 from squeeze_utils.models.small_map_conv import SmallMapConv2d
@@ -156,12 +156,20 @@ class ResidualBlock(nn.Module):
         return self.activation(self.path(x) + shortcut)
 
 
-def resnet20(num_classes: int = 10, *, image_size: int = 32, in_channels: int = 3) -> nn.Module:
-    """ResNet-20 for CIFAR-10: 19 convolutions and a dense layer, 269,722 parameters."""
-    layers = conv_norm(in_channels, 16, 3, "batch", padding=1)
-    for inputs, outputs in ((16, 16), (16, 32), (32, 64)):
+def resnet20(
+    num_classes: int = 10, *, image_size: int = 32, in_channels: int = 3, width: float = 1.0
+) -> nn.Module:
+    """ResNet-20 for CIFAR-10: 19 convolutions and a dense layer, 269,722 parameters.
+
+    Its stages have 16, 32 and 64 channels, times `width`.
+    """
+    real_number("width", width, above=0)
+    narrow, middle, wide = (max(1, round(width * channels)) for channels in (16, 32, 64))
+    layers = conv_norm(in_channels, narrow, 3, "batch", padding=1)
+    for inputs, outputs in ((narrow, narrow), (narrow, middle), (middle, wide)):
         layers += [ResidualBlock(before, outputs) for before in (inputs, outputs, outputs)]
-    return Classifier(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), nn.Linear(64, num_classes))
+    head = nn.Linear(wide, num_classes)
+    return Classifier(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1)), head)
 
 
 def lenet_300_100(

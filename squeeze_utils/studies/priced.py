@@ -157,9 +157,11 @@ def on_digits(scale: Scale) -> Study:
 
 
 # Epochs of the networks for photographs without and with a price, and their prices.
+CHALLENGER = "ResNet-20, width 0.625"  # a modern network of about 100,000 parameters
 LARGE = {
     "SqueezeNet": (30, 60, (5e-7, 1.5e-6), (0, 1, 2)),
     "SqueezeNet, half width": (30, 60, (1e-6,), (0, 1, 2)),
+    CHALLENGER: (30, 60, (1e-6,), (0, 1, 2)),
     "VGG-11": (12, 18, (2e-7,), (0,)),
 }
 
@@ -182,24 +184,28 @@ def large_recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     return found
 
 
+def large_network(name: str, scale: Scale) -> ModelSpec:
+    """A network of `LARGE`; grey at quick scale."""
+    if name == "VGG-11":
+        return model(name, scale)
+    grey = scale.pick({"in_channels": 1}, {})
+    if name == CHALLENGER:
+        return ModelSpec.of("resnet20", width=0.625, **grey)
+    width = {} if name == "SqueezeNet" else {"width": 0.5}
+    return ModelSpec.of("squeezenet_small", num_classes=10, **width, **grey)
+
+
 def on_photographs(scale: Scale) -> Study:
-    """SqueezeNet of two widths and VGG-11."""
-    arms = []
-    for name, (*_, seeds) in LARGE.items():
-        spec = model("VGG-11", scale)
-        if name != "VGG-11":
-            width = {} if name == "SqueezeNet" else {"width": 0.5}
-            one = scale.pick({"in_channels": 1}, {})
-            spec = ModelSpec.of("squeezenet_small", num_classes=10, **width, **one)
-        arms += [
-            Arm.of(
-                Experiment(spec, scale.pick(DataSpec(), CIFAR10), steps, seed),
-                network=name,
-                recipe=recipe,
-            )
-            for seed in scale.pick((0,), seeds)
-            for recipe, steps in large_recipes(name, scale).items()
-        ]
+    """SqueezeNet of two widths, a challenger and VGG-11."""
+    data = scale.pick(DataSpec(), CIFAR10)
+    arms = [
+        Arm.of(
+            Experiment(large_network(name, scale), data, steps, seed), network=name, recipe=recipe
+        )
+        for name, (*_, seeds) in LARGE.items()
+        for seed in scale.pick((0,), seeds)
+        for recipe, steps in large_recipes(name, scale).items()
+    ]
     return Study("priced_large", "and networks for photographs?", arms)
 
 

@@ -133,6 +133,14 @@ def test_published_parameter_counts(name, options, count):
     assert parameters(on_meta(name, **options)) == count
 
 
+def test_a_narrower_resnet_has_the_numbers_counted_by_hand():
+    convolutions = 9 * (3 * 10 + 6 * 10 * 10 + 10 * 20 + 5 * 20 * 20 + 20 * 40 + 5 * 40 * 40)
+    norms, head = 2 * (7 * 10 + 6 * 20 + 6 * 40), 40 * 10 + 10
+    assert parameters(on_meta("resnet20", width=0.625)) == convolutions + norms + head
+    with pytest.raises(ValueError, match="width"):
+        on_meta("resnet20", width=0)
+
+
 @pytest.mark.parametrize(
     "numbers",
     [
