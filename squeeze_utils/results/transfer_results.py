@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from squeeze_utils.anatomy.costs import count
+from squeeze_utils.anatomy.energy import estimate, training_multiply_adds
 from squeeze_utils.base.measurements import Measurement
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.statistics import mcnemar, mean_sd
 from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.studies.durations import training_images
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.transfer import FitHead
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,24 +27,45 @@ if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
 
 SEEDS = 3  # that a goal asks for
-WAYS = ["test accuracy (%)", "n", "seconds", "starts from", "parameters"]
+WAYS = ["test accuracy (%)", "n", "seconds", "arithmetic (J)", "starts from", "parameters"]
 
 
 def ways_table(found: Results) -> pd.DataFrame:
-    """A row for each image set and way: accuracy, n, seconds of training, where it starts from."""
+    """A row for each image set and way: accuracy, n, seconds of training, where it starts from.
+
+    `arithmetic (J)` is an estimate of what the multiply-adds of training cost in float32.
+    """
     frame = found.frame
     if frame.empty:
         return pd.DataFrame(columns=WAYS)
     rows = {}
+    one = {(r.labels["images"], r.labels["way"]): r.experiment for r in found.found.values()}
     for (images, way), part in frame.groupby(["images", "way"], sort=False):
         rows[images, way] = {
             "test accuracy (%)": mean_sd(part[ACCURACY], 2),
             "n": len(part),
             "seconds": f"{part['seconds'].median():,.0f}",
+            "arithmetic (J)": f"{joules(Experiment.from_dict(one[images, way])):,.1f}",
             "starts from": "nothing" if "scratch" in way else "elsewhere",
             "parameters": f"{part['parameters'].iloc[0]:,}",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["images", "way"])
+
+
+def joules(experiment: Experiment) -> float:
+    """An estimate for the multiply-adds of all training steps of a recipe, on its own images."""
+    with torch.device("meta"):
+        model = experiment.model.build()
+    channels, *usual = model.input_shape
+    size = experiment.data.size
+    shape = (channels, size, size) if size else (channels, *usual)
+    total, images = 0, training_images(experiment)
+    for step in experiment.recipe:
+        if isinstance(step, FitHead):
+            total += images * count(model, shape)["multiply_adds"]  # features, once
+        elif isinstance(step, Train):
+            total += step.epochs * images * training_multiply_adds(model, shape, step.only)
+    return estimate(total, 0, 0, "float32").arithmetic / 1e6
 
 
 def ways_figure(found: Results) -> Figure | None:

@@ -69,6 +69,19 @@ def results(make, part: str) -> Results:
     return Results(study, {arm.experiment.key: record(arm) for arm in kept})
 
 
+def test_the_arithmetic_of_a_way_counts_what_it_trains():
+    study = transfer.transfer(Scale("reference"))
+    way = {
+        dict(arm.labels)["way"]: transfer_results.joules(arm.experiment)
+        for arm in (*study.arms, *study.expected)
+        if dict(arm.labels)["images"] == "intel"
+    }
+    assert way["head only"] < way["last modules"] < way["all"] < way["AlexNet, from scratch"]
+    once = way["head only"]  # one forward pass of each image
+    assert way["all"] == pytest.approx(once + 18 * once)  # and six epochs, three passes each
+    assert way["from scratch"] == pytest.approx(18 * once)
+
+
 PARTS = ("none", "one arm", "one seed", "all")
 
 

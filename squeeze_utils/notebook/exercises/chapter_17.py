@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from squeeze_utils import anatomy
-from squeeze_utils.deploy import energy, on_chip
+from squeeze_utils.anatomy import energy
+from squeeze_utils.deploy import on_chip
 from squeeze_utils.models import build
 from squeeze_utils.notebook.exercises.answers import as_number, items, named, number, yes_or_no
 from squeeze_utils.notebook.exercises.chapter_17_measured import batch_or_latency, calibrate

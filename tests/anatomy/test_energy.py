@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from squeeze_utils.deploy import energy
+from squeeze_utils.anatomy import energy
+from squeeze_utils.anatomy.costs import count
+from squeeze_utils.models import build
 
 
 def test_energy_is_counts_times_published_figures():
@@ -43,3 +45,14 @@ def test_wrong_counts_and_formats_are_refused(counts, form, words):
 def test_an_unknown_memory_is_refused():
     with pytest.raises(ValueError, match="1 MB"):
         energy.estimate(1, 1, 1, "int8", memory="2 MB")
+
+
+def test_training_costs_three_passes_and_less_where_the_first_layers_are_frozen():
+    model = build("lenet5")
+    layers = {name: m for name, m in model.named_modules() if hasattr(m, "weight")}
+    forward = count(model)["multiply_adds"]
+    assert energy.training_multiply_adds(model, model.input_shape) == 3 * forward
+    *_, last = layers
+    head = layers[last].weight.numel()
+    found = energy.training_multiply_adds(model, model.input_shape, (last,))
+    assert found == forward + 2 * head

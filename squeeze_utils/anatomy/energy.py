@@ -1,16 +1,21 @@
-"""Energy of one prediction, ESTIMATED: counted operations and bytes times published figures.
+"""Energy of a prediction or a training, ESTIMATED: counted operations and bytes times figures.
 
-The figures are for a 45 nm process at 0.9 V (M. Horowitz, "Computing's energy problem (and what
-we can do about it)", ISSCC 2014). Nothing here is measured. A processor also spends about 70 pJ
-on fetching and steering each instruction, which these figures leave out; so ratios between
-networks and number formats mean more than the joules themselves.
+The figures are published ones for a 45 nm process at 0.9 V (M. Horowitz, "Computing's energy
+problem (and what we can do about it)", ISSCC 2014). Nothing here is measured. A processor also
+spends about 70 pJ on fetching and steering each instruction, which these figures leave out; so
+ratios between networks and number formats mean more than the joules themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
+from squeeze_utils.anatomy.tables import layer_table
 from squeeze_utils.base.checks import choose
+from squeeze_utils.training.frozen import is_in
 
 #: Picojoules of one operation.
 OPERATIONS = {
@@ -67,3 +72,22 @@ def estimate(
         weights=1e-6 * weights * size * MEMORIES["DRAM"] / 8,
         activations=1e-6 * 2 * activations * size * MEMORIES[memory] / 8,
     )
+
+
+def training_multiply_adds(
+    model: nn.Module, input_shape: tuple[int, int, int], trained: Sequence[str] = ()
+) -> int:
+    """Multiply-adds of one image in one training step of a network, or of the parts `trained`.
+
+    Every layer computes its output. A trained one computes two gradients of about the same cost:
+    one for its weights, one to pass on. Before the first trained layer nothing is passed on.
+
+    >>> import squeeze_utils as sq
+    >>> model = sq.build("squeezenet_small", num_classes=10)
+    >>> training_multiply_adds(model, model.input_shape) / sq.count(model)["multiply_adds"]
+    3.0
+    """
+    layers = layer_table(model, input_shape)
+    forward = int(layers["multiply_adds"].sum())
+    inside = layers["layer"].map(lambda name: not trained or is_in(name, trained)).astype(bool)
+    return forward + 2 * int(layers.loc[inside, "multiply_adds"].sum())
