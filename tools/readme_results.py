@@ -1,10 +1,10 @@
-"""The results in README.md: the headline network, five comparisons, and the finished studies."""
+"""The results in README.md: the best network, small files, and five comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from squeeze_utils.results.headlines import COMPARISONS, HEADER, Comparison
 
@@ -13,15 +13,11 @@ if TYPE_CHECKING:
     from squeeze_utils.experiments.study import Study
     from squeeze_utils.results.study_results import Results
 
-# Studies whose results stand in README.md, in this order; the first is the headline network.
-HEADLINES = (
-    "headline",
-    "baseline",
-    "residual_best",
-    "dsd",
-    "deep_compression",
-    "deep_compression_vgg",
-)
+# Of these the first that has finished rows stands in README.md.
+NETWORKS = ("headline", "residual_best")
+#: Image set: its name here, and budgets in bytes. The best on validation images that fits is shown.
+BUDGETS = {"MNIST": ("mnist", (6_500, 20_000)), "CIFAR-10": ("cifar10", (100_000, 300_000))}
+IMAGENET = (240_000, 340_000)  # bytes of files of the released SqueezeNet
 
 
 def results(root: Path) -> str:
@@ -34,10 +30,42 @@ def results(root: Path) -> str:
         study = find(name, Scale("reference"))
         return Results(study, study.records(root / "data" / "runs"))
 
+    tables = (_study(found.study, found.found) for found in map(recorded, NETWORKS))
+    network = next((table for table in tables if table), "")
     compared = _comparisons([(one, recorded(one.study)) for one in COMPARISONS])
-    tables = [_study(found.study, found.found) for found in map(recorded, HEADLINES)]
-    headline, *others = tables
-    return "\n\n".join(part for part in (headline, compared, *others) if part)
+    return "\n\n".join(part for part in (network, _small_files(root), compared) if part)
+
+
+def _small_files(root: Path) -> str:
+    from squeeze_utils.imagenet.size_curve import TITLES, points
+    from squeeze_utils.results.whole_series import choose, every_network
+
+    rows = []
+    for images, (name, budgets) in BUDGETS.items():
+        every = every_network(name, root / "data" / "runs")
+        for _, row in choose(every, budgets).iterrows():
+            rows.append(_small_file(images, row["network"], row["test"], row))
+    kept = "squeezenet1_0"
+    if (root / "data" / "measurements" / "released" / f"{kept}.json").is_file():
+        for _, row in points(kept).iterrows():
+            if row["target"] in IMAGENET:
+                more = {"n": len(row["seeds"]), "chapter": "14", "bytes": row["bytes"]}
+                name = f"{TITLES[kept]}, rounded after training"
+                rows.append(_small_file("ImageNet, 500 pictures", name, row["top-1"], more))
+    if not rows:
+        return ""
+    header = ["images", "network", "test accuracy (%)", "seeds", "file (bytes)", "chapter"]
+    head = (
+        "**In few bytes**: of the networks that fit into a number of bytes, the one that is best "
+        "on validation images; for ImageNet the released SqueezeNet in a thousandth of AlexNet's "
+        "240 MB, and in a little more"
+    )
+    return f"{head}\n\n{markdown_table(header, rows)}"
+
+
+def _small_file(images: str, network: str, accuracy: float, row: Mapping[str, Any]) -> list[str]:
+    size = f"{row['bytes']:,.0f}"
+    return [images, network, f"{accuracy:.2f}", str(row["n"]), size, str(row["chapter"])]
 
 
 def _comparisons(found: list[tuple[Comparison, Results]]) -> str:
@@ -67,8 +95,6 @@ def _study(study: Study, records: Mapping[str, Record]) -> str:
     if not rows:
         return ""
     header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
-    if any("file_bytes" in record.final for record in shown.values()):
-        header[-1:] = ["file (bytes)", "times smaller"]
     head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
     cells = [[row.get(column, "") for column in header] for row in rows]
     return f"{head}\n\n{markdown_table(header, cells)}\n\n{source_line(shown)}"
@@ -78,18 +104,13 @@ def _numbers(records: list[Record]) -> dict[str, str]:
     from squeeze_utils.results.statistics import mean_sd
 
     last = records[0].final
-    found = {
+    return {
         "test accuracy (%)": mean_sd([record.final["test_accuracy"] for record in records], 2),
         "seeds": str(len(records)),
         "parameters": f"{last['parameters']:,}",
         "float32 (MB)": f"{last['dense_bytes'] / 1e6:.2f}",
         "epochs": str(records[0].epochs),
     }
-    if "file_bytes" in last:
-        sizes = [record.final["file_bytes"] for record in records]
-        found["file (bytes)"] = mean_sd(sizes, 0)
-        found["times smaller"] = mean_sd([last["dense_bytes"] / size for size in sizes])
-    return found
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

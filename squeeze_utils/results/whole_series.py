@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +33,14 @@ COLOURS = 7  # that `curve_style` has
 _CHAPTER = re.compile(r"Chapter (\d\d)")
 
 
-def every_network(images: str = "cifar10") -> pd.DataFrame:
+def every_network(images: str = "cifar10", runs: Path | None = None) -> pd.DataFrame:
     """One row for each arm of a reference study on these images that has a record.
 
     The bytes are those of the arm's file; where it writes none, of its parameters in float32. A
     network counts once, in the first arm that has it: later studies share it, or only observe it.
     Networks that only find a learning rate are left out. So are arms that a bad setting leaves
-    near chance: they would only stretch a figure.
+    near chance: they would only stretch a figure. Records are read from the folder `runs`, the
+    committed ones unless it is given.
     """
     scale = Scale("reference")
     rows: list[dict[str, Any]] = []
@@ -48,7 +50,7 @@ def every_network(images: str = "cifar10") -> pd.DataFrame:
         for study in (make(scale) for make in module.STUDIES.values()):
             arms = [arm for arm in study.arms if arm.experiment.data.name == images]
             if arms and not study.finds_rates:
-                rows += _rows(chapter, study.name, arms, study.records(), counted)
+                rows += _rows(chapter, study.name, arms, study.records(runs), counted)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame[frame["test"] > 20].reset_index(drop=True)
 

@@ -54,11 +54,12 @@ def text(root: Path) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
 
 
-def finished(arm: Arm, accuracy: float, **more: int) -> Record:
+def finished(arm: Arm, accuracy: float, **more: float) -> Record:
     """What a finished arm might have left, without training it."""
     values = arm.experiment.as_dict()
     last = {
         "test_accuracy": accuracy,
+        "validation_accuracy": accuracy,
         "parameters": 1_234_567,
         "dense_bytes": 4_938_268,
         "history": [{"epoch": 1}, {"epoch": 2}],
@@ -130,15 +131,17 @@ def test_a_readme_without_marks_is_refused(home):
 
 def test_results_hold_the_rows_whose_seeds_are_all_there(home):
     assert "test accuracy (%)" not in readme.parts(home)["results"]
-    study = find("baseline", Scale("reference"))
-    squeezenets = [arm for arm in study.arms if dict(arm.labels)["model"] == "SqueezeNet"]
-    others = [arm for arm in study.arms if dict(arm.labels)["model"] == "LeNet-5"]
-    for arm, accuracy in zip([*squeezenets, others[0]], (90.0, 91.0, 92.0, 70.0), strict=True):
+    study = find("residual_best", Scale("reference"))
+    plain, other = (
+        [arm for arm in study.arms if dict(arm.labels)["model"] == f"SqueezeNet, {name}"]
+        for name in ("plain", "simple bypass")
+    )
+    for arm, accuracy in zip([*plain, other[0]], (90.0, 91.0, 92.0, 70.0), strict=True):
         record = finished(arm, accuracy)
-        write_record(record, record_path(home / "data" / "runs" / "baseline", arm.slug, record.key))
+        write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     found = readme.parts(home)["results"]
-    assert "| SqueezeNet | 91.00 ± 1.00 | 3 | 1,234,567 | 4.94 | 2 |" in found
-    assert "LeNet-5" not in found  # one of its seeds only
+    assert "| SqueezeNet, plain | 91.00 ± 1.00 | 3 | 1,234,567 | 4.94 | 2 |" in found
+    assert "SqueezeNet, simple bypass" not in found  # one of its seeds only
     assert "CIFAR-10 · 3 seeds · " in found
     assert all(part in found for part in ("a processor, 2 threads", "torch 9.9", "2030-01-02"))
 
@@ -177,19 +180,20 @@ def test_the_learning_rate_is_no_part_of_a_name_in_the_results(home):
     assert "| SqueezeNet, simple bypass | 91.00 ± 0.00 | 3 |" in readme.parts(home)["results"]
 
 
-def test_results_of_a_study_of_files_name_bytes_in_place_of_epochs(home):
-    study = find("deep_compression_vgg", Scale("reference"))
-    dense, ours = (
-        next(arm for arm in study.arms if dict(arm.labels) == {"network": "VGG-11", "recipe": what})
-        for what in ("dense", "ours")
-    )
-    for arm, more in ((dense, {}), (ours, {"file_bytes": 100_000})):
-        record = finished(arm, 90.0, **more)
+def test_small_files_are_chosen_on_validation_images_and_by_their_bytes(home):
+    study = find("deep_compression", Scale("reference"))
+    arms = [arm for arm in study.arms if dict(arm.labels)["network"] == "LeNet-300-100"]
+    size = {"dense": 1_000_000, "paper": 18_000, "ours": 19_000}
+    checked = {"dense": 99.0, "paper": 98.0, "ours": 97.0}
+    for arm in arms:
+        what = dict(arm.labels)["recipe"]
+        found = {"file_bytes": size[what], "validation_accuracy": checked[what]}
+        record = finished(arm, 90.0, **found)
         write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     found = readme.parts(home)["results"]
-    assert "| parameters | float32 (MB) | file (bytes) | times smaller |" in found
-    assert "| VGG-11, dense | 90.00 | 1 | 1,234,567 | 4.94 |  |  |" in found
-    assert "| VGG-11, ours | 90.00 | 1 | 1,234,567 | 4.94 | 100,000 | 49.4 |" in found
+    assert "| MNIST | LeNet-300-100, paper | 90.00 | 3 | 18,000 | 13 |" in found
+    assert found.count("| MNIST |") == 1 and "CIFAR-10 |" not in found  # nothing else fits
+    assert "ImageNet, 500" not in found
 
 
 def test_the_speed_comes_from_the_benchmark(home):
