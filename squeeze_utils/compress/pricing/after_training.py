@@ -39,7 +39,10 @@ from squeeze_utils.compress.pricing.priced_rounding import (
 from squeeze_utils.compress.replacing import restored
 from squeeze_utils.compress.sqz import container
 
-JUDGED = 25  # calibration images on which the weight of a layer's error is measured
+# Calibration images on which the weight of a layer's error is measured. A network is certain of
+# most training images, and few of them tell little: with 25 the accuracy of a LeNet-300-100 in 8 kB
+# was 74 to 94 % in four draws, with 100 it was 92 to 93 %.
+JUDGED = 100
 PASSES = 2  # of measuring what errors matter, each at the prices that the one before led to
 TRIES = 4  # at the wanted size, once prices are known
 SEARCHES = 8  # of a price
