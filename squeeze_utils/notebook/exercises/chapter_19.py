@@ -166,7 +166,7 @@ EXERCISES = {
         "**options), and the same data and recipe.",
     ),
     7: Exercise(
-        "An upper bound for coarse masks",
+        "What coarse masks lose",
         coarse_masks,
         "F.avg_pool2d(one_hot, times).argmax(1), then repeat_interleave(times, 1) and "
         "repeat_interleave(times, 2).",
