@@ -121,7 +121,7 @@ def _speed(path: Path) -> str:
     rows = [
         ["ordinary loop, float32", f"{found['ordinary_images_per_second']:.0f} images/s"],
         [f"`fit`, {precision}", f"{found['fit_images_per_second']:.0f} images/s"],
-        ["`fit` / ordinary loop", f"**{found['ratio']:.2f}**"],
+        ["`fit` / ordinary loop, median of the rounds' ratios", f"**{found['ratio']:.2f}**"],
         ["input pipeline of `fit`", f"{found['input_percent']:.2f} % of an epoch"],
         [f"share of the {precision} matrix-product peak", f"{found['share_of_peak']:.2f}"],
     ]

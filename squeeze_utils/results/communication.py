@@ -81,6 +81,11 @@ def goal(found: Results, control: str, times: float = 100) -> Sentence:
     if reached:
         return Sentence(f"The goal ({wanted}) is reached by: {', '.join(reached)}.")
     known = ", ".join(few) or "no arm"
+    waiting = len(sent) < len({dict(arm.labels)["exchange"] for arm in found.study.arms})
+    if waiting or any(verdicts.get(name) == "undecided" for name in few):
+        return Sentence(
+            f"Whether the goal ({wanted}) is reached is undecided. {times:g} times fewer: {known}."
+        )
     return Sentence(f"The goal ({wanted}) is not reached. {times:g} times fewer: {known}.")
 
 
@@ -118,7 +123,7 @@ def against_nncodec() -> Sentence:
     )
     needed = np.exp(np.interp(at, known, sizes))
     parts = [
-        f"{row.divergence:.1e} nats: {row.bytes / 1e3:,.0f} kB, nncodec {other / 1e3:,.0f}"
+        f"{row.divergence:.1e} nats: ours {row.bytes / 1e3:,.0f} kB, nncodec {other / 1e3:,.0f} kB"
         for row, other in zip(ours.itertuples(), needed, strict=True)
     ]
     return Sentence(f"Divergence from the client's network: {'; '.join(parts)}. {kept.source}")

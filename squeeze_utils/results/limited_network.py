@@ -67,7 +67,8 @@ def limited_verdict(steps: pd.DataFrame) -> Sentence:
     for limit, part in steps.groupby("gigabits"):
         ratio = part["seconds"] / part["most"]
         lines.append(
-            f"- {limit:g} Gbit/s: {inside(part).sum()} of {len(part)} steps within the bounds; "
+            f"- {limit:g} Gbit/s: {inside(part).sum()} of {len(part)} steps within the bounds "
+            "(give or take 5 %); "
             f"{ratio.min():.2f} to {ratio.max():.2f} of the upper bound."
         )
     return Sentence("\n".join(lines))
