@@ -94,6 +94,11 @@ def test_a_part_of_the_records_makes_a_part_of_the_table(tmp_path, arms):
     assert found.prediction("exchange", ALL, {"seldom": "equal", "half precision": "equal"})
 
 
+def test_while_arms_are_missing_a_goal_that_none_reaches_is_undecided(tmp_path):
+    found = results("exchanges_long", tmp_path, exchanged, (ALL, "half precision"))
+    assert "undecided" in shown.goal(found, ALL)
+
+
 def test_with_all_records_the_goal_is_decided(tmp_path):
     found = results("exchanges_long", tmp_path, exchanged)
     table = shown.exchange_table(found, ALL)
