@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FLOAT = 32  # bits
+LEAST = 1.0  # per cent: where no class scores as much, nothing is left to compare
 
 
 def by_class(found: Results) -> pd.DataFrame:
@@ -53,13 +54,18 @@ def _means(found: Results, values: Any) -> pd.DataFrame:
 
 
 def first_to_fail(found: Results) -> Sentence:
-    """At the fewest bits that are there: which class and which size lose most, in points."""
+    """Which class and which size lose most, in points: at the fewest bits that leave anything."""
     classes, sizes = by_class(found), by_size(found)
     if FLOAT not in classes.index or len(classes) < 2:
         return Sentence(f"What fails first is not known yet: {NO_RECORDS}.")
-    fewest = classes.index[classes.index != FLOAT].min()
+    few = sorted(classes.index[classes.index != FLOAT])
+    left = [bits for bits in few if classes.loc[bits].max() >= LEAST]
+    words = "".join(f"At {bits} bits nothing is found. " for bits in few if bits not in left)
+    if not left:
+        return Sentence(words.strip())
+    fewest = left[0]
     lost = (classes.loc[FLOAT] - classes.loc[fewest]).dropna()
-    words = (
+    words += (
         f"At {fewest} bits the class that loses most is *{lost.idxmax()}* ({lost.max():.1f} points "
         f"of its score), the one that loses least *{lost.idxmin()}* ({lost.min():.1f})."
     )

@@ -13,6 +13,7 @@ from squeeze_utils.base import paths  # noqa: E402
 from squeeze_utils.base.scale import Scale  # noqa: E402
 from squeeze_utils.experiments.records import read_records  # noqa: E402
 from squeeze_utils.experiments.study import Study  # noqa: E402
+from squeeze_utils.results import dense_losses  # noqa: E402
 from squeeze_utils.results.dense_losses import (  # noqa: E402
     by_class,
     by_size,
@@ -69,6 +70,18 @@ def test_tables_sentences_and_figures_with_any_number_of_records(
     assert found.table("bits") is not None and found.source
     assert found.verdict("bits", 32) and found.figure("bits", 32, "t") is not ...
     matplotlib.pyplot.close("all")
+
+
+def test_bits_that_leave_nothing_are_told_and_the_next_ones_compared(tmp_path, monkeypatch):
+    found = study_with("detection", tmp_path, 15, monkeypatch)
+    classes = by_class(found)
+    nothing = classes.copy()
+    nothing.loc[2] = 0.0
+    monkeypatch.setattr(dense_losses, "by_class", lambda found: nothing)
+    words = first_to_fail(found)
+    assert words.startswith("At 2 bits nothing is found. At 3 bits the class that loses most is")
+    nothing.loc[[3, 4, 6]] = 0.0
+    assert first_to_fail(found).endswith("At 6 bits nothing is found.")
 
 
 def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):
