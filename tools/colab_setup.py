@@ -22,7 +22,6 @@ from pathlib import Path
 from squeeze_utils import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-VERSIONS = Path(__file__).with_name("colab_versions.txt")
 
 _SHIPPED = ("squeeze_utils/", "data/", "pyproject.toml", "setup.py", "LICENSE")
 _SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"

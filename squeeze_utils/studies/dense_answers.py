@@ -146,11 +146,12 @@ def backbones(scale: Scale, task: str) -> Study:
 def compressed(scale: Scale) -> Study:
     """Both networks with fewer and fewer bits, judged as they come from their files."""
     name = scale.pick(FROM_SCRATCH, FROM_IMAGENET)
+    rates = {task: _rates(scale, task)[name] for task in TASKS}
     known: list[Arm] = []
     expected: list[Arm] = []
     for seed in scale.pick((0,), SEEDS):
         for task in TASKS:
-            lr = _rates(scale, task)[name]
+            lr = rates[task]
             arms = known if lr else expected
             arms += _with_fewer_bits(scale, task, name, lr or LIKELY, seed)
     title = "what do few bits take from a detector and a segmenter first?"

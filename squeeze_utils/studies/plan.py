@@ -80,23 +80,21 @@ def make_plan() -> list[Line]:
     lines = []
     usual = durations.usual_speed(studies.values())
     for name in [*(name for name in ORDER if name in studies), *others]:
-        line, speed = (
-            Line(name, 0, 0, 0.0),
-            3600 * durations.speed(_with_pilots(name, studies), usual),
-        )
-        for study in _with_pilots(name, studies):
+        line, group = Line(name, 0, 0, 0.0), list(_with_pilots(name, studies))
+        images = 0.0
+        for study in group:
             if study.name not in listed:
                 listed.add(study.name)
                 missing = {arm.experiment.key: arm.experiment for arm in study.missing()}
                 waiting = {arm.experiment.key: arm.experiment for arm in study.expected}
                 todo = {key: e for key, e in (missing | waiting).items() if key not in done}
                 done |= todo.keys()
-                images = sum(_images(experiment, trained) for experiment in todo.values())
+                images += sum(_images(experiment, trained) for experiment in todo.values())
                 both, late = len(missing) + len(waiting), len(waiting)
-                hours = line.hours + images / speed
-                line = Line(name, line.missing + both, line.waiting + late, hours)
-        if line.missing:
-            lines.append(line)
+                line = Line(name, line.missing + both, line.waiting + late, 0.0)
+        if line.missing:  # only then are records read for the speed
+            hour = 3600 * durations.speed(group, usual)
+            lines.append(line._replace(hours=images / hour))
     return lines
 
 

@@ -156,8 +156,8 @@ def on_digits(scale: Scale) -> Study:
     return Study("priced", "what is a price on bits worth while the network trains?", arms)
 
 
-# Epochs of the networks for photographs without and with a price, and their prices.
 CHALLENGER = "ResNet-20, width 0.625"  # a modern network of about 100,000 parameters
+# Epochs of the networks for photographs without and with a price, and their prices.
 LARGE = {
     "SqueezeNet": (30, 60, (5e-7, 1.5e-6), (0, 1, 2)),
     "SqueezeNet, half width": (30, 60, (1e-6,), (0, 1, 2)),
