@@ -84,9 +84,14 @@ def _replication_command(command: Callable[..., ArgumentParser]) -> None:
     )
     again.add_argument("count", nargs="?", type=int, default=5, metavar="N", help="default 5")
     again.add_argument(
-        "--minutes", type=float, default=10, help="of records that took at most so long (10)"
+        "--minutes",
+        type=float,
+        default=10,
+        help="only records that took at most this many minutes (10)",
     )
-    again.add_argument("--seed", type=int, default=0, help="of the draw; another draws others")
+    again.add_argument(
+        "--seed", type=int, default=0, help="seed of the draw (0); another draws other records"
+    )
 
 
 def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
@@ -123,9 +128,15 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
         parser.add_argument("file", help=NETWORK)
         parser.add_argument("-o", "--output", type=Path, required=True, help="the .sqz to write")
         parser.add_argument("--lossless", action="store_true", help="keep every weight as it is")
-        parser.add_argument("--target-bytes", type=int, metavar="N", help="at most so many bytes")
         parser.add_argument(
-            "--images", type=int, default=count, metavar="N", help=f"at most (default {count})"
+            "--target-bytes", type=int, metavar="N", help="bytes that the file may have"
+        )
+        parser.add_argument(
+            "--images",
+            type=int,
+            default=count,
+            metavar="N",
+            help=f"calibrate on at most N (default {count})",
         )
         parser.add_argument("--seed", type=int, default=0)
 
@@ -135,7 +146,7 @@ def _network_commands(command: Callable[..., ArgumentParser]) -> None:
         "evaluate", "count how often a network is right", _evaluate, "net.int8.onnx cifar10"
     )
     classify = command(
-        "classify", "say what is on pictures", _classify, "net.sqz photo.jpg --data cifar10"
+        "classify", "say what pictures show", _classify, "net.sqz photo.jpg --data cifar10"
     )
     deploy = command(
         "deploy",

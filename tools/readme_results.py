@@ -51,7 +51,9 @@ def _small_files(root: Path) -> str:
             if row["target"] in IMAGENET:
                 more = {"n": len(row["seeds"]), "chapter": "14", "bytes": row["bytes"]}
                 name = f"{TITLES[kept]}, rounded after training"
-                rows.append(_small_file("ImageNet, 500 pictures", name, row["top-1"], more))
+                rows.append(
+                    _small_file("ImageNet, 500 training pictures", name, row["top-1"], more)
+                )
     if not rows:
         return ""
     header = ["images", "network", "test accuracy (%)", "seeds", "file (bytes)", "chapter"]

@@ -208,7 +208,10 @@ def test_ten_weeks_hold_every_chapter_once():
 
 
 def test_minutes_of_sections_are_their_share():
-    assert chapter("01", minutes=60).minutes_of(["Second"]) == 15
+    one = chapter("01", minutes=60)
+    assert one.minutes_of(["Second"]) == 15
+    more = replace(one, sections=(*one.sections, Section("Exercises", 400)))
+    assert more.minutes_of(["Second"]) == 15  # reading does not include the exercises
     with pytest.raises(ValueError, match="chapter 01 has no section 'Third'"):
         chapter("01").minutes_of(["Third"])
 

@@ -13,6 +13,7 @@ Cell = dict[str, Any]
 
 _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TITLE = re.compile(r"# (\d\d) · (\S.*)")
+EXERCISES = "Exercises"  # the section that reading does not include
 _NEED = re.compile(r"\[notebook (\d\d)\]")
 FIGURE_CALL = re.compile(r"save_figure\(.*?\"(\d\d_\w+)\"\s*,?\s*\)", re.DOTALL)
 _EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
@@ -63,14 +64,18 @@ class Chapter:
     figures: tuple[Figure, ...]
 
     def minutes_of(self, titles: list[str]) -> int:
-        """The minutes of some sections: their share, by length, of the time to read."""
+        """The minutes of some sections: their share, by length, of the time to read.
+
+        That time does not include the exercises, which state their own minutes.
+        """
         known = {section.title: section.weight for section in self.sections}
         missing = [title for title in titles if title not in known]
         if missing:
             raise ValueError(
                 f"chapter {self.number} has no section {missing[0]!r}; it has {list(known)}"
             )
-        return round(self.minutes * sum(known[title] for title in titles) / sum(known.values()))
+        whole = sum(weight for title, weight in known.items() if title != EXERCISES)
+        return round(self.minutes * sum(known[title] for title in titles) / whole)
 
 
 def notebook_paths(root: Path) -> list[Path]:
