@@ -135,8 +135,8 @@ def _bonett_price(x: int, y: int, pictures: int) -> tuple[float, float]:
 def binomial_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's (1927) interval, in per cent, for an accuracy of `hits` out of `n` pictures.
 
-    It says how much another draw of test pictures would change this one network's accuracy, and
-    nothing about another seed.
+    It says how far these test pictures may mislead about this one network's accuracy on all
+    pictures of their kind, and nothing about another seed.
 
     >>> low, high = binomial_interval(9120, 10_000)
     >>> f"{low:.2f} to {high:.2f} %"

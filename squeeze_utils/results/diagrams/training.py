@@ -37,8 +37,8 @@ def training_step() -> Figure:
         (8.3, 1.1, f"loss\nL = −log p₂\n= {loss:.2f}", orange),
     )
     back = (
-        (7.3, 2.4, f"gradient by the scores\np − ({target}) = ({gradient}) / {sum(ODDS)}", orange),
-        (5.0, 1.6, "gradient by\nthe parameters\ng = ∂L / ∂θ", orange),
+        (7.3, 2.4, f"gradient: scores\np − ({target}) = ({gradient}) / {sum(ODDS)}", orange),
+        (5.0, 1.6, "gradient:\nparameters\ng = ∂L / ∂θ", orange),
         (2.5, 2.4, "step: change the parameters\nv ← μ v + g\nθ ← θ − η (g + μ v)", green),
     )
     above = [drawing.box(x, top, width, 0.8, words, fill) for x, width, words, fill in forward]
