@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from squeeze_utils.base.commandline import exit_code
+from squeeze_utils.base.commandline import exit_code, positive
 from squeeze_utils.base.scale import SCALES, Scale
 
 PROGRAM = "python -m squeeze_utils"
@@ -69,7 +69,7 @@ def _study_commands(command: Callable[..., ArgumentParser]) -> None:
         parser.add_argument("action", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME")
         parser.add_argument("--scale", choices=SCALES, help="default: SQUEEZE_SCALE, else quick")
-        parser.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")
+        parser.add_argument("--jobs", type=positive, default=1, help="parallel processes (1)")
     study.add_argument("--all", action="store_true", help="run every study at reference scale")
     study.add_argument("--only", default="", metavar="TEXT", help="arms with TEXT in their name")
 
@@ -84,14 +84,9 @@ def _replication_command(command: Callable[..., ArgumentParser]) -> None:
     )
     again.add_argument("count", nargs="?", type=int, default=5, metavar="N", help="default 5")
     again.add_argument(
-        "--minutes",
-        type=float,
-        default=10,
-        help="only records that took at most this many minutes (10)",
+        "--minutes", type=float, default=10, help="only records of at most so many minutes (10)"
     )
-    again.add_argument(
-        "--seed", type=int, default=0, help="seed of the draw (0); another draws other records"
-    )
+    again.add_argument("--seed", type=int, default=0, help="seed of the draw (0)")
 
 
 def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
@@ -112,7 +107,7 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
     )
     transferred.add_argument("data", metavar="PICTURES", help="a folder with a folder a class")
     transferred.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors")
-    transferred.add_argument("--size", type=int, help="pixels (default 224)")
+    transferred.add_argument("--size", type=positive, help="pixels (default 224)")
     transferred.add_argument(
         "--epochs", type=int, default=0, metavar="N", help="also train the last modules (default 0)"
     )
@@ -123,17 +118,17 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
         "net.safetensors --target-bytes 100000 --data cifar10 -o net.sqz",
     )
     own.add_argument("--data", metavar="IMAGES", help=f"{IMAGES}: what it was trained on")
-    own.add_argument("--size", type=int, help="pixels, if not the network's own")
+    own.add_argument("--size", type=positive, help="pixels, if not the network's own")
     for parser, count in ((released, 250), (own, 1000)):
         parser.add_argument("file", help=NETWORK)
         parser.add_argument("-o", "--output", type=Path, required=True, help="the .sqz to write")
         parser.add_argument("--lossless", action="store_true", help="keep every weight as it is")
         parser.add_argument(
-            "--target-bytes", type=int, metavar="N", help="bytes that the file may have"
+            "--target-bytes", type=positive, metavar="N", help="bytes that the file may have"
         )
         parser.add_argument(
             "--images",
-            type=int,
+            type=positive,
             default=count,
             metavar="N",
             help=f"calibrate on at most N (default {count})",
@@ -158,7 +153,7 @@ def _network_commands(command: Callable[..., ArgumentParser]) -> None:
     for parser in (evaluate, classify, deploy):
         kinds = NETWORK if parser is deploy else f"{NETWORK}; or an .onnx or .tflite"
         parser.add_argument("file", help=kinds)
-        parser.add_argument("--size", type=int, help="pixels, if not the network's own")
+        parser.add_argument("--size", type=positive, help="pixels, if not the network's own")
     evaluate.add_argument("data", metavar="IMAGES", help=f"{IMAGES}: its test split counts")
     classify.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
     classify.add_argument("--data", metavar="IMAGES", help="what the network was trained on")
@@ -174,6 +169,7 @@ def _study(asked: Namespace) -> None:
     from squeeze_utils.studies import commands, plan
     from squeeze_utils.training.distributed.ranks import joined
 
+    _check_study(asked)
     if asked.action == "list":
         print(commands.list_studies())
         return
@@ -184,10 +180,20 @@ def _study(asked: Namespace) -> None:
         _run_studies(asked)
 
 
+def _check_study(asked: Namespace) -> None:
+    """Refuse what the action would leave out of account."""
+    if asked.all and (asked.action != "run" or asked.names or asked.only or asked.scale == "quick"):
+        raise ValueError("study run --all runs all at reference scale: leave names and --only out")
+    if asked.action in ("list", "plan") and asked.names:
+        raise ValueError(f"study {asked.action} is about all studies: leave the names out")
+    if asked.action != "run" and asked.only:
+        raise ValueError(f"--only is for study run, not for study {asked.action}")
+
+
 def _run_studies(asked: Namespace) -> None:
     from squeeze_utils.studies import commands, plan
 
-    if asked.action == "run" and asked.all:
+    if asked.all:
         done = commands.run_everything(jobs=asked.jobs)
         print(f"{len(done)} studies are complete now" if done else "nothing to do")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squeeze_utils.anatomy.memory import peak_activation_bytes
+from squeeze_utils.anatomy.memory import peak_activation_bytes, written_bytes
 from squeeze_utils.anatomy.tables import by_module, layer_table, memory_profile, summary
 from squeeze_utils.anatomy.tracing import AnatomyError
 
@@ -13,4 +13,5 @@ __all__ = [
     "memory_profile",
     "peak_activation_bytes",
     "summary",
+    "written_bytes",
 ]

@@ -22,6 +22,21 @@ def peak_activation_bytes(
     return max(alive_bytes(trace(model, input_shape), join_in_place))
 
 
+def written_bytes(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
+    """Bytes of all outputs for one image, as float32: what a careful program writes to memory.
+
+    In-place results are counted once, and so is what is concatenated: it is written into its part
+    of the result at once. The image is not counted.
+    """
+    record = trace(model, input_shape)
+    image = next(iter(record.bytes))  # noted before all others
+    return sum(
+        size
+        for activation, size in record.bytes.items()
+        if activation != image and activation not in record.joined
+    )
+
+
 def alive_bytes(record: Recorder, join_in_place: bool = False) -> list[int]:
     """Bytes of activations alive during each operation of a traced pass, in its order."""
     joined = record.joined if join_in_place else {}

@@ -21,13 +21,13 @@ from typing import Any
 from squeeze_utils.base.checks import real_number
 
 BEAT = 10.0  # seconds between two renewals
-LIMIT = 120.0  # seconds without renewal, after which an owner on another machine is dead
+LIMIT = 120.0  # seconds without renewal, after which an owner is taken for dead
 
 
 class Claims:
     """The claims of this process in `folder`.
 
-    An owner on this machine is dead when its process is gone; one on another machine when its
+    An owner on this machine is dead when its process is gone; any owner, wherever it is, when its
     claim was not renewed for `limit` seconds. `beat` is how often own claims are renewed, in
     seconds; it must be well below `limit`.
     """
@@ -140,19 +140,22 @@ def _read(path: Path) -> dict[str, Any] | None:
     return found if whole and isinstance(found.get("machine"), str) else None
 
 
+def this_machine() -> tuple[str, str, str]:
+    """Where process numbers mean something: the host's name, its last start, the process space.
+
+    Another start of the host does not know the processes, and containers of one host may number
+    theirs apart. What the system does not tell is empty.
+    """
+    start = space = ""
+    with suppress(OSError):
+        start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    with suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    return socket.gethostname(), start, space
+
+
 def _machine() -> str:
-    """This machine since its last start: another start of it does not know the processes."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    with suppress(OSError):
-        return f"{socket.gethostname()} {boot.read_text().strip()[:8]} {_process_space()}"
-    return socket.gethostname()
-
-
-def _process_space() -> str:
-    """Containers of one machine may number their processes apart."""
-    with suppress(OSError):
-        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
-    return ""
+    return " ".join(this_machine())
 
 
 def is_running(process: int) -> bool:

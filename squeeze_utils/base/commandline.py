@@ -1,8 +1,9 @@
-"""How every command of the project ends: an exit code, and one line on what went wrong."""
+"""What commands of the project share: how they end, and a kind of argument."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 
 WRONG, FAILED, INTERRUPTED = 2, 1, 130
@@ -24,6 +25,13 @@ def exit_code(work: Callable[[], None], kept: str) -> int:
         print(f"interrupted; {kept}", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, as the type of an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _said(error: Exception, code: int) -> int:

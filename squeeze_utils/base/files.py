@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,11 +30,15 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file to `NAME.corrupt` (numbered if that exists); return the new path."""
+    """Rename a damaged file to `NAME.corrupt` (numbered if that exists); return the new path.
+
+    Another process that has met the same file may have done so just now.
+    """
     target = path.with_name(path.name + ".corrupt")
     number = 1
     while target.exists():
         number += 1
         target = path.with_name(f"{path.name}.corrupt{number}")
-    path.rename(target)
+    with suppress(FileNotFoundError):
+        path.rename(target)
     return target

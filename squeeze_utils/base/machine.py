@@ -130,6 +130,12 @@ def facts(device: torch.device | str = "cpu", at_commit: str | None = None) -> d
     }
 
 
+def cores() -> int:
+    """The cores that this process may use: in a container, for example, not all there are."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def threads_each(jobs: int) -> int:
     """Threads for each of `jobs` processes that share the processor."""
-    return max(1, (os.cpu_count() or 1) // whole_number("jobs", jobs, 1))
+    return max(1, cores() // whole_number("jobs", jobs, 1))

@@ -44,6 +44,8 @@ def run_tasks(
     threads = machine.threads_each(jobs)
     left = deque(tasks)
     count = len(left)
+    if count == 1:  # no helper shares the processor with it
+        threads = machine.threads_each(1)
     ended: SimpleQueue[Future] = SimpleQueue()
     helpers = _helpers(jobs) if min(jobs, count) > 1 else None
     try:

@@ -23,17 +23,23 @@ def rebuilt(
     """
     spec = ModelSpec.of(model.spec.name, **dict(model.spec.options) | options)
     network = spec.build()
-    for source, target in zip(_holders(model, left_out), _holders(network, left_out), strict=True):
+    sources, targets = (holders(one, left_out).values() for one in (model, network))
+    for source, target in zip(sources, targets, strict=True):
         target.load_state_dict(source.state_dict())
     return network.train(model.training)
 
 
-def _holders(
+def holders(
     network: nn.Module, left_out: Callable[[nn.Module], Iterable[nn.Module]]
-) -> list[nn.Module]:
-    """The modules with numbers of their own, in network order."""
+) -> dict[str, nn.Module]:
+    """The modules with numbers of their own by name, in network order.
+
+    The order of the numbers in a module may be another one in each network: a weight that was once
+    parametrized stands behind its bias.
+    """
     out = set(left_out(network))
-    return [m for m in network.modules() if m not in out and (m._parameters or m._buffers)]
+    named = network.named_modules()
+    return {name: m for name, m in named if m not in out and (m._parameters or m._buffers)}
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Copies of one photograph in two splits: exact, resized, compressed anew, or mirrored.
 
 A perceptual hash finds candidates, and the correlation of small versions of both decides. An image
-becomes 32x32 grey pixels; the signs of the lowest frequencies of its cosine transform are the bits
-of its hash (Zauner 2010). Small changes of the pixels turn few bits.
+becomes 32x32 grey pixels. Whether each of the lowest frequencies of its cosine transform lies above
+their median is a bit of its hash (Zauner 2010). Small changes of the pixels turn few bits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from squeeze_utils.data.types import ImageSet, Split
 
 SIDE = 32  # pixels of the small version
 LOWEST = 8  # frequencies in each direction
-BITS = LOWEST**2 - 1  # the constant has no sign of its own
 MOST_BITS = 10  # that differ in a candidate
 LEAST_CORRELATION = 0.95  # of the pixels of the small versions, to be called a copy
 LEAST_CONTRAST = 4.0  # levels (deviation): flatter images have no structure to compare
@@ -48,7 +47,7 @@ def small_versions(images: Tensor) -> np.ndarray:
 
 
 def perceptual_hash(small: np.ndarray) -> np.ndarray:
-    """The hash of small versions (n, 32, 32): bool (n, 63).
+    """The hash of small versions (n, 32, 32): bool (n, 63), the constant left out.
 
     >>> ramp = np.tile(np.arange(32.0), (1, 32, 1))
     >>> int((perceptual_hash(ramp) != perceptual_hash(0.5 * ramp + 40)).sum())

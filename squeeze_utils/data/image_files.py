@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from squeeze_utils.base import machine
 from squeeze_utils.data.types import DataError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".pgm", ".gif", ".tif", ".tiff")
@@ -200,5 +201,4 @@ def filled(shape: tuple[int, ...], image: Callable[[int], np.ndarray], desc: str
 
 def _threads() -> int:
     """As many threads as this process may use cores: Pillow decodes outside Python's lock."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return min(16, len(allowed(0)) if allowed else os.cpu_count() or 1)
+    return min(16, machine.cores())

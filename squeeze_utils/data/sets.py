@@ -81,7 +81,7 @@ def load_images(
     (1, 1797)
     """
     where = find_root(root)
-    if name in dense_sets.NAMES:
+    if os.fspath(name) in dense_sets.NAMES:
         asked = {"train_on_validation": train_on_validation, "copies=False": not copies}
         asked["channels"] = channels
         return dense_sets.load(os.fspath(name), size, where, train_limit, asked)

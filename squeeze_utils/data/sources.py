@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from squeeze_utils.base.downloads import socket_timeout
 from squeeze_utils.data.digit_styles import STYLES
 from squeeze_utils.data.image_files import files_key, resize_all
 from squeeze_utils.data.packing import Raw
 from squeeze_utils.data.types import DataError
-
-TIMEOUT = 30.0  # seconds without a single byte before a download is given up
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class NamedSet:
         title = f"downloading {self.name} ({self.megabytes} MB) to {root}"
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with _socket_timeout(TIMEOUT), tqdm(total=1, desc=title, unit="set") as bar:
+            with socket_timeout(), tqdm(total=1, desc=title, unit="set") as bar:
                 getattr(datasets, self.torchvision)(str(root), download=True)
                 bar.update()
         except Exception as error:
@@ -96,16 +92,6 @@ class NamedSet:
             f"or the original files as {root / self.files}/*, or set SQUEEZE_DATA to the folder "
             "that has either."
         )
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 DIGITS = tuple("0123456789")

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.pricing import squeeze
 from squeeze_utils.compress.sqz.container import save_sqz
@@ -66,6 +67,7 @@ def calibration_batch(
     if is_for_imagenet(model):
         paths = pictures.draw(pictures.find_pictures(data), count, seed)
         return pictures.calibration(paths, model)
+    whole_number("the number of images", count, 1)
     images = _images(data, model.input_shape, size)
     return torch.from_numpy(scoring.inputs(images.train, images, count))
 
@@ -109,7 +111,7 @@ def deploy_file(
         if size is not None:
             raise ValueError("a network for ImageNet has one size of pictures: leave the size out")
         size = pictures.side(model)
-    shape = (channels, *([size, size] if size else sides))
+    shape = (channels, *(sides if size is None else 2 * [_side(size, sides[0])]))
     if data is None:
         return write_files(model, target, path.stem, shape)
     batch = calibration_batch(model, data, CALIBRATION, size)
@@ -161,8 +163,8 @@ def classify_files(
         else:
             known = _images(data, runner.shape, size)
             classes, mean, std = known.classes, known.mean, known.std
-        channels, side, _ = runner.shape
-        raw = (decode_files([str(path)], size or side, channels, path.name) for path in paths)
+        channels, side = runner.shape[0], _side(size, runner.shape[1])
+        raw = (decode_files([str(path)], side, channels, path.name) for path in paths)
         each = (torch.from_numpy(pixels).permute(0, 3, 1, 2) for pixels in raw)
         batches = (normalise(images, mean, std).numpy() for images in each)
     for batch in batches:
@@ -184,7 +186,12 @@ def _opened(source: Path | str) -> tuple[Runner, nn.Module | None]:
 def _images(data: str, shape: tuple[int, ...], size: int | None = None) -> ImageSet:
     """An image set in a network's shape, (channels, side, side), or at another size in pixels."""
     channels, side, _ = shape
-    return load_images(data, size or side, channels=channels)
+    return load_images(data, _side(size, side), channels=channels)
+
+
+def _side(size: int | None, own: int) -> int:
+    """The side of pictures in pixels: the network's own, unless another is asked for."""
+    return own if size is None else whole_number("size (pixels)", size, 1)
 
 
 def _check_classes(outputs: int, classes: Sequence[str], data: str) -> None:

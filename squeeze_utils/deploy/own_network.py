@@ -29,9 +29,9 @@ class Transferred:
     test: int
 
 
-def own_pictures(data: str | Path, size: int | None = None) -> ImageSet:
+def own_pictures(data: str | Path, size: int = SIZE) -> ImageSet:
     """A folder of pictures with a folder for each class; at least two classes are needed."""
-    images = load_images(data, size or SIZE, channels=3)
+    images = load_images(data, size, channels=3)
     if images.num_classes < 2:
         raise DataError(
             f"{data} has one class only ({images.classes[0]}): a network needs at least two "
@@ -55,7 +55,7 @@ def transfer_folder(
     whole_number("epochs", epochs, 0)
     if path.suffix != ".safetensors":
         raise ValueError(f"the output must end with .safetensors, got {path.name}")
-    images = own_pictures(data, size)
+    images = own_pictures(data, SIZE if size is None else size)
     model = build("squeezenet1_1", num_classes=images.num_classes, final_relu=False)
     state = State(model, images, progress=progress)
     LoadImageNet().apply(state)

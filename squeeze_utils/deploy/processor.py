@@ -21,7 +21,9 @@ def instructions(info: str | None = None) -> str:
     if not flags:
         return "unknown"
     there = [title for flag, title in KNOWN.items() if flag in flags]
-    if "asimddp" not in flags:
+    if "asimd" in flags:  # ARM
+        there += [] if "asimddp" in flags else ["no dot product"]
+    else:
         there.append("VNNI" if flags & {"avx512_vnni", "avx_vnni"} else "no VNNI")
     return ", ".join(there)
 

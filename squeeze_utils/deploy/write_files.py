@@ -61,6 +61,7 @@ def write_description(
     `checkpoint` is what is known about the weights. Every form that is there is listed.
     """
     files = [path for form in FORMS if (path := target / f"{name}.{form}").is_file()]
+    shown = min(CALIBRATION, len(images.train))
     content = {
         "name": name,
         "classes": list(images.classes),
@@ -69,7 +70,7 @@ def write_description(
         "std": list(images.std),
         "input": "RGB, value / 255, minus mean, divided by std, channels first",
         "output": "one logit for each class",
-        "calibration": f"{CALIBRATION} training images of {images.name}, {images.fingerprint}",
+        "calibration": f"{shown} training images of {images.name}, {images.fingerprint}",
         "checkpoint": checkpoint,
         "files": {path.name: _facts(path) for path in files},
     }

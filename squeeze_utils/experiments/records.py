@@ -66,6 +66,8 @@ class Record:
             raise ValueError(f"it lacks {', '.join(lacking)}")
         record = cls(**{key: values[key] for key in KEYS})
         recipe = _recipe(record.experiment)
+        if not isinstance(record.steps, list):
+            raise ValueError("its steps are not a list")
         if not all(isinstance(step, dict) for step in (*recipe, *record.steps)):
             raise ValueError("its steps are not objects")
         if not record.steps or len(record.steps) != len(recipe):
@@ -173,6 +175,8 @@ def read_records(folder: Path, *, repair: bool = False) -> dict[str, Record]:
     for path in sorted(folder.glob("*.json")):
         try:
             record = Record.parse(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # another process has set it aside just now
+            continue
         except ValueError as error:
             fate = f"moved to {set_aside(path).name}" if repair else "left out"
             warnings.warn(f"damaged record {path.name}, {fate}: {error}", stacklevel=2)

@@ -10,12 +10,11 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from squeeze_utils.base.files import set_aside
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.models import ModelSpec
+from squeeze_utils.models.checkpoint_files import network_of
 from squeeze_utils.training.resuming import HalfwayFile
 from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
@@ -74,14 +73,14 @@ class PrefixCache:
     def restore(self, experiment: Experiment, state: State) -> list[dict[str, Any]] | None:
         """Bring `state` to what `experiment` came to; None if there is nothing usable."""
         path = self.path(experiment.key)
-        if not path.is_file():
-            return None
         try:
             content = load_tensors(path, KEPT, state.device)
             steps = json.loads(content["steps"])
             if content["fingerprint"] != state.data.fingerprint or not _made_by(experiment, steps):
                 return None
             model = _network(json.loads(content["spec"]), content["model"])
+        except FileNotFoundError:  # not made yet, or set aside by another process just now
+            return None
         except UnusableFileError as error:
             moved = set_aside(path)
             warnings.warn(f"damaged cache file, moved to {moved.name}: {error}", stacklevel=2)
@@ -105,11 +104,7 @@ def _made_by(experiment: Experiment, steps: list[dict[str, Any]]) -> bool:
 
 
 def _network(spec: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
-    """The network of `spec` with these very tensors."""
     try:
-        with torch.device("meta"):
-            model = ModelSpec.from_dict(spec).build()
-        model.load_state_dict(tensors, assign=True)
+        return network_of(spec, tensors)
     except (ValueError, RuntimeError) as error:
         raise UnusableFileError(f"its tensors are not those of the model: {error}") from error
-    return model

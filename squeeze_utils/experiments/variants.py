@@ -12,16 +12,15 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.records import Record, read_records
+from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import SMALL, ModelSpec
 from squeeze_utils.training.loop import Train
 
 SEEDS = (0, 1, 2)
-MOST_RATES = 7  # of a grid that is extended
 MUON = {"optimizer": "muon", "weight_decay": 0.05}
 MUON_RATES = (0.01, 0.02, 0.04, 0.08)
 # The long regime: all images, trained until little changes, the precision a part of the key.
@@ -143,7 +142,7 @@ class Chapter:
         )
 
     def pilot_records(self, scale: Scale) -> dict[str, Record]:
-        """Those of this chapter's pilot; see `pilot_records`."""
+        """Those of this chapter's pilot; see `rates.pilot_records`."""
         return pilot_records(self.pilot_name, scale)
 
     def rate(self, variant: Variant, scale: Scale, records: Mapping[str, Record]) -> float | None:
@@ -208,32 +207,6 @@ def studies_of(*chapters: Chapter) -> dict[str, Callable[[Scale], Study]]:
     return found
 
 
-def pilot_records(name: str, scale: Scale) -> dict[str, Record]:
-    """The committed records of a pilot by key; none at quick scale, which has no pilot."""
-    return {} if scale.name == "quick" else read_records(paths.shipped("runs") / name)
-
-
-def rate_arms(runs: Mapping[float, Sequence[Experiment]], **labels: Any) -> list[Arm]:
-    """The runs of a pilot at each rate as arms: with these labels, and the rate as the last."""
-    return [Arm.of(run, **labels, lr=lr) for lr, at_rate in runs.items() for run in at_rate]
-
-
-def extended(
-    rates: Sequence[float],
-    records: Mapping[str, Record],
-    runs_at: Callable[[float], list[Experiment]],
-) -> dict[float, list[Experiment]]:
-    """The runs at each rate; beyond an edge where the best lies there is another rate."""
-    runs = {lr: runs_at(lr) for lr in rates}
-    while len(runs) < MOST_RATES:
-        best, low, high = best_rate(records, runs), min(runs), max(runs)
-        if best not in (low, high):
-            break
-        added = low / 2 if best == low else high * 2
-        runs[added] = runs_at(added)
-    return dict(sorted(runs.items()))
-
-
 def longer(study: Study, name: str, scale: Scale, times: int = 3) -> Study:
     """The two leading networks of a study trained `times` as long, with two seeds.
 
@@ -261,19 +234,3 @@ def longer(study: Study, name: str, scale: Scale, times: int = 3) -> Study:
         arms.append(replace(arm, experiment=replace(arm.experiment, recipe=(step,))))
     title = f"does the order last? {times} times as long: {study.title}"
     return Study(name, title, arms, study.name).once(settled)
-
-
-def best_rate(
-    records: Mapping[str, Record], runs: Mapping[float, Sequence[Experiment]]
-) -> float | None:
-    """The peak rate whose runs ended best on validation images, in the mean over their seeds.
-
-    None while a run is missing.
-    """
-    means = {}
-    for lr, experiments in runs.items():
-        found = [records.get(experiment.key) for experiment in experiments]
-        if not all(found):
-            return None
-        means[lr] = fmean(record.final["validation_accuracy"] for record in found)
-    return max(means, key=means.__getitem__)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.imagenet import pictures
 
 
@@ -20,7 +22,7 @@ class Verdict:
 
     Those over different pictures can be added, those over the same ones averaged.
 
-    `right` and `right5` are right at once and within five guesses, `same` agrees with the
+    `right` and `right5` are right at once and within five guesses (all where there are fewer classes), `same` agrees with the
     original's first guess, `gained` is right where the original is wrong, `lost` the reverse;
     `divergence` is the sum over pictures, in nats.
     """
@@ -65,13 +67,18 @@ class Verdict:
 
     @property
     def interval(self) -> float:
-        """Half of the 95 % interval of `difference`, in points, from the pairs that differ.
+        """Half of the 95 % interval of `difference`, in points, from the pairs that differ."""
+        return self.interval_of_one_among(1)
 
-        Half a pair is added to each of the four kinds (Agresti and Min 2005), so that no
+    def interval_of_one_among(self, comparisons: int) -> float:
+        """The same where so many networks are judged together: all intervals hold at once.
+
+        That is Bonferroni's correction, as in `results.differences.family`. Half a pair is added to each of the four kinds (Agresti and Min 2005), so that no
         difference at all among few pictures is not taken for certain.
         """
         n, differing, net = self.n + 2, self.gained + self.lost + 1, self.gained - self.lost
-        return 100 * 1.96 * (differing - net**2 / n) ** 0.5 / n
+        z = NormalDist().inv_cdf(1 - 0.025 / whole_number("comparisons", comparisons, 1))
+        return 100 * z * (differing - net**2 / n) ** 0.5 / n
 
 
 @torch.no_grad()
@@ -87,7 +94,7 @@ def judge(scores: Tensor, original: Tensor, labels: Tensor) -> Verdict:
     """Scores (n, classes) compared with the labels (n,) and the original's scores."""
     first, before = scores.argmax(1), original.argmax(1)
     right, was_right = first == labels, before == labels
-    within = (scores.topk(5).indices == labels[:, None]).any(1)
+    within = (scores.topk(min(5, scores.shape[1])).indices == labels[:, None]).any(1)
     divergence = F.kl_div(
         scores.log_softmax(1), original.log_softmax(1), reduction="sum", log_target=True
     )

@@ -122,11 +122,10 @@ def pack(name: str, weight: Tensor, bias: Tensor) -> Layer:
 
 
 def to_model(layers: list[Layer]) -> nn.Module:
-    """SqueezeNet 1.0 with these weights, for RGB images in 0..1 as torchvision's models take.
+    """SqueezeNet 1.0 with these weights, for the original's pixels as `preprocess` makes them.
 
-    The original expects BGR pixels from 0 to 255 less (104, 117, 123), 227 pixels wide, and
-    pads its last convolution by 1: see `preprocess` for the pixels; the padding is an option of
-    the network.
+    These are BGR, from 0 to 255 less (104, 117, 123), and 227 pixels wide. The original also pads
+    its last convolution by 1, an option of the network.
     """
     model = build("squeezenet1_0", last_padding=1)
     state = model.state_dict()

@@ -13,6 +13,7 @@ from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.imagenet.judging import Verdict
 
 TITLES = {"squeezenet1_0": "SqueezeNet 1.0", "squeezenet1_1": "SqueezeNet 1.1"}
+CHANGE = "change (points, 95 % for all sizes together)"
 NOT_YET = "nncodec has not been measured on these pictures yet."
 
 
@@ -20,13 +21,15 @@ def points(name: str) -> pd.DataFrame:
     """A row for each size of a network of TITLES, the smallest first.
 
     Accuracies and `agreement` in percent; `change` of top-1 against the original and its 95 %
-    `interval` in points; `divergence` in nats a picture, `low` and `high` those of the seeds.
+    `interval` in points, which holds for all sizes together; `divergence` in nats a picture, `low`
+    and `high` those of the seeds.
     """
     frame, rows = _kept(name).frame, []
+    sizes = frame["target"].nunique()
     for target, part in frame.groupby("target"):
         seeds = [_added(group) for _, group in part.groupby("seed")]
         each, mean = [seed.divergence / seed.n for seed in seeds], Verdict.mean(seeds)
-        row = {"target": target, "bytes": int(part["bytes"].max()), **_numbers(mean)}
+        row = {"target": target, "bytes": int(part["bytes"].max()), **_numbers(mean, sizes)}
         row |= {"low": min(each), "high": max(each), "tool": "ours"}
         rows.append(row | {"seeds": [seed.difference for seed in seeds]})
     return pd.DataFrame(rows)
@@ -76,12 +79,12 @@ def change(row: pd.Series, margin: float) -> str:
 
 def table(name: str, margin: float = 1.0) -> pd.DataFrame:
     """`points` as text, below the original, with a verdict on the change of top-1."""
-    before = _numbers(Verdict(**_kept(name).about["original"]))
+    before = _numbers(Verdict(**_kept(name).about["original"]), 1)
     rows = {"original": _row(before)}
     for _, row in points(name).iterrows():
         moved = f"{row['change']:+.1f} ± {row['interval']:.1f}"
         seeds = ", ".join(f"{seed:+.1f}" for seed in row["seeds"])
-        more = {"change (points)": moved, "verdict": change(row, margin), "each seed": seeds}
+        more = {CHANGE: moved, "verdict": change(row, margin), "each seed": seeds}
         rows[f"{row['bytes']:,} bytes"] = _row(row) | more
     return pd.DataFrame.from_dict(rows, orient="index").fillna("")
 
@@ -110,13 +113,13 @@ def _added(rows: pd.DataFrame) -> Verdict:
 COUNTS = tuple(Verdict.__dataclass_fields__)
 
 
-def _numbers(verdict: Verdict) -> dict[str, float]:
+def _numbers(verdict: Verdict, comparisons: int) -> dict[str, float]:
     return {
         "n": verdict.n,
         "top-1": verdict.top1,
         "top-5": verdict.top5,
         "agreement": verdict.agreement,
         "change": verdict.difference,
-        "interval": verdict.interval,
+        "interval": verdict.interval_of_one_among(comparisons),
         "divergence": verdict.divergence / verdict.n,
     }

@@ -95,7 +95,8 @@ def _channels(features: nn.Sequential) -> Iterator[int]:
 
 def image_shape(in_channels: int, image_size: object) -> tuple[int, int, int]:
     """(channels, height, width) where `image_size` is a side, or (height, width)."""
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)  # type: ignore[call-overload]
+    is_pair = isinstance(image_size, list | tuple)
+    sides = tuple(image_size) if is_pair else (image_size, image_size)
     if len(sides) != 2 or not all(type(side) is int and side >= 32 for side in sides):
         raise ValueError(f"image_size is a side or (height, width) from 32, got {image_size!r}")
     return in_channels, *sides

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.files import write_atomically
@@ -38,6 +39,14 @@ def save_model(model: nn.Module, path: Path, **metadata: str) -> int:
     return len(content)
 
 
+def network_of(spec: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
+    """The network of `spec` with these very tensors: no memory is asked for besides theirs."""
+    with torch.device("meta"):
+        model = ModelSpec.from_dict(spec).build()
+    model.load_state_dict(tensors, assign=True)
+    return model
+
+
 def load_model(name: str, folder: Path | None = None) -> tuple[nn.Module, dict[str, str]]:
     """The committed model `name` in evaluation mode, as float32, and the file's metadata.
 
@@ -56,8 +65,8 @@ def load_model(name: str, folder: Path | None = None) -> tuple[nn.Module, dict[s
         with library.safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        model = ModelSpec.from_dict(json.loads(metadata["spec"])).build()
-        model.load_state_dict(tensors)
-    except (library.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        whole = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+        model = network_of(json.loads(metadata["spec"]), whole)
+    except (library.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path.name} is not a checkpoint of this series: {error}") from error
     return model.eval(), metadata

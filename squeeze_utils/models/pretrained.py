@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+import pickle
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from squeeze_utils.base.downloads import socket_timeout
 
 NAME = "squeezenet1_1"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # that its pictures are normalised by
+FEATURES = "features."
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """The published state dict; it is downloaded once (5 MB), and torch keeps it."""
+    """The published state dict; it is downloaded once (5 MB), and torch keeps it.
+
+    What is downloaded must have the published checksum, and nothing but tensors is unpickled.
+    """
     from torchvision.models import SqueezeNet1_1_Weights
 
+    how = {"progress": True, "check_hash": True, "weights_only": True}
     try:
-        return dict(SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
-    except OSError as error:
+        with socket_timeout():
+            return dict(SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(**how))
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"the weights of {NAME} (5 MB) could not be fetched ({error}); without a "
+            f"the weights of {NAME} (5 MB) could not be fetched or read ({error}); without a "
             "network, place torchvision's file in TORCH_HOME/hub/checkpoints"
         ) from error
 
 
-@torch.no_grad()
-def renormalise(
-    conv: nn.Conv2d,
-    old: tuple[tuple[float, ...], tuple[float, ...]],
-    new: tuple[tuple[float, ...], tuple[float, ...]],
-) -> None:
-    """Change a first layer that takes x = (p - m) / s so that it takes x' = (p - m') / s' instead.
+def feature_weights() -> dict[str, Tensor]:
+    """All but the last layer of it: tensors in network order, each weight before its bias."""
+    return {
+        name.removeprefix(FEATURES): tensor
+        for name, tensor in imagenet_weights().items()
+        if name.startswith(FEATURES)
+    }
+
+
+def renormalised(
+    weight: Tensor,
+    bias: Tensor,
+    old: tuple[Sequence[float], Sequence[float]],
+    new: tuple[Sequence[float], Sequence[float]],
+) -> tuple[Tensor, Tensor]:
+    """A first layer that takes x = (p - m) / s, changed to take x' = (p - m') / s' instead.
 
     `old` is (m, s), `new` is (m', s'). Since x = (s' x' + m' - m) / s,
 
@@ -37,10 +56,7 @@ def renormalise(
     Exact where the layer has no padding: padded zeros stand for another colour.
     """
     (mean, std), (mean_new, std_new) = (
-        [torch.tensor(values, dtype=torch.float64) for values in pair] for pair in (old, new)
+        [weight.new_tensor(values)[:, None, None] for values in pair] for pair in (old, new)
     )
-    weight = conv.weight.double()
     moved = (mean_new - mean) / std
-    bias = conv.bias.double() + (weight * moved[None, :, None, None]).sum((1, 2, 3))
-    conv.weight.copy_(weight * (std_new / std)[None, :, None, None])
-    conv.bias.copy_(bias)
+    return weight * (std_new / std), bias + (weight * moved).sum((1, 2, 3))

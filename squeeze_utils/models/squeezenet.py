@@ -26,6 +26,7 @@ HEADS: tuple[str, ...] = ("average", "dense")
 INITS: tuple[str, ...] = ("kaiming", "matched")
 GRID = 4  # a dense head sees the last map at GRID x GRID positions
 FIRES = range(2, 10)  # the numbers of the Fire modules in the paper
+MOST_REPEATS = 8  # a .sqz file from anywhere names these: no more layers than can be built
 
 _CHOICES = {
     "activation": ACTIVATIONS,
@@ -36,7 +37,7 @@ _CHOICES = {
     "init": INITS,
 }
 _LEAST = {
-    **dict.fromkeys(("num_classes", "in_channels", "first_channels", "first_repeat"), 1),
+    **dict.fromkeys(("num_classes", "in_channels", "first_channels"), 1),
     **dict.fromkeys(("first_kernel", "first_stride"), 1),
     **dict.fromkeys(("first_padding", "step_expand", "last_padding"), 0),
     "base_expand": 2,
@@ -51,8 +52,8 @@ class SqueezeNetConfig:
     e_i = `base_expand` + `step_expand` * floor((i - 2) / 2) expand filters, a share `pct3x3` of
     them 3x3, and s_i = `squeeze_ratio` * e_i squeeze filters; `width` multiplies every layer.
     `pool_after` lists the layers that a pooling layer follows: 1 is the first convolution,
-    2..9 the Fire modules. `first_repeat` stacks that many first convolutions (the others with
-    stride 1). `head` is the paper's conv10 and global average, or a dense layer on the last
+    2..9 the Fire modules. `first_repeat` stacks that many first convolutions, 1 to MOST_REPEATS
+    (the others with stride 1). `head` is the paper's conv10 and global average, or a dense layer on the last
     map. `linear_squeeze` leaves the activation behind the squeeze layers out.
     `init` is Kaiming's for ReLU, or the same with the gain of the activation at hand.
     `fires` gives (s, e1, e3) of all eight Fire modules outright, as filter pruning leaves them.
@@ -95,6 +96,7 @@ class SqueezeNetConfig:
             choose(name, getattr(self, name), accepted)
         for name, least in _LEAST.items():
             whole_number(name, getattr(self, name), least)
+        whole_number("first_repeat", self.first_repeat, 1, MOST_REPEATS)
         for name in ("linear_squeeze", "final_relu"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")

@@ -68,7 +68,12 @@ def differences(
     Arms in `shared` begin with the control's trained network: they are compared seed by seed. The
     others have Welch's interval, or with `pools` the one with the common deviation of all arms.
     """
-    table = frame.pivot_table(index="seed", columns=by, values=value, sort=False)
+    known = frame.dropna(subset=[by, value])
+    if known.duplicated([by, "seed"]).any():
+        raise ValueError(
+            f"several results for one {by} and seed: choose rows by their other labels first"
+        )
+    table = known.pivot_table(index="seed", columns=by, values=value, sort=False)
     if control not in table:
         known = ", ".join(map(str, table.columns))
         raise ValueError(f"no {by} is called {control!r}; there are: {known}")

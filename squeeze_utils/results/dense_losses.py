@@ -12,17 +12,20 @@ from squeeze_utils.data.dense_sets import SETS
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS, measure_of
+from squeeze_utils.studies.dense_answers import DENSE, FLOAT
 from squeeze_utils.training.detection import THIRDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FLOAT = 32  # bits
 LEAST = 1.0  # per cent: where no class scores as much, nothing is left to compare
 
 
 def by_class(found: Results) -> pd.DataFrame:
-    """A row for each number of bits, a column for each class: mean score over seeds."""
+    """A row for each number of bits, a column for each class: mean score over seeds.
+
+    The row DENSE is the network before pruning, FLOAT the pruned one without rounding.
+    """
 
     def scores(final: Mapping[str, Any], images: str) -> dict[str, Any]:
         return dict(zip(SETS[images].classes, final["test_per_class"], strict=True))
@@ -54,11 +57,14 @@ def _means(found: Results, values: Any) -> pd.DataFrame:
 
 
 def first_to_fail(found: Results) -> Sentence:
-    """Which class and which size lose most, in points: at the fewest bits that leave anything."""
+    """Which class and which size lose most, in points: at the fewest bits that leave anything.
+
+    They are compared with FLOAT: the network that was pruned and trained on as they were.
+    """
     classes, sizes = by_class(found), by_size(found)
-    if FLOAT not in classes.index or len(classes) < 2:
+    few = sorted(bits for bits in classes.index if bits not in (DENSE, FLOAT))
+    if FLOAT not in classes.index or not few:
         return Sentence(f"What fails first is not known yet: {NO_RECORDS}.")
-    few = sorted(classes.index[classes.index != FLOAT])
     left = [bits for bits in few if classes.loc[bits].max() >= LEAST]
     words = "".join(f"At {bits} bits nothing is found. " for bits in few if bits not in left)
     if not left:
@@ -76,18 +82,23 @@ def first_to_fail(found: Results) -> Sentence:
     return Sentence(words)
 
 
+def _first_dense(bits: str | int) -> float:
+    """A key that sorts DENSE first, then from many bits to few."""
+    return float("-inf") if bits == DENSE else -float(bits)
+
+
 def loss_figure(found: Results, title: str = "") -> Figure | None:
-    """Score by class against bits, float first; a sentence is printed while there is nothing."""
+    """Score by class against bits, dense and float first; a sentence is printed without records."""
     table = by_class(found)
     if table.empty:
         print(NO_RECORDS)
         return None
-    table = table.sort_index(ascending=False)
+    table = table.loc[sorted(table.index, key=_first_dense)]
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
     places = range(len(table))
     for number, name in enumerate(table):
         ax.plot(places, table[name], label=name, **curve_style(number % 7))
-    ax.set_xticks(places, ["float" if bits == FLOAT else f"{bits}" for bits in table.index])
+    ax.set_xticks(places, ["float" if bits == FLOAT else str(bits) for bits in table.index])
     ax.set(xlabel="bits of a weight", ylabel=f"{measure_of(found.found)} of the class (%)")
     ax.set(ylim=(0, 100), title=title)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)

@@ -15,7 +15,7 @@ COLUMNS = {
     "tool": ("", "{}"),
     "version": ("version", "{}"),
     "last_release": ("last release", "{}"),
-    "accuracy": ("test accuracy, %", "{:.2f}"),
+    "accuracy": ("accuracy, %", "{:.2f}"),
     "score": ("score, %", "{:.4f}"),
     "divergence": ("divergence, nats", "{:.3f}"),
     "agreement": ("same answer, %", "{:.2f}"),

@@ -27,7 +27,11 @@ _LABEL = {
 
 
 def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
-    """One row for each record: labels, seed, and the numbers after the last step."""
+    """One row for each record: labels, seed, and the numbers after the last step.
+
+    `first_dense_bytes` are the parameters in float32 after the first step: before anything is
+    taken out of the network.
+    """
     rows = []
     for named, record in recorded(study, records):
         numbers = {
@@ -35,7 +39,9 @@ def results_table(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
             for name, value in record.final.items()
             if isinstance(value, (int, float)) and not isinstance(value, bool)
         }
-        rows.append({**named, **numbers, "seconds": record.seconds, "epochs": record.epochs})
+        whole = {"first_dense_bytes": record.steps[0].get("dense_bytes")}
+        times = {"seconds": record.seconds, "epochs": record.epochs}
+        rows.append({**named, **numbers, **whole, **times})
     return pd.DataFrame(rows)
 
 
@@ -115,7 +121,7 @@ def _summary(part: pd.DataFrame, title: str) -> dict[str, Any]:
         row["not zero"] = f"{part['nonzero'].mean():,.0f}"
     if "file_bytes" in part and part["file_bytes"].notna().all():
         row["file (bytes)"] = mean_sd(part["file_bytes"], 0)
-        row["times smaller"] = mean_sd(part["dense_bytes"] / part["file_bytes"])
+        row["times smaller"] = mean_sd(part["first_dense_bytes"] / part["file_bytes"])
     return row
 
 

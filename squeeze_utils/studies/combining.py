@@ -20,9 +20,9 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.rates import pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import pilot_records, rate_arms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies import baseline, deep_compression, quantization, residual
 from squeeze_utils.studies.dense_network import LONG_DENSE, WHOLE, images, network, training

@@ -8,9 +8,9 @@ from typing import Any
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.quantization import by_seed
 from squeeze_utils.training.distributed.together import TrainTogether
@@ -141,8 +141,11 @@ MESSAGES: tuple[str, ...] = ("float", "int8", "coded")
 
 def federated_recipe(scale: Scale, message: str) -> tuple[Step, ...]:
     """Ten clients with unequal classes send what they have learnt to a server."""
-    size = scale.pick({"rounds": 12, "batch_size": 16}, {"rounds": 40, "batch_size": 64})
-    return (Federate(lr=0.05, alpha=0.5, message=message, **size),)
+    how: dict[str, Any] = scale.pick(
+        {"rounds": 12, "batch_size": 16, "precision": "float32"},
+        {"rounds": 40, "batch_size": 64, "precision": "bfloat16"},
+    )
+    return (Federate(lr=0.05, alpha=0.5, message=message, **how),)
 
 
 def federated(scale: Scale) -> Study:

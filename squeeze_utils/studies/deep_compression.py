@@ -70,6 +70,14 @@ def digits(scale: Scale) -> DataSpec:
     return scale.pick(DataSpec(size=16), DataSpec("mnist"))
 
 
+def gradual(name: str, scale: Scale) -> Gradual:
+    """How far our own recipe prunes the layers of a LeNet while it trains."""
+    sparsity = tuple(zip(LAYERS[name], SPARSITY[name], strict=True))
+    if scale.name == "quick":  # far fewer weights: what is left must be more
+        sparsity = tuple((n, 1 - 2 * (1 - s) if s > 0.6 else s) for n, s in sparsity)
+    return Gradual(0.9, end=0.5, per_layer=sparsity)
+
+
 def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     """Dense; pruned and shared as in the paper; pruned while it trains, and shared harder."""
     how = scale.pick(QUICK, MNIST)
@@ -79,10 +87,6 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     layers = LAYERS[name]
     keeps = tuple((n, 1 - k / 100) for n, k in zip(layers, PAPER_KEEPS[name], strict=True))
     bits = tuple(zip(layers, PAPER_BITS[name], strict=True))
-    sparsity = tuple(zip(layers, SPARSITY[name], strict=True))
-    if scale.name == "quick":  # far fewer weights: what is left must be more
-        sparsity = tuple((n, 1 - 2 * (1 - s) if s > 0.6 else s) for n, s in sparsity)
-    gradual = Gradual(0.9, end=0.5, per_layer=sparsity)
     centroids = TuneCentroids(tune, lr=1e-3, batch_size=how["batch_size"], shift=1)
     return {
         "dense": (first,),
@@ -96,7 +100,7 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
         ),
         "ours": (
             first,
-            Train(prune, during=(gradual,), **again),
+            Train(prune, during=(gradual(name, scale),), **again),
             Share(3, per_layer=tuple(zip(layers, OUR_BITS[name], strict=True))),
             centroids,
             Halve(),

@@ -13,9 +13,10 @@ from squeeze_utils.compress.quantizing.equalising import CorrectBias
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON, best_rate, extended, pilot_records, rate_arms
+from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
@@ -41,6 +42,7 @@ AGAIN = {"detection": (2, 15), "segmentation": (1, 20)}  # after pruning
 RATES = (0.005, 0.01, 0.02)
 LIKELY, QUICK_RATE = 0.01, 0.02
 
+DENSE = "dense"  # in the place of bits: the network before pruning, with fewer epochs
 FLOAT = 32
 BITS = (6, 4, 3, 2)
 SPARSITY = 0.5
@@ -73,12 +75,17 @@ def retraining(scale: Scale, task: str, lr: float = LIKELY) -> Train:
     return training(scale, task, lr / 2, schedule="linear", epochs=scale.pick(*AGAIN[task]))
 
 
+def pruning(scale: Scale, task: str, lr: float = LIKELY) -> tuple[Step, ...]:
+    """What all that are compressed do after training: prune, train on."""
+    prune = Prune(SPARSITY, exclude=("backbone.features.0", "predict"))
+    return prune, retraining(scale, task, lr)
+
+
 def compression(scale: Scale, task: str, bits: int, lr: float = LIKELY) -> tuple[Step, ...]:
     """What follows training: prune, train on, fold, round, perhaps correct, write and read."""
     correction = (CorrectBias(images=32),) if task in CORRECTED else ()
     return (
-        Prune(SPARSITY, exclude=("backbone.features.0", "predict")),
-        retraining(scale, task, lr),
+        *pruning(scale, task, lr),
         FoldBatchNorm(),
         QuantizeWeights(bits, per_layer=ENDS),
         *correction,
@@ -99,11 +106,12 @@ def _experiment(
 def _tried(
     scale: Scale, task: str, name: str, records: Mapping[str, Record]
 ) -> dict[float, list[Experiment]]:
-    """The pilot's runs of an arm by rate: a third of the epochs, one seed."""
+    """The pilot's runs of an arm by rate: a third of the epochs, two seeds."""
     epochs = scale.pick(*EPOCHS[task]) // 3
 
     def runs(lr: float) -> list[Experiment]:
-        return [_experiment(scale, task, name, lr, 0, epochs=epochs)]
+        seeds = scale.pick((0,), (0, 1))
+        return [_experiment(scale, task, name, lr, seed, epochs=epochs) for seed in seeds]
 
     if scale.name == "quick":
         return {QUICK_RATE: runs(QUICK_RATE)}
@@ -144,7 +152,11 @@ def backbones(scale: Scale, task: str) -> Study:
 
 
 def compressed(scale: Scale) -> Study:
-    """Both networks with fewer and fewer bits, judged as they come from their files."""
+    """Both networks with fewer and fewer bits, judged as they come from their files.
+
+    The arm `FLOAT` is the control of the bits: it is pruned and trains on as all of them do. The
+    arm `DENSE` is the network that they all begin with.
+    """
     name = scale.pick(FROM_SCRATCH, FROM_IMAGENET)
     rates = {task: _rates(scale, task)[name] for task in TASKS}
     known: list[Arm] = []
@@ -159,9 +171,12 @@ def compressed(scale: Scale) -> Study:
 
 
 def _with_fewer_bits(scale: Scale, task: str, name: str, lr: float, seed: int) -> Iterator[Arm]:
-    yield Arm.of(_experiment(scale, task, name, lr, seed), task=task, bits=FLOAT)
-    for bits in scale.pick((6, 3), BITS):
-        after = compression(scale, task, bits, lr)
+    ends: dict[str | int, tuple[Step, ...]] = {
+        DENSE: (),
+        FLOAT: (*pruning(scale, task, lr), Encode()),
+    }
+    ends |= {bits: compression(scale, task, bits, lr) for bits in scale.pick((6, 3), BITS)}
+    for bits, after in ends.items():
         yield Arm.of(_experiment(scale, task, name, lr, seed, *after), task=task, bits=bits)
 
 

@@ -28,9 +28,9 @@ from squeeze_utils.studies.deep_compression import (
     PHOTOS,
     QUICK,
     SEEDS,
-    SPARSITY,
     VGG,
     digits,
+    gradual,
     model,
 )
 from squeeze_utils.training.loop import Train
@@ -80,14 +80,18 @@ def training(name: str, scale: Scale) -> tuple[Train, dict[str, Any]]:
     return Train(first, lr=3e-3, **how), {"epochs": then, "lr": 2e-3, "schedule": "cosine", **how}
 
 
+def narrowing(name: str) -> tuple[Step, ...]:
+    """Without units that say nothing, where the step knows the network."""
+    return () if name == FIRE else (RemoveSilent(),)
+
+
 def priced(price: float, name: str, scale: Scale) -> tuple[Step, ...]:
     """Dense, then at a price, then without its silent units, then as a file."""
     first, then = training(name, scale)
-    silent = () if name == FIRE else (RemoveSilent(),)
     return (
         first,
         Train(**then, during=(PriceBits(price),)),
-        *silent,
+        *narrowing(name),
         FreezeCodes(),
         Encode("compact"),
     )
@@ -96,11 +100,11 @@ def priced(price: float, name: str, scale: Scale) -> tuple[Step, ...]:
 def recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     """All ways to a small file, each with equally many epochs."""
     first, then = training(name, scale)
-    gradual = _gradual(name, scale)
+    pruning = Gradual(FIRE_SPARSITY, end=0.5) if name == FIRE else gradual(name, scale)
     sharing = tuple(zip(LAYERS.get(name, ()), OUR_BITS.get(name, ()), strict=True))
     shorter = {**then, "epochs": then["epochs"] - 1}
     half, rest = then["epochs"] // 2, then["epochs"] - then["epochs"] // 2
-    tune = TuneCentroids(1, lr=1e-3, batch_size=then["batch_size"], shift=1)
+    tune = TuneCentroids(1, lr=1e-3, **{k: then[k] for k in ("batch_size", "shift", "precision")})
     rounding = QuantizedTrain(
         **{**then, "epochs": rest, "lr": 1e-3},
         bits=ROUNDED_BITS,
@@ -112,13 +116,19 @@ def recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
         DENSE: (first, Train(**then), Halve(), Encode()),
         PRUNED: (
             first,
-            Train(**shorter, during=(gradual,)),
+            Train(**shorter, during=(pruning,)),
             Share(FIRE_BITS, per_layer=sharing),
             tune,
             Halve(),
             Encode(),
         ),
-        STEPPED: (first, Train(**{**then, "epochs": half}, during=(gradual,)), rounding, *COMPACT),
+        STEPPED: (
+            first,
+            Train(**{**then, "epochs": half}, during=(pruning,)),
+            rounding,
+            *narrowing(name),
+            *COMPACT,
+        ),
         **{
             f"{AFTERWARDS}, {target // 1000} kB": (first, Train(**then), Squeeze(target), *COMPACT)
             for target in targets
@@ -129,16 +139,6 @@ def recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
             for price in scale.pick(QUICK_PRICES, PRICES[name])
         },
     }
-
-
-def _gradual(name: str, scale: Scale) -> Gradual:
-    """How far chapter 13 prunes the layers of the network."""
-    if name == FIRE:
-        return Gradual(FIRE_SPARSITY, end=0.5)
-    sparsity = tuple(zip(LAYERS[name], SPARSITY[name], strict=True))
-    if scale.name == "quick":  # far fewer weights: what is left must be more
-        sparsity = tuple((n, 1 - 2 * (1 - s) if s > 0.6 else s) for n, s in sparsity)
-    return Gradual(0.9, end=0.5, per_layer=sparsity)
 
 
 def on_digits(scale: Scale) -> Study:
@@ -169,7 +169,7 @@ LARGE = {
 def large_recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     """Dense as long, and trained at a price, for photographs."""
     before, after, prices, _ = LARGE[name]
-    how = VGG if name == "VGG-11" else {**MUON, **PHOTOS}
+    how = {**(VGG if name == "VGG-11" else {**MUON, **PHOTOS}), "precision": "bfloat16"}
     first = scale.pick(Train(1, lr=3e-3, **QUICK), Train(before, lr=0.03, **how))
     then: dict[str, Any] = {"epochs": after, "lr": 0.02, "schedule": "linear", **how}
     if scale.name == "quick":

@@ -13,9 +13,9 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.studies.dense_network import (
     LONG_PILOT,
     dense,

@@ -17,9 +17,10 @@ from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON, best_rate, extended, pilot_records, rate_arms
+from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from squeeze_utils.data import Batches, ImageSet, Split
 from squeeze_utils.training.evaluation import evaluating, numerics
+from squeeze_utils.training.frozen import is_in
 from squeeze_utils.training.step import trained_parameter
 from squeeze_utils.training.tasks import task_of
 
@@ -52,24 +54,40 @@ class MovingAverage:
                 average.mul_(mask)
 
     @torch.no_grad()
-    def settle(self, model: nn.Module, data: ImageSet, precision: str) -> nn.Module:
-        """The average as a network that can be judged: the buffers of `model`, fresh statistics."""
+    def settle(
+        self, model: nn.Module, data: ImageSet, precision: str, parts: Sequence[str] = ()
+    ) -> nn.Module:
+        """The average as a network that can be judged: the buffers of `model`, fresh statistics.
+
+        Where only `parts` are trained, the statistics of the rest stay as they are.
+        """
         for own, others in zip(self.network.buffers(), model.buffers(), strict=True):
             own.copy_(others)
-        measure_statistics(self.network, data, precision)
+        measure_statistics(self.network, data, precision, parts)
         return self.network
 
 
 @torch.no_grad()
-def measure_statistics(model: nn.Module, data: ImageSet, precision: str = "float32") -> None:
+def measure_statistics(
+    model: nn.Module, data: ImageSet, precision: str = "float32", parts: Sequence[str] = ()
+) -> None:
     """Measure batch normalisation's statistics on training images, not augmented, dropout off.
+
+    Those of `parts` alone, where there are any; their names are as in `Train`.
 
     The running statistics of a training belong to its latest weights; averaging them does not
     give those of the averaged weights, because a network is not linear in its weights. So they
-    are measured, as means over batches of 250 of up to 2,500 images spread evenly over the split
-    (Wu and Johnson 2021, "precise" statistics): a forward pass, about 2 % of an epoch of 45,000.
+    are measured, as means over batches of 250 (of 16 for boxes and masks) of up to 2,500 images
+    spread evenly over the split (Wu and Johnson 2021, "precise" statistics): a forward pass, about
+    2 % of an epoch of 45,000.
     """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm)
+        and module.track_running_stats
+        and (not parts or is_in(name, parts))
+    ]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

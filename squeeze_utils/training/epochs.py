@@ -67,7 +67,8 @@ class Epochs:
         self.chosen = machine.precision(plan.precision, device)
         self.exchange = plan.make_exchange(model, self.steps)
         self.seed = torch.initial_seed()
-        self.name = json.dumps([plan.as_dict(False), data.fingerprint, self.chosen, device.type])
+        # With all fields: a key leaves out what holds its default, and defaults change.
+        self.name = json.dumps([plan.as_dict(), data.fingerprint, self.chosen, device.type])
 
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""
@@ -113,7 +114,7 @@ class Epochs:
         """The network that validation judges: the moving average, where there is one."""
         if not self.average:
             return self.model
-        return self.average.settle(self.model, self.data, self.chosen)
+        return self.average.settle(self.model, self.data, self.chosen, self.plan.only)
 
     def _step(self, x: Tensor, y: Tensor, done: float) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)

@@ -2,7 +2,8 @@
 
 Behind the last Fire module SqueezeNet has a 1x1 convolution and a mean over positions. Without an
 activation in between these two may change places: the mean of W f(p) + b over positions p is
-W (mean of f) + b. So a frozen network's head sees nothing of a picture but `averaged_features`.
+W (mean of f) + b. That needs a convolution without padding. So a frozen network's head sees nothing
+of a picture but `averaged_features`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ def check_linear_head(model: nn.Module) -> None:
         raise ValueError(
             "an activation behind the last convolution keeps the mean from changing places with "
             "it: build the network with final_relu=False"
+        )
+    if model.config.last_padding:
+        raise ValueError(
+            "padding at the last convolution has a part in the mean of its map: build the network "
+            "with last_padding=0"
         )
 
 

@@ -106,11 +106,11 @@ class HalfwayFile:
 
         A file that cannot be used is set aside.
         """
-        if not self.path.is_file():
-            return []
         try:
             content = load_tensors(self.path, (*KEPT, "history", "spent"))
             training.restore(content)
+        except FileNotFoundError:
+            return []
         except UnusableFileError as error:
             moved = set_aside(self.path)
             message = f"a training kept halfway cannot be used, moved to {moved.name}: {error}"

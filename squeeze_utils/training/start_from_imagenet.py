@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.base.checks import whole_number
-from squeeze_utils.data import Batches, ImageSet
+from squeeze_utils.data import Batches
 from squeeze_utils.models import Fire, pretrained
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
@@ -36,7 +36,7 @@ class ImageNetBackbone(Step):
         if state.masks or state.codebooks:
             raise ValueError("ImageNetBackbone comes first: it would undo what was pruned")
         layers = list(_layers(state.model))
-        tensors = list(_released().values())
+        tensors = list(pretrained.feature_weights().values())
         pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
         shapes = [layer.weight.shape for layer, _, _ in layers]
         if shapes != [weight.shape for weight, _ in pairs][: len(shapes)]:
@@ -44,7 +44,8 @@ class ImageNetBackbone(Step):
                 "ImageNetBackbone is for a colour network with a backbone squeezenet1_1 of width 1"
             )
         pairs = [(w.to(state.device), b.to(state.device)) for w, b in pairs[: len(layers)]]
-        pairs[0] = _for_images(*pairs[0], state.data)
+        old, new = (pretrained.MEAN, pretrained.STD), (state.data.mean, state.data.std)
+        pairs[0] = pretrained.renormalised(*pairs[0], old, new)
         for (layer, norm, start), (weight, bias) in zip(layers, pairs, strict=True):
             layer.weight.copy_(weight)
             where = layer.bias if norm is None else norm.bias[start : start + len(bias)]
@@ -52,12 +53,6 @@ class ImageNetBackbone(Step):
         norms = {f"{place}": norm for place, norm in enumerate(_norms(layers))}
         _keep_function(state, norms, self.images)
         return {"layers": len(layers)}
-
-
-def _released() -> dict[str, Tensor]:
-    """torchvision's weights by name, in network order, each before its bias."""
-    found = pretrained.imagenet_weights()
-    return {name: tensor for name, tensor in found.items() if name.startswith("features.")}
 
 
 Place = tuple[nn.Conv2d, nn.BatchNorm2d | None, int]
@@ -85,14 +80,6 @@ def _norm(module: nn.Module) -> nn.BatchNorm2d | None:
 
 def _norms(layers: list[Place]) -> list[nn.BatchNorm2d]:
     return list(dict.fromkeys(norm for _, norm, _ in layers if norm is not None))
-
-
-def _for_images(weight: Tensor, bias: Tensor, data: ImageSet) -> tuple[Tensor, Tensor]:
-    """The first layer for images normalised as `data`: x_ImageNet = factor x + shift."""
-    scales = (pretrained.MEAN, pretrained.STD, data.mean, data.std)
-    mean, std, own_mean, own_std = (weight.new_tensor(v) for v in scales)
-    factor, shift = own_std / std, (own_mean - mean) / std
-    return weight * factor[:, None, None], bias + (weight * shift[:, None, None]).sum((1, 2, 3))
 
 
 def _keep_function(state: State, norms: dict[str, nn.BatchNorm2d], count: int) -> None:

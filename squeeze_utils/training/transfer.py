@@ -29,25 +29,23 @@ class LoadImageNet(Step):
     answers as before. The head stays as it is: new.
     """
 
+    @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Only a network with the very layers of the published one is filled."""
         model = state.model
         if state.masks or state.codebooks:
             raise ValueError("LoadImageNet comes first: it would undo what was pruned or shared")
-        prefix = "features."
-        weights = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in pretrained.imagenet_weights().items()
-            if name.startswith(prefix)
-        }
         try:
-            model.features.load_state_dict(weights)
+            model.features.load_state_dict(pretrained.feature_weights())
         except (RuntimeError, AttributeError) as error:
             raise ValueError(
                 f"{model.spec} has other layers than {pretrained.NAME}: only that is at hand"
             ) from error
         old = pretrained.MEAN, pretrained.STD
-        pretrained.renormalise(model.first, old, (state.data.mean, state.data.std))
+        first, new = model.first, (state.data.mean, state.data.std)
+        weight, bias = pretrained.renormalised(first.weight.double(), first.bias.double(), old, new)
+        first.weight.copy_(weight)
+        first.bias.copy_(bias)
         return {"loaded": pretrained.NAME}
 
 

@@ -180,6 +180,12 @@ def test_activation_bytes_by_hand():
     assert anatomy.summary(model, (1, 6, 6))["activation_bytes"] == 2 * 128
 
 
+def test_what_is_concatenated_is_written_once():
+    fire = Fire(2, 1, 3, 4)
+    assert anatomy.written_bytes(fire, (2, 6, 6)) == 4 * 36 * (1 + 3 + 4)
+    assert anatomy.summary(fire, (2, 6, 6))["activation_bytes"] == 4 * 36 * (1 + 2 * (3 + 4))
+
+
 def test_peak_by_hand():
     chain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Conv2d(2, 1, 1))
     assert anatomy.peak_activation_bytes(chain, (1, 6, 6)) == 4 * (36 + 2 * 16)

@@ -13,6 +13,7 @@ import torch
 from image_folders import image_keys, pixels, write_folder
 from torchvision import datasets
 
+from squeeze_utils.base import downloads
 from squeeze_utils.data import DataError, sources
 from squeeze_utils.data.sets import load_images
 
@@ -144,7 +145,7 @@ def test_download_on_request_has_a_timeout_that_is_restored(tmp_path, monkeypatc
     monkeypatch.setattr(datasets.MNIST, "download", fake)
     before = socket.getdefaulttimeout()
     data = load_images("mnist", root=tmp_path, download=True)
-    assert seen == [sources.TIMEOUT] and socket.getdefaulttimeout() == before
+    assert seen == [downloads.TIMEOUT] and socket.getdefaulttimeout() == before
     assert len(data.test) == 40
     assert "12 MB" in capfd.readouterr().err
 

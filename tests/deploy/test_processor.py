@@ -12,6 +12,7 @@ from squeeze_utils.deploy import processor
         ("flags\t\t: avx2 avx512f avx512_vnni", "AVX2, AVX-512, VNNI"),
         ("flags : avx2 avx_vnni", "AVX2, VNNI"),
         ("Features : fp asimd asimddp", "dot product (ARM)"),
+        ("Features : fp asimd evtstrm crc32 cpuid", "no dot product"),
         ("nothing of the kind", "unknown"),
     ],
 )

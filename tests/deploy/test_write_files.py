@@ -35,6 +35,9 @@ def test_files_are_written_and_described(tmp_path, monkeypatch, images):
     content = (tmp_path / "net.int8.onnx").read_bytes()
     facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert about["files"]["net.int8.onnx"] == facts
+    few = min(write_files.CALIBRATION, len(images.train))
+    assert len(images.train) < write_files.CALIBRATION
+    assert about["calibration"].startswith(f"{few} training images of {images.name}, ")
     assert about["mean"] == list(images.mean) and about["checkpoint"] == {"study": "none"}
     assert read_description(tmp_path / "net.int8.onnx") == about
     (tmp_path / "deploy").mkdir()

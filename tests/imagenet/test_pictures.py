@@ -111,11 +111,25 @@ def test_five_guesses_count():
     assert judge(scores, scores, torch.tensor([0, 1])).right5 == 1  # the least likely is missed
 
 
+def test_with_fewer_than_five_classes_every_guess_counts():
+    scores = torch.eye(3)[[0, 1, 2, 0]]
+    found = judge(scores, scores, torch.tensor([0, 1, 2, 2]))
+    assert (found.right, found.right5) == (3, 4)
+
+
 def test_intervals_grow_with_pairs_that_differ_and_are_never_zero():
     calm, wild = (Verdict(500, 300, 400, 480, k, k, 1.0) for k in (0, 10))
     assert calm.difference == wild.difference == 0
     assert 0.3 < calm.interval < 0.5
-    assert wild.interval == pytest.approx(196 * 21**0.5 / 502)
+    assert wild.interval == pytest.approx(196 * 21**0.5 / 502, rel=1e-4)
+
+
+def test_intervals_of_networks_that_are_judged_together_are_wider():
+    found = Verdict(500, 300, 400, 480, 10, 10, 1.0)
+    assert found.interval_of_one_among(1) == found.interval
+    assert found.interval_of_one_among(5) == pytest.approx(257.58 * 21**0.5 / 502, rel=1e-4)
+    with pytest.raises(ValueError, match="comparisons must be a whole number of at least 1"):
+        found.interval_of_one_among(0)
 
 
 def test_a_download_is_compared_with_its_checksum(tmp_path):

@@ -30,6 +30,15 @@ def test_halves_are_added_and_seeds_averaged(kept):
     assert found.loc[0, ["low", "high", "change"]].tolist() == pytest.approx([0.1, 0.2, -2.0])
 
 
+def test_intervals_hold_for_all_sizes_together(kept):
+    """Two sizes: 2 of 200 gained and 6 lost, in the mean over seeds, at 1 - 0.05 / 2."""
+    half = 100 * 2.2414 * (9 - 16 / 202) ** 0.5 / 202
+    assert size_curve.points("squeezenet1_0")["interval"].tolist() == pytest.approx(
+        [half] * 2, 1e-4
+    )
+    assert size_curve.CHANGE in size_curve.table("squeezenet1_0")
+
+
 def test_the_table_begins_with_the_original_and_has_verdicts(kept):
     found = size_curve.table("squeezenet1_0")
     assert list(found.index) == ["original", "1,000 bytes", "2,000 bytes"]

@@ -157,8 +157,9 @@ def test_a_gradient_reaches_every_weight(kind):
         ({"pct3x3": -0.5}, "pct3x3 must lie in"),
         ({"squeeze_ratio": 0.0}, "squeeze_ratio must be positive, got 0.0"),
         ({"squeeze_ratio": -0.125}, "squeeze_ratio must be positive, got -0.125"),
-        ({"first_repeat": 0}, "first_repeat must be a whole number of at least 1, got 0"),
-        ({"first_repeat": 1.5}, "first_repeat must be a whole number of at least 1, got 1.5"),
+        ({"first_repeat": 0}, "first_repeat must be a whole number from 1 to 8, got 0"),
+        ({"first_repeat": 9}, "first_repeat must be a whole number from 1 to 8, got 9"),
+        ({"first_repeat": 1.5}, "first_repeat must be a whole number from 1 to 8, got 1.5"),
         ({"first_padding": -1}, "first_padding must be a whole number of at least 0, got -1"),
     ],
 )

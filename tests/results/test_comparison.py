@@ -130,6 +130,14 @@ def test_an_unknown_control_is_refused():
         comparison.differences_table(frame_of(plain=[1.0], other=[2.0]), "kind", "dense")
 
 
+def test_several_results_of_one_arm_and_seed_are_refused():
+    both = pd.concat([frame_of(plain=[1.0, 2.0], other=[2.0, 3.0]).assign(task=t) for t in "ab"])
+    with pytest.raises(ValueError, match="several results for one kind and seed: choose rows by"):
+        comparison.differences_table(both, "kind", "plain")
+    one = both[both["task"] == "a"]
+    assert len(comparison.differences_table(one, "kind", "plain")) == 1
+
+
 def test_an_empty_study_gives_empty_tables_and_says_so():
     empty = Results(Study("kinds", "which kind?", []), {})
     assert not empty and empty.table("kind").empty and empty.epochs().empty

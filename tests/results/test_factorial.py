@@ -54,7 +54,7 @@ def table(seeds: int = 3, joint: float = -1.5) -> pd.DataFrame:
                 "bytes": round(1_000_000 * 2**-gain),
                 "halvings": gain,
                 "test_accuracy": accuracy,
-                "validation_accuracy": accuracy,
+                "validation_accuracy": accuracy + 0.5,
                 "multiply_adds": 1,
                 "seconds": 1.0,
             }
@@ -195,10 +195,13 @@ def test_the_best_recipe_is_chosen_on_validation_images_and_fits_in_all_its_file
 
 def test_both_readings_of_within_ten_percent():
     frame = table(1)
-    frame["test_accuracy"] = np.where(frame["network"] == "B", 45.5, 50.0)
+    frame["test_accuracy"] = np.where(frame["network"] == "B", 1.5, 50.0)  # has no part in it
+    frame["validation_accuracy"] = np.where(frame["network"] == "B", 45.5, 50.0)
     near = best.within(frame, BASE)
     assert near["absolute"].all() and near["relative"].all()
-    frame["test_accuracy"] = np.where(frame["network"] == "B", 41.0, 50.0)
+    found = best.smallest_within(frame, BASE).loc["absolute"]
+    assert found["smallest"].startswith("B, ") and found["test accuracy (%)"] == "1.50"
+    frame["validation_accuracy"] = np.where(frame["network"] == "B", 41.0, 50.0)
     near = best.within(frame, BASE)
     assert near["absolute"].all() and near["relative"].sum() == 8
     assert best.smallest_within(frame, BASE).loc["relative", "recipes"] == "8 of 16"

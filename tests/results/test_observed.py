@@ -5,7 +5,7 @@ import pytest
 
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.named_study import study
-from squeeze_utils.results.observed import blocks_figure, observations, surfaces_figure
+from squeeze_utils.results.observed import LEVELS, blocks_figure, observations, surfaces_figure
 
 
 @pytest.fixture
@@ -35,6 +35,9 @@ def test_a_study_without_records_has_no_observations():
 def test_the_surfaces_share_their_levels(seen):
     panels = surfaces_figure(seen).axes
     assert [ax.get_title() for ax in panels] == list(seen)
+    contours = [c for ax in panels for c in ax.collections if hasattr(c, "levels")]
+    assert len(contours) == 2 * len(seen)  # areas and lines
+    assert all(tuple(c.levels) == LEVELS for c in contours)
 
 
 def test_the_blocks_stand_in_order_and_every_network_has_a_label(seen):

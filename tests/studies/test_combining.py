@@ -9,7 +9,7 @@ from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.quantizing.alternating import Alternate
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
-from squeeze_utils.studies import combining, plan
+from squeeze_utils.studies import combining, durations, plan
 from squeeze_utils.studies.catalogue import find
 from squeeze_utils.training.loop import Train
 
@@ -105,7 +105,7 @@ def test_what_a_study_takes_is_said_before_it_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
     said = plan.announce("combining_long")
     assert said.experiments > 108 and said.trainings > 108
-    assert 0 < said.hours < 12 or plan._speed([]) < 2000
+    assert 0 < said.hours < 12 or durations.usual_speed(()) < 2000
     assert f"{said.trainings} trainings, about" in str(said)
     with pytest.raises(ValueError, match="unknown study 'nothing'"):
         plan.announce("nothing")

@@ -31,10 +31,14 @@ def check_chain(model: nn.Module) -> nn.Module:
     """Return a network that can be rounded layer by layer; raise a clear error for others."""
     if not isinstance(model, SqueezeNet | Classifier):
         raise ValueError(
-            f"a {type(model).__name__} cannot be rounded so: it is none of this series"
+            f"a {type(model).__name__} cannot be rounded layer by layer; accepted: a SqueezeNet, "
+            "AlexNet, VGG or LeNet"
         )
     if batch_norms(model):
-        raise ValueError("fold the batch normalisation into the convolutions first")
+        raise ValueError(
+            "batch normalisation is left; accepted: a network after FoldBatchNorm, or with the "
+            'norm "none". A ResNet cannot be folded'
+        )
     if any(getattr(layer, "groups", 1) != 1 for layer in weighted(model).values()):
         raise ValueError(
             "depthwise layers cannot be rounded so; accepted: plain convolutions, dense layers"

@@ -93,8 +93,10 @@ def build(state: State, scores: Scores, sparsity: float, scope: str) -> dict[str
     """Masks over whole channels; `sparsity` is the share of channels that go.
 
     A channel's score is the sum over its weights wherever it lives, divided by how many they
-    are. With the scope "layer" every group of channels loses its share, with "global" the lowest
-    of all go; one channel of every group always stays.
+    are; weights of the score -inf, which are pruned already, add nothing, and a channel of them
+    alone goes first. With the scope "layer" every group of channels loses its share, with "global"
+    the lowest of all go; one channel of every group always stays. A group that lives in layers
+    without scores alone stays whole.
     """
     every = channels(state.model)
     kept = _choose({n: _channel_scores(c, scores) for n, c in every.items()}, sparsity, scope)
@@ -121,11 +123,15 @@ def _channel_scores(places: list[tuple[Place, ...]], scores: Scores) -> Tensor:
 
 def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str, Tensor]:
     """Which channels of each group stay; scores of different groups are made comparable."""
+    whole = {n: torch.ones_like(s, dtype=bool) for n, s in scores.items() if s.isposinf().all()}
+    scores = {n: s for n, s in scores.items() if n not in whole}
+    if not scores:
+        return whole
     if scope == "global":
         scores = {n: s / s[s.isfinite()].mean().clamp_min(1e-12) for n, s in scores.items()}
         for score in scores.values():
             score[score.argmax()] = torch.inf  # one channel of each group stays
-    return build_masks(scores, sparsity, scope)
+    return whole | build_masks(scores, sparsity, scope)
 
 
 def silent(model: nn.Module, masks: dict[str, Tensor]) -> dict[str, list[tuple[Place, ...]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from squeeze_utils.compress.quantizing.grids import (
     sqnr,
     weight_scale,
 )
-from squeeze_utils.compress.replacing import rebuilt
+from squeeze_utils.compress.replacing import holders, rebuilt
 from squeeze_utils.data import Batches
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits
@@ -145,10 +145,13 @@ class Calibrate(Step):
 
 def _give_points(state: State, bits: int) -> None:
     """Put the network `with_rounding` in place, and what the state knows under its new names."""
-    before, model = state.model.state_dict(), with_rounding(state.model, bits)
-    own = {f"{point}.{part}" for point in _points(model) for part in ("scale", "zero")}
-    after = [name for name in model.state_dict() if name not in own]
-    renamed = dict(zip(before, after, strict=True))
+    model = with_rounding(state.model, bits)
+    before, after = (holders(one, _every_point) for one in (state.model, model))
+    renamed = {
+        f"{old}.{part}": f"{new}.{part}"
+        for old, new in zip(before, after, strict=True)
+        for part in before[old].state_dict()
+    }
     for known in (state.masks, state.codebooks, *state.saved.values()):
         moved = {renamed.get(name, name): tensor for name, tensor in known.items()}
         known.clear()
@@ -162,7 +165,11 @@ def with_rounding(model: nn.Module, bits: int) -> SqueezeNet:
         raise ValueError(f"only a SqueezeNet can round its maps, not a {type(model).__name__}")
     if model.config.activation_bits:
         raise ValueError(f"the network rounds to {model.config.activation_bits} bits already")
-    return rebuilt(model, {"activation_bits": bits}, lambda network: _points(network).values())
+    return rebuilt(model, {"activation_bits": bits}, _every_point)
+
+
+def _every_point(model: nn.Module) -> Iterable[nn.Module]:
+    return _points(model).values()
 
 
 def _points(model: nn.Module) -> dict[str, FakeQuant]:

@@ -50,6 +50,8 @@ def _checked(model: nn.Module) -> SqueezeNet:
         raise ValueError(f"only a SqueezeNet can be equalised, not a {type(model).__name__}")
     if model.config.norm != "none":
         raise ValueError("put FoldBatchNorm before Equalise: normalisation undoes any scaling")
+    if model.config.activation_bits:
+        raise ValueError("put Equalise before Calibrate: ranges of its maps would no longer fit")
     if model.config.activation not in HOMOGENEOUS:
         raise ValueError(
             f"equalisation needs an activation among {', '.join(HOMOGENEOUS)}, "

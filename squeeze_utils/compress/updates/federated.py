@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from squeeze_utils.base import machine
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.compress.updates.messages import (
     KINDS,
@@ -119,6 +120,7 @@ class Federate(Step):
     Each trains for `epochs` on its own images in every round, by momentum at a constant rate `lr`.
     `alpha` says how equal their classes are (see `unequal_parts`). Messages are of the kind
     `message` ("float", "int8", "coded"), with levels `spacing` deviations apart where coded.
+    Clients compute in `precision`, as in `Train`.
     """
 
     rounds: int = 10
@@ -129,6 +131,7 @@ class Federate(Step):
     alpha: float = 0.5
     message: str = "float"
     spacing: float = STEP
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("rounds", "clients", "epochs", "batch_size"):
@@ -137,6 +140,7 @@ class Federate(Step):
         real_number("alpha", self.alpha, above=0, most=1000)
         real_number("spacing", self.spacing, above=0)
         choose("message", self.message, KINDS)
+        choose("precision", self.precision, machine.PRECISIONS)
 
     @property
     def plan(self) -> Train:
@@ -147,6 +151,7 @@ class Federate(Step):
             optimizer="momentum",
             schedule="constant",
             batch_size=self.batch_size,
+            precision=self.precision,
         )
 
     def apply(self, state: State) -> dict[str, Any]:
@@ -174,7 +179,13 @@ class Federate(Step):
                 }
             )
         sizes = [len(client.data.train) for client in clients]
-        return {"rounds": history, "up_bytes": up, "down_bytes": down, "client_images": sizes}
+        return {
+            "precision": machine.precision(self.precision, state.device),
+            "rounds": history,
+            "up_bytes": up,
+            "down_bytes": down,
+            "client_images": sizes,
+        }
 
     def _clients(self, state: State) -> list[Client]:
         train = state.data.train

@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,15 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine, paths
+from squeeze_utils.base.claims import Claim, Claims
 from squeeze_utils.base.parallel import run_tasks
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.run_arm import CLAIMS
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
+
+PATIENCE = 1.0  # seconds between two looks at a table that another run has claimed
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,25 @@ class Grid:
 
 
 def run_grid(grid: Grid, jobs: int = 1) -> None:
-    """Train what the table lacks; every training is a line as soon as it has ended."""
+    """Train what the table lacks; every training is a line as soon as it has ended.
+
+    One run at a time writes to the table: another one is waited for, unless it has died.
+    """
+    with _claimed(grid):
+        _run(grid, jobs)
+
+
+def _claimed(grid: Grid) -> Claim:
+    claims, told = Claims(grid.path.parent / CLAIMS), False
+    while (claim := claims.take(grid.name)) is None:
+        if not told:
+            warnings.warn(f"another run trains {grid.name}: waiting for it", stacklevel=3)
+        told = True
+        sleep(PATIENCE)
+    return claim
+
+
+def _run(grid: Grid, jobs: int) -> None:
     done = {row["key"] for row in read_rows(grid.path)}
     left = [one for one in grid.experiments() if one.key not in done]
     total = len(grid.experiments())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from squeeze_utils.base import machine, paths
-from squeeze_utils.base.claims import is_running
+from squeeze_utils.base.claims import is_running, this_machine
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.search.methods import Sampler, pruner
 from squeeze_utils.experiments.search.space import Search
@@ -178,17 +177,26 @@ def is_done(search: Search, trials: Sequence[FrozenTrial]) -> bool:
 
 
 def worker_name() -> str:
-    """This process: its number and, as a hash, its machine."""
-    node = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-    return f"{node}:{os.getpid()}"
+    """This process: its number and, as hashes, its host, the host's last start, its container."""
+    parts = (hashlib.sha256(part.encode()).hexdigest()[:8] for part in this_machine())
+    return f"{'.'.join(parts)}:{os.getpid()}"
 
 
 def is_gone(trial: FrozenTrial) -> bool:
-    """Whether a trial that counts as running certainly is not: its process has ended here."""
-    node, _, process = trial.user_attrs.get("worker", "").partition(":")
-    if os.name != "posix" or node != worker_name().partition(":")[0]:
-        return False  # it cannot be known: its epochs stay reserved
-    return not is_running(int(process))
+    """Whether a trial that counts as running certainly is not: its process has ended here.
+
+    Of processes elsewhere it cannot be known: the epochs of their trials stay reserved.
+    """
+    made, own = trial.user_attrs.get("worker", ""), worker_name()
+    (place, _, process), (here, _, _) = made.partition(":"), own.partition(":")
+    if os.name != "posix" or place.count(".") != 2:  # names in old journals say less
+        return False
+    (host, start, space), (own_host, own_start, own_space) = place.split("."), here.split(".")
+    if host != own_host:
+        return False
+    if start != own_start:  # the host was started anew, which no process outlives
+        return True
+    return space == own_space and not is_running(int(process))
 
 
 def trials(search: Search, study: optuna.Study | None) -> pd.DataFrame:

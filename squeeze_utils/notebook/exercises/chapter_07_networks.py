@@ -59,7 +59,7 @@ def order_matters(answer: Any) -> Claims:
 
 
 def equal_work(answer: Any) -> Claims:
-    given = named(answer, "width", "parameters", "activation_bytes")
+    given = named(answer, "width", "parameters", "peak_activation_bytes")
 
     def costs(width: float, places: tuple[int, ...]) -> dict[str, int]:
         try:
@@ -87,7 +87,7 @@ def equal_work(answer: Any) -> Claims:
         peak / 1e3: "give bytes.",
         peak / 1e6: "give bytes.",
     }
-    yield from number("peak", given["activation_bytes"], peak, other)
+    yield from number("peak", given["peak_activation_bytes"], peak, other)
 
 
 def other_sizes(answer: Any) -> Claims:

@@ -83,11 +83,11 @@ def megabytes(answer: Any) -> Claims:
         right - sum(conv.out_channels for conv in bypasses): "each bypass has biases.",
     }
     yield from number("parameters", given["parameters"], right, known)
-    size = right * 4 / 1e6
+    size = right * 4 / 2**20
     known = {
-        right * 4 / 2**20: "these are MiB, of 2²⁰ bytes.",
-        right / 1e6: "a parameter has four bytes.",
-        added * 4 / 1e6: "these are the bypasses alone.",
+        right * 4 / 1e6: "these MB have 10⁶ bytes.",
+        right / 2**20: "a parameter has four bytes.",
+        added * 4 / 2**20: "these are the bypasses alone.",
     }
     yield from number("MB", given["megabytes"], size, known, relative=2e-3)
     explained = answers.yes_or_no(given["explained"], "explained")

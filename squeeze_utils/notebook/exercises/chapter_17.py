@@ -70,8 +70,8 @@ def changing_maps(answer: Any) -> Claims:
 def break_even(answer: Any) -> Claims:
     given = named(answer, "share", "format_matters")
     network = build("squeezenet1_0")
-    counts = anatomy.summary(network, network.input_shape)
-    weights, activations = int(counts["parameters"]), int(counts["activation_bytes"] / 4)
+    weights = int(anatomy.summary(network, network.input_shape)["parameters"])
+    activations = anatomy.written_bytes(network, network.input_shape) // 4
 
     def surplus(c: float, form: str = "float32", once: bool = False) -> float:
         """By how much the activations cost more than the weights, where `c` of them stay."""

@@ -40,19 +40,19 @@ def quantizer(bits: int = 3) -> Figure:
     every = (high + 6) // 7
     numbers = every * np.arange(-(high // every), high // every + 1)
     stairs.set_yticks(numbers * step, labels=[signed(n) for n in numbers.tolist()])
-    drawing.title(2.55, 3.28, f"{2 * high + 1} levels, step Δ = {step:.3g}")
-    stairs.set(ylim=(-edge, edge), ylabel="stored whole number q")
+    drawing.title(2.55, 3.28, f"{2 * high + 1} levels, step s = {step:.3g}")
+    stairs.set(ylim=(-edge, edge), ylabel="stored whole number n")
     if step > 0.1:  # one step, drawn below the middle tread
         ends = (-step / 2, -0.55 * step), (step / 2, -0.55 * step)
         look = {"arrowstyle": "<|-|>", "shrinkA": 0, "shrinkB": 0, "color": INK}
         stairs.annotate("", *ends, arrowprops=look)
-        stairs.text(0.1 * step, -0.65 * step, "Δ", size=SMALL, va="top")
+        stairs.text(0.1 * step, -0.65 * step, "s", size=SMALL, va="top")
     stairs.text(-edge + 0.04, 0.87 * edge, "clipped", size=SMALL, va="center")
     stairs.text(edge - 0.04, -0.87 * edge, "clipped", size=SMALL, va="center", ha="right")
     for sign in (-1, 1):
         error.axhline(sign * step / 2, color=tint("grey", 1), linestyle="--", linewidth=1)
-    drawing.title(7.05, 3.28, f"error, at most Δ/2 = {step / 2:.3g} unless clipped")
-    error.set(ylabel="Δq − x")
+    drawing.title(7.05, 3.28, f"error, at most s/2 = {step / 2:.3g} unless clipped")
+    error.set(ylabel="s n − x")
     return drawing.figure
 
 
@@ -74,7 +74,7 @@ def codebook_and_huffman() -> Figure:
     coded = drawing.cells(3.05, y, codes.tolist(), fill, 0.3)
     drawing.arrow(given.right, coded.left)
     rows = zip(range(len(book)), map(signed, book.tolist()), counts, words, strict=True)
-    table = [("code", "value", "count", "bits"), *rows]
+    table = [("code", "value", "count", "word"), *rows]
 
     def shade(i: int, j: int) -> Colour:
         return "white" if j or not i else tint(ORDER[i - 1], 0.45)

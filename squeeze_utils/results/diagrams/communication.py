@@ -26,7 +26,6 @@ def ring_states(workers: int = WORKERS) -> list[np.ndarray]:
             if step < workers - 1:
                 after[to, piece] += state[worker, piece]
             else:
-                piece = (worker - step) % workers
                 after[to, piece] = state[worker, piece]
         state = after
         states.append(state)

@@ -81,20 +81,24 @@ def best_choice(frame: pd.DataFrame, budget: int) -> pd.Series | None:
 def within(frame: pd.DataFrame, baseline: Mapping[str, Any]) -> pd.DataFrame:
     """The recipes with two columns: within `SHARE` % of the baseline, in both readings.
 
-    `absolute`: at most `SHARE` points below it. `relative`: at least (100 - `SHARE`) % of it.
+    What is compared are accuracies on validation images, so that those on test images have no part
+    in a choice among the recipes. `absolute`: at most `SHARE` points below it. `relative`: at least (100 - `SHARE`) % of it.
     Empty while the baseline has no record.
     """
     table = recipes(frame)
     own = (table[list(baseline)] == pd.Series(baseline)).all(axis=1)
     if not own.any():
         return table.iloc[:0].assign(absolute=False, relative=False)
-    base = float(table.loc[own, ACCURACY].iloc[0])
-    found = table[ACCURACY]
+    found = table["validation_accuracy"]
+    base = float(found[own].iloc[0])
     return table.assign(absolute=found >= base - SHARE, relative=found >= base * (1 - SHARE / 100))
 
 
 def smallest_within(frame: pd.DataFrame, baseline: Mapping[str, Any]) -> pd.DataFrame:
-    """For both readings of "within `SHARE` %" how many recipes are, and the smallest of them."""
+    """For both readings of "within `SHARE` %" how many recipes are, and the smallest of them.
+
+    Its test accuracy had no part in the choice.
+    """
     table, rows = within(frame, baseline), {}
     for reading in ("absolute", "relative"):
         near = table[table[reading].astype(bool)]

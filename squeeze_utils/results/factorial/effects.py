@@ -41,8 +41,8 @@ def main_effects(
     [1.5, 2.5]
     """
     rows = {}
+    table = _table(frame, list(base), value)
     for factor, level in _others(frame, base):
-        table = _table(frame, list(base), value)
         rows[factor, level] = _contrast(table, {factor: (level, base[factor])})
     return _with_intervals(rows, ["factor", "level"])
 

@@ -47,8 +47,9 @@ def launch(
             process = subprocess.Popen(
                 command, env=_environment(), stdout=file, stderr=file, start_new_session=True
             )
+            shown = threading.Thread(target=_pass_on, args=(errors, process), daemon=True)
             if show:
-                threading.Thread(target=_pass_on, args=(errors, process), daemon=True).start()
+                shown.start()
             try:
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -56,6 +57,8 @@ def launch(
                 raise LostProcessError(message) from None
             finally:
                 _end(process)
+                if show:
+                    shown.join()
         if code:
             raise LostProcessError(_what_failed(errors.read_text(), count))
         return [json.loads((Path(folder) / f"{n}.json").read_text()) for n in range(count)]
@@ -97,10 +100,13 @@ def _end(process: subprocess.Popen) -> None:
 def _pass_on(path: Path, process: subprocess.Popen) -> None:
     """Copy what is written to a file to stderr, until the process has ended."""
     with path.open() as file:
-        while process.poll() is None:
+        ended = False
+        while not ended:
+            ended = process.poll() is not None  # asked first: what comes before its end is read
             sys.stderr.write(file.read())
             sys.stderr.flush()
-            time.sleep(0.5)
+            if not ended:
+                time.sleep(0.5)
 
 
 def _end_with_parent() -> None:

@@ -77,7 +77,11 @@ class TrainTogether(Train):
         return None
 
     def apply(self, state: State) -> dict[str, Any]:
-        """`Train`; and the bytes that a process has sent, in the mean, where they are counted."""
+        """`Train`; and the bytes that a process has sent, in the mean, where they are counted.
+
+        It is not kept halfway: such a file would lack the bytes sent so far, what an exchange
+        keeps back, and the momentum of all processes but one. Cut off, it begins anew.
+        """
         size = here().size
         if size != self.workers:
             raise ValueError(
@@ -85,7 +89,11 @@ class TrainTogether(Train):
                 f"by torchrun --nproc-per-node {self.workers}, or as a study, which does so"
             )
         before = traffic()
-        measured = super().apply(state)
+        halfway, state.halfway = state.halfway, None
+        try:
+            measured = super().apply(state)
+        finally:
+            state.halfway = halfway
         if before is not None:
             sent = traffic() - before
             counts = torch.tensor([sent.sent, sent.control], dtype=torch.float64)

@@ -110,9 +110,11 @@ def test_it_changes_less_than_rounding_to_the_nearest_in_as_many_bytes(model, im
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("squeezenet_small", {"norm": "batch"}, "fold the batch normalisation"),
+        ("squeezenet_small", {"norm": "batch"}, "accepted: a network after FoldBatchNorm"),
         ("squeezenet_small", {"norm": "none", "expand": "depthwise"}, "accepted: plain conv"),
-        ("vgg11", {"image_size": 32}, "fold the batch normalisation"),
+        ("resnet20", {}, "A ResNet cannot be folded"),
+        ("detector", {"image_size": 48}, "a Detector cannot be rounded layer by layer; accepted"),
+        ("vgg11", {"image_size": 32}, "accepted: a network after FoldBatchNorm"),
     ],
 )
 def test_other_networks_are_refused(name, options, message, images):
@@ -121,7 +123,9 @@ def test_other_networks_are_refused(name, options, message, images):
 
 
 def test_a_network_of_another_kind_is_refused(images):
-    with pytest.raises(ValueError, match="a Sequential cannot be rounded so"):
+    with pytest.raises(
+        ValueError, match="a Sequential cannot be rounded layer by layer; accepted: a SqueezeNet"
+    ):
         squeeze(nn.Sequential(nn.Conv2d(1, 4, 3)), images, 10_000)
 
 

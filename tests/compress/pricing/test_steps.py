@@ -78,7 +78,7 @@ def test_what_it_cannot_do_is_said(digits):
     with pytest.raises(ValueError, match="images must be"):
         Squeeze(1000, images=1)
     state = fresh(digits)
-    with pytest.raises(ValueError, match="fold the batch normalisation"):
+    with pytest.raises(ValueError, match="accepted: a network after FoldBatchNorm"):
         Squeeze(TARGET).apply(state)
     Share(4).apply(state)
     with pytest.raises(ValueError, match="leave Share out"):

@@ -23,7 +23,7 @@ from squeeze_utils.compress.sqz import container
 from squeeze_utils.models import build
 from squeeze_utils.models.fake_quant import FakeQuant
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_masks
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])
@@ -95,6 +95,20 @@ def test_what_a_state_knows_by_name_follows_the_layers_when_maps_are_given_bits(
     assert shared.codebooks.keys() == prunable(shared.model).keys()
 
 
+def test_names_follow_the_layers_also_after_a_training_that_put_weights_behind_biases():
+    state = state_of(norm="none", width=0.125)
+    Prune(0.5).apply(state)
+    QuantizedTrain(1, bits=4, batch_size=16, lr=1e-3, precision="float32").apply(state)
+    names = list(state.model.state_dict())
+    assert names.index("features.0.bias") < names.index("features.0.weight")
+    Calibrate(40, bits=8).apply(state)
+    weights = prunable(state.model)
+    for known in (state.masks, state.saved["grids"]):
+        assert known.keys() == weights.keys()
+    assert all(state.masks[name].shape == weight.shape for name, weight in weights.items())
+    check_masks(state)
+
+
 def test_ranges_come_from_training_images_alone():
     def found(data) -> list[float]:
         state = state_of()
@@ -151,6 +165,7 @@ def test_the_steps_survive_json():
         (FoldBatchNorm(), {"norm": "none"}, "the network has no batch normalisation"),
         (Equalise(), {}, "put FoldBatchNorm before Equalise"),
         (Equalise(), {"norm": "none", "activation": "gelu"}, "needs an activation among relu"),
+        (Equalise(), {"norm": "none", "activation_bits": 8}, "put Equalise before Calibrate"),
         (Calibrate(), {}, "build the model with activation_bits"),
         (Calibrate(bits=4), {"activation_bits": 8}, "rounds to 8 bits already"),
         (QuantizedTrain(1, per_layer=(("conv1", 4),)), {}, "no layer is called conv1"),

@@ -56,6 +56,13 @@ def test_turns_prune_and_round_one_after_the_other_and_end_with_both(scope):
         assert max(len(row.unique()) for row in weight) <= 7
 
 
+@pytest.mark.parametrize("sparsity", [0.5, 0.98765, 0.9996])
+def test_the_last_turn_that_prunes_ends_at_the_sparsity_that_was_asked_for(sparsity):
+    way = Alternate(sparsity, turns=6)
+    assert way.sparsity_of(3) == pytest.approx(sparsity, abs=1e-12) and way.sparsity_of(3) < 1
+    assert way.sparsity_of(1) < way.sparsity_of(2) < way.sparsity_of(3)
+
+
 def test_with_round_first_weights_stay_rounded_to_the_end():
     way = Alternate(0.75, turns=2, first="round", scope="layer")
     assert [way.rounds(turn) for turn in (0, 1)] == [True, True]

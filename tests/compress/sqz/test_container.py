@@ -224,6 +224,7 @@ def with_config(config: bytes) -> bytes:
         b'["lenet5", {"legs": 4}]',
         b'["squeezenet1_0", {"width": "wide"}]',
         b'["squeezenet1_0", {"num_classes": 1e99}]',
+        b'["squeezenet_small", {"first_repeat": 1000000000}]',
         json.dumps(["squeezenet1_0", {"num_classes": 10**8}]).encode(),
         json.dumps(["squeezenet1_0", {"num_classes": 10**30}]).encode(),
         json.dumps(["squeezenet1_0", {"width": 10**5}]).encode(),

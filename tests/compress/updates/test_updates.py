@@ -18,6 +18,7 @@ from squeeze_utils.compress.updates.messages import (
     encode_update,
     float_state,
 )
+from squeeze_utils.training.loop import Train, fit
 from squeeze_utils.training.step import State
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -108,20 +109,25 @@ def test_federated_averaging_learns_and_counts_its_bytes():
 
 def test_one_client_with_floats_is_plain_training_round_by_round():
     one, other = tiny_state(), tiny_state()
-    step = Federate(2, clients=1, batch_size=8)
+    step = Federate(2, clients=1, batch_size=8, precision="float32")
     step.apply(one)
     assert one.model.training == other.model.training
-    weights = float_state(other.model)
-    again = tiny_state()
-    step.apply(again)
-    now = float_state(again.model)
-    assert all(torch.equal(now[name], tensor) for name, tensor in float_state(one.model).items())
-    assert any(not torch.equal(now[name], tensor) for name, tensor in weights.items())
+    before = float_state(other.model)
+    (client,) = step._clients(other)  # draws from the generator as `apply` does
+    plain = {"optimizer": "momentum", "schedule": "constant", "precision": "float32"}
+    for _ in range(step.rounds):
+        data, generator = client.data, other.generator
+        fit(client.model, data, Train(1, lr=0.05, batch_size=8, **plain), generator=generator)
+    ours, theirs = float_state(one.model), float_state(client.model)
+    assert all(torch.allclose(ours[name], tensor, atol=1e-6) for name, tensor in theirs.items())
+    assert any(not torch.equal(ours[name], tensor) for name, tensor in before.items())
 
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="unknown message"):
         Federate(message="zip")
+    with pytest.raises(ValueError, match="unknown precision 'half'; accepted: auto"):
+        Federate(precision="half")
     with pytest.raises(ValueError, match="clients must be a whole number"):
         Federate(clients=0)
     pruned = replace(tiny_state(), masks={"w": torch.ones(1)})

@@ -43,7 +43,7 @@ def blur_first(x):
 
 
 ORDER = {"pool": blur_first, "max": 10.4, "blur, then max": 4.5, "max, then blur": 2.4}
-WORK = {"width": 0.293, "parameters": 65_614, "activation_bytes": 311_296}
+WORK = {"width": 0.293, "parameters": 65_614, "peak_activation_bytes": 311_296}
 
 
 def windows(n, up=True, last=False):
@@ -110,7 +110,7 @@ MISTAKES = {
         (WORK | {"width": 0.178}, "the square of the width"),
         (WORK | {"width": 0.35}, "Search in steps"),
         (WORK | {"parameters": 185_834}, "as in 1.1"),
-        (WORK | {"activation_bytes": 77_824}, "four bytes"),
+        (WORK | {"peak_activation_bytes": 77_824}, "four bytes"),
     ],
     7: [
         (GRID | {"sides": [24, 32, 64]}, "do not have the sides"),

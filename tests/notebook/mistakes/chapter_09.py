@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 FIFTH = {"options": {"first_channels": 128}, "gained": 5248, "lost": 12_416}
-SIZE = {"parameters": 2_082_472, "megabytes": 8.33, "explained": False}
+SIZE = {"parameters": 2_082_472, "megabytes": 7.944, "explained": False}
 
 
 def scaled(model, by=None, parts=("expand1x1", "expand3x3")):
@@ -74,7 +74,7 @@ MISTAKES = {
     2: [
         (SIZE | {"parameters": 1_589_672}, "the four that need one"),
         (SIZE | {"parameters": 2_082_472 - 2560}, "each bypass has biases"),
-        (SIZE | {"megabytes": 7.944}, "these are MiB"),
+        (SIZE | {"megabytes": 8.33}, "10⁶ bytes"),
         (SIZE | {"explained": True}, "not the number that the paper gives"),
     ],
     3: [

@@ -57,7 +57,7 @@ MISTAKES = {
         ({"float32": 256, "half": 1025}, "8 bits for each weight as well"),
     ],
     2: [
-        (lambda m: [2**i for i in range(m)], "more than needed"),
+        (fibonacci, "more than needed"),
         (lambda m: [1] * m, "the longest codeword has 3 bits"),
     ],
     3: [

@@ -22,8 +22,8 @@ EXERCISES = {
     2: Exercise(
         "The worst alphabet",
         worst_alphabet,
-        "Each count is the sum of the two before it. Why is one and one, then two, the smallest "
-        "beginning?",
+        "From the fourth on, each count is one more than the sum of the counts up to two places "
+        "before it. Why?",
     ),
     3: Exercise(
         "Pairs",

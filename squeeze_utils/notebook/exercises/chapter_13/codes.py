@@ -43,7 +43,7 @@ def worst_alphabet(answer: Any) -> Claims:
         short = f"for {symbols} symbols the longest codeword has {longest} bits."
         yield "longest", longest == symbols - 1, short
         golden = (1 + math.sqrt(5)) / 2
-        least = round(golden ** (symbols + 2) / math.sqrt(5)) - 1
+        least = round(golden**symbols) - 1  # a number of Lucas, less one
         total = int(sum(counts))
         said = f"for {symbols} symbols {total} in total are more than needed."
         yield "smallest total", total <= least, said
