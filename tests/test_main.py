@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from released import released_layers
 
-from squeeze_utils.__main__ import main
+from squeeze_utils.__main__ import _parser, main
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
 from squeeze_utils.deploy import network_files, optional_parts
@@ -27,6 +27,7 @@ COMMANDS = (
     "search",
     "replicate",
     "released",
+    "transfer",
     "compress",
     "evaluate",
     "classify",
@@ -73,6 +74,31 @@ def test_help_has_an_example_of_every_command_and_imports_nothing_heavy():
         assert f"example:\n  python -m squeeze_utils {command} " in done.stdout
 
 
+def test_every_command_is_in_that_list():
+    (choices,) = (action.choices for action in _parser()._actions if action.choices)
+    assert tuple(choices) == COMMANDS
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "compress a.sqz -o b.sqz --target-bytes 9 --data digits --images -1",
+        "compress a.sqz -o b.sqz --target-bytes 0 --data digits",
+        "compress a.sqz -o b.sqz --lossless --size 0",
+        "transfer pictures -o a.safetensors --size 0",
+        "classify a.onnx a.png --size -5",
+        "deploy a.sqz -o folder --size 1.5",
+        "study run dsd --jobs 0",
+    ],
+)
+def test_numbers_that_count_something_begin_at_one(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments.split())
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --" in said and said.endswith("is not a whole number of at least 1")
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["compress", "a.sqz"], ["study", "fly"]])
 def test_wrong_usage_ends_with_two(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -111,6 +137,23 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
         (("b", Scale("quick")), {"jobs": 1, "only": "x"}),
         (("c", Scale("reference")), {"jobs": 2}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("run dsd --all", "leave names and --only out"),
+        ("run --all --only plain", "leave names and --only out"),
+        ("run --all --scale quick", "at reference scale"),
+        ("list --all", "study run --all"),
+        ("list dsd", "study list is about all studies"),
+        ("plan dsd", "study plan is about all studies"),
+        ("export dsd --only plain", "--only is for study run, not for study export"),
+    ],
+)
+def test_what_a_study_command_would_ignore_is_refused(arguments, said, says, monkeypatch):
+    monkeypatch.setattr(commands, "run_everything", lambda **how: pytest.fail("it was run"))
+    assert said in says("study", *arguments.split())
 
 
 def test_before_a_reference_run_it_says_what_that_takes(monkeypatch, capsys):
@@ -252,6 +295,18 @@ def test_mistakes_with_networks_and_images_are_named(own, squeezed, tmp_path, sa
     assert "there is no cut.json beside cut.sqz" in says("classify", squeezed.rename(cut), "a.png")
     cut.rename(squeezed)
     assert not (tmp_path / "out.sqz").exists()
+
+
+def test_impossible_numbers_are_refused_without_the_command_line_too(own):
+    net = own / "net.safetensors"
+    with pytest.raises(ValueError, match="the number of images must be a whole number of at least"):
+        network_files.compress_file(net, own / "out.sqz", 20_000, "digits", -1)
+    for size in (0, -5):
+        with pytest.raises(ValueError, match=r"size \(pixels\) must be a whole number of at least"):
+            network_files.judge_file(net, "digits", size)
+        with pytest.raises(ValueError, match=r"size \(pixels\) must be a whole number of at least"):
+            network_files.deploy_file(net, own, size=size)
+    assert not (own / "out.sqz").exists()
 
 
 def test_images_of_other_classes_are_refused(own, tmp_path, says, monkeypatch):

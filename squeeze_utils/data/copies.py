@@ -20,6 +20,7 @@ from squeeze_utils.data.types import ImageSet, Split
 
 SIDE = 32  # pixels of the small version
 LOWEST = 8  # frequencies in each direction
+BITS = LOWEST**2 - 1  # of a hash; the constant is left out
 MOST_BITS = 10  # that differ in a candidate
 LEAST_CORRELATION = 0.95  # of the pixels of the small versions, to be called a copy
 LEAST_CONTRAST = 4.0  # levels (deviation): flatter images have no structure to compare

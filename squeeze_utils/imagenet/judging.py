@@ -22,9 +22,9 @@ class Verdict:
 
     Those over different pictures can be added, those over the same ones averaged.
 
-    `right` and `right5` are right at once and within five guesses (all where there are fewer classes), `same` agrees with the
-    original's first guess, `gained` is right where the original is wrong, `lost` the reverse;
-    `divergence` is the sum over pictures, in nats.
+    `right` and `right5` are right at once and within five guesses (of fewer classes: within all),
+    `same` agrees with the original's first guess, `gained` is right where the original is wrong,
+    `lost` the reverse; `divergence` is the sum over pictures, in nats.
     """
 
     n: float
@@ -73,8 +73,9 @@ class Verdict:
     def interval_of_one_among(self, comparisons: int) -> float:
         """The same where so many networks are judged together: all intervals hold at once.
 
-        That is Bonferroni's correction, as in `results.differences.family`. Half a pair is added to each of the four kinds (Agresti and Min 2005), so that no
-        difference at all among few pictures is not taken for certain.
+        That is Bonferroni's correction, as in `results.differences.family`. Half a pair is added
+        to each of the four kinds (Agresti and Min 2005), so that no difference at all among few
+        pictures is not taken for certain.
         """
         n, differing, net = self.n + 2, self.gained + self.lost + 1, self.gained - self.lost
         z = NormalDist().inv_cdf(1 - 0.025 / whole_number("comparisons", comparisons, 1))

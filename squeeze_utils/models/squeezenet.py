@@ -53,8 +53,8 @@ class SqueezeNetConfig:
     them 3x3, and s_i = `squeeze_ratio` * e_i squeeze filters; `width` multiplies every layer.
     `pool_after` lists the layers that a pooling layer follows: 1 is the first convolution,
     2..9 the Fire modules. `first_repeat` stacks that many first convolutions, 1 to MOST_REPEATS
-    (the others with stride 1). `head` is the paper's conv10 and global average, or a dense layer on the last
-    map. `linear_squeeze` leaves the activation behind the squeeze layers out.
+    (the others with stride 1). `head` is the paper's conv10 and global average, or a dense layer on
+    the last map. `linear_squeeze` leaves the activation behind the squeeze layers out.
     `init` is Kaiming's for ReLU, or the same with the gain of the activation at hand.
     `fires` gives (s, e1, e3) of all eight Fire modules outright, as filter pruning leaves them.
     `last_padding` is 1 in the networks that the authors released, 0 in torchvision's.

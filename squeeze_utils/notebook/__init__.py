@@ -8,6 +8,7 @@ import random
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 
 from squeeze_utils import __version__
@@ -40,6 +41,7 @@ def start(seed: int = 0, jobs: int = 1) -> Scale:
     _seed(seed)
     _threads()
     figures.use_house_style()
+    pd.options.display.max_colwidth = None  # notes in tables are read to their end
     print(describe(scale.name, seed))
     if jobs > 1:
         start_helpers(jobs)

@@ -39,13 +39,16 @@ def list_studies() -> str:
 def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -> None:
     """Run what has no record yet of the study `name`, its pilot first; `only` as in `Study.only`.
 
+    Of a pilot without arms of that name all is run: it chooses the settings of this study's.
     Records may add arms, as where the best rate of a pilot lies at the edge of its grid: then it
     goes on with those. The states of networks are kept, so that what was interrupted goes on
     where it stopped. An arm that fails is named at the end; it does not keep others from running.
     """
     pilot = catalogue.find(name, scale).pilot
     if pilot:
-        run_study_named(pilot, scale, jobs=jobs, only=only)
+        slugs = [arm.slug for arm in catalogue.find(pilot, scale).arms]
+        named = any(only.lower() in slug for slug in slugs)
+        run_study_named(pilot, scale, jobs=jobs, only=only if named else "")
     tried: set[str] = set()
     while True:
         study = catalogue.find(name, scale).only(only)  # its arms may depend on the pilot's records

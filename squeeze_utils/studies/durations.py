@@ -5,7 +5,6 @@ The unit is an image of the half-width SqueezeNet in bfloat16, trained on once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from statistics import median
@@ -97,4 +96,4 @@ def _recorded_speeds(study: Study) -> Iterator[float]:
 
 def _at_once() -> int:
     """How many trainings run side by side."""
-    return 1 if machine.default_device().type == "cuda" else os.cpu_count() or 1
+    return 1 if machine.default_device().type == "cuda" else machine.cores()

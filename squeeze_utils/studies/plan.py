@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from squeeze_utils.base import paths
+from squeeze_utils.base import machine, paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -111,7 +110,7 @@ class Announcement(NamedTuple):
             return f"{self.study}: nothing to do"
         return (
             f"{self.study}: {self.experiments} experiments are missing, pilots included; "
-            f"{self.trainings} trainings, about {self.hours:.1f} hours with JOBS={os.cpu_count()}"
+            f"{self.trainings} trainings, about {self.hours:.1f} hours with JOBS={machine.cores()}"
         )
 
 
@@ -152,7 +151,7 @@ def show_plan() -> str:
     total = sum(line.hours for line in lines)
     rows.append(f"{'all':28}{sum(line.missing for line in lines):8}{total:8.1f}")
     how = (
-        f"Hours with JOBS={os.cpu_count()}: make reference STUDY=name runs one, ALL=1 all of them."
+        f"Hours with JOBS={machine.cores()}: make reference STUDY=name runs one, ALL=1 all of them."
     )
     return "\n".join([*rows, "", how])
 

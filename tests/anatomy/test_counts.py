@@ -181,7 +181,7 @@ def test_activation_bytes_by_hand():
 
 
 def test_what_is_concatenated_is_written_once():
-    fire = Fire(2, 1, 3, 4)
+    fire = models.Fire(2, 1, 3, 4)
     assert anatomy.written_bytes(fire, (2, 6, 6)) == 4 * 36 * (1 + 3 + 4)
     assert anatomy.summary(fire, (2, 6, 6))["activation_bytes"] == 4 * 36 * (1 + 2 * (3 + 4))
 

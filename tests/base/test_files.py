@@ -59,6 +59,11 @@ def test_an_unfinished_file_is_called_tmp(tmp_path, monkeypatch):
     assert names[0].startswith(".a.json.") and names[0].endswith(".tmp")
 
 
+def test_what_another_process_has_set_aside_is_no_error(tmp_path):
+    assert set_aside(tmp_path / "gone.json").name == "gone.json.corrupt"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_set_aside_keeps_every_damaged_file(tmp_path):
     moved = []
     for content in ("one", "two", "three"):

@@ -115,8 +115,16 @@ def test_the_facts_of_a_measurement(monkeypatch):
 
 @pytest.mark.parametrize(("jobs", "threads"), [(1, 6), (2, 3), (4, 1), (9, 1)])
 def test_processes_share_the_threads(jobs, threads, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(machine, "cores", lambda: 6)
     assert machine.threads_each(jobs) == threads
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5}, raising=False)
+    assert machine.cores() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert machine.cores() == 64
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from short_tasks import dies, fails, noted, torch_here, uneven, where
 
-from squeeze_utils.base import parallel
+from squeeze_utils.base import machine, parallel
 from squeeze_utils.base.parallel import run_elsewhere, run_in_order, run_tasks, start_helpers
 
 
@@ -86,7 +86,7 @@ def test_it_says_what_numbers_of_processes_there_are(jobs):
 
 
 def test_helpers_have_libraries_loaded_and_processes_share_the_threads(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
     parallel._helpers(2).shutdown(kill_workers=True)  # those of other tests have loaded nothing
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -101,6 +101,12 @@ def test_helpers_have_libraries_loaded_and_processes_share_the_threads(monkeypat
     assert helper[0] != here[0] == os.getpid()
     assert helper[1] == here[1] == 1
     assert helper[2]
+
+
+def test_a_single_task_has_the_processor_to_itself(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    ((_, threads, _),) = run_tasks(torch_here, [(0,)], jobs=2)
+    assert threads == 2
 
 
 def test_joblibs_own_processes_and_ours_can_take_turns():

@@ -168,6 +168,10 @@ def test_broken_masks_are_named(camvid: Path):
         load_images("camvid", root=camvid)
 
 
+def test_a_path_that_names_a_dense_set_is_that_set(camvid: Path):
+    assert load_images(Path("camvid"), root=camvid).task == "segmentation"
+
+
 def test_every_dense_set_is_accepted_by_name():
     assert NAMES == ("digit_scenes", "digit_masks", "bccd", "camvid")
 

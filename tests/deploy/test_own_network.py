@@ -70,6 +70,11 @@ def test_an_empty_class_and_a_broken_picture_are_named(folder, tmp_path, capsys)
     assert not (tmp_path / "a.safetensors").exists()
 
 
+def test_pictures_without_pixels_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match=r"size \(pixels\)"):
+        transfer_folder(folder, tmp_path / "net.safetensors", 0)
+
+
 def test_another_kind_of_file_is_refused_before_anything_is_done(folder, tmp_path):
     with pytest.raises(ValueError, match=r"must end with \.safetensors, got net\.sqz"):
         transfer_folder(folder, tmp_path / "net.sqz", 48)

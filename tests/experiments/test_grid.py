@@ -9,6 +9,7 @@ import pytest
 from tiny import tiny_spec
 
 from squeeze_utils.base import paths
+from squeeze_utils.base.claims import Claims
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.search import grid as grids
 from squeeze_utils.experiments.search.grid import Grid, curves, read_grid, read_rows, run_grid
@@ -37,6 +38,24 @@ def test_every_point_is_trained_once_with_every_seed(grid):
     run_grid(grid)
     assert grid.path.read_bytes() == before
     assert curves(replace(grid, seeds=(0, 1, 2))) is None
+
+
+def test_another_run_is_waited_for_and_keeps_its_rows(grid, monkeypatch):
+    done = []
+    row = {"key": "", "curve": [9.0, 9.0], "seconds": 1.0}
+    monkeypatch.setattr(grids, "_train", lambda one: done.append(one) or {**row, "key": one.key})
+    other = Claims(grid.path.parent / ".claims").take(grid.name)
+
+    def meanwhile(seconds: float) -> None:
+        first, *_ = grid.experiments()
+        grids._append(grid.path, {**row, "key": first.key, "curve": [1.0, 2.0]})
+        other.give_back()
+
+    monkeypatch.setattr(grids, "sleep", meanwhile)
+    with pytest.warns(UserWarning, match="another run trains tiny: waiting for it"):
+        run_grid(grid)
+    assert curves(grid)[0, 0].tolist() == [1.0, 2.0] and len(done) == 7
+    assert not list((grid.path.parent / ".claims").iterdir())
 
 
 def test_the_bar_counts_no_trainings_of_another_grid(grid, monkeypatch, capsys):

@@ -67,6 +67,8 @@ DAMAGES = {
     "no object": (lambda values: "[1]", "not a JSON object"),
     "no device": (_without("device"), "it lacks device"),
     "steps short": (_with(steps=[]), "one entry for each step"),
+    "steps null": (_with(steps=None), "steps are not a list"),
+    "steps a number": (_with(steps=3), "steps are not a list"),
     "steps of numbers": (_with(steps=[1]), "steps are not objects"),
     "recipe of numbers": (_with_experiment(recipe=[1]), "steps are not objects"),
     "experiment a list": (_with(experiment=[]), "lacks a model, data, a recipe or a seed"),
@@ -138,6 +140,13 @@ def test_a_fresh_process_finds_every_committed_record_and_renames_none():
     assert done.returncode == 0, done.stderr
     counts = dict(line.split() for line in done.stdout.splitlines())
     assert counts["pruning"] == "84" and len(counts) == len(folders) >= 47
+
+
+def test_a_record_that_another_process_has_just_moved_is_left_out(record, tmp_path, recwarn):
+    write_record(record, record_path(tmp_path, "lenet-s0", record.key))
+    (tmp_path / "moved.json").symlink_to("gone")  # listed, but not there when it is read
+    assert read_records(tmp_path, repair=True) == {record.key: record}
+    assert not recwarn
 
 
 def test_a_record_is_known_by_its_content_and_not_by_its_name(record, tmp_path):

@@ -17,6 +17,7 @@ import torch
 from tiny import QUICK, timeless, tiny_experiment
 from tiny_study import rates
 
+from squeeze_utils.base import machine
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.run_study import StudyIncomplete, at_once, run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -134,7 +135,7 @@ def test_two_processes_give_the_same_records_as_one(tmp_path, monkeypatch):
         one = run_study(study, folder=tmp_path / "one", progress=False)
     finally:
         torch.set_num_threads(threads)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)  # a thread for each
+    monkeypatch.setattr(machine, "cores", lambda: 2)  # a thread for each
     cache = PrefixCache(tmp_path / "states")
     two = run_study(study, folder=tmp_path / "two", cache=cache, jobs=2, progress=False)
     assert measured(one) == measured(two)
@@ -149,9 +150,10 @@ def test_what_arms_share_is_trained_once_then_they_run_side_by_side(tmp_path):
     records = run_study(study, folder=tmp_path, cache=cache, jobs=2, progress=False)
     assert sorted(record.final["number"] for record in records.values()) == [0, 1, 2]
     assert len({record.steps[0]["seconds"] for record in records.values()}) == 1
-    for kept in cache.folder.glob("*.pt"):
+    for kept in cache.folder.glob("*.state"):
         if kept.stem != study.arms[0].experiment.prefix(1).key:
             kept.unlink()
+    assert len(list(cache.folder.glob("*.state"))) == 1
     assert at_once(study.arms, cache) == list(study.arms)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -30,6 +31,7 @@ from squeeze_utils.experiments.search import (
     best,
     distributions,
     is_done,
+    journal,
     journal_path,
     read_search,
     running,
@@ -209,6 +211,32 @@ def test_after_a_kill_the_trial_is_failed_and_the_search_goes_on(tmp_path):
     frame = trials(search(), go(search(), tmp_path))
     assert frame["state"].tolist() == ["complete", "failed"] + ["complete"] * 8
     assert frame["epochs"].tolist()[:3] == [4, 1, 4] and frame["spent"].iloc[-1] == 37
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks the system which processes live")
+@pytest.mark.parametrize(
+    ("where", "lives", "gone"),
+    [
+        (("host", "start", "space"), True, False),
+        (("host", "start", "space"), False, True),
+        (("host", "start", "container"), False, False),  # its numbers are not ours
+        (("host", "before", "space"), True, True),  # the number is another process's by now
+        (("elsewhere", "start", "space"), False, False),
+    ],
+)
+def test_a_process_is_gone_where_that_is_certain(where, lives, gone, monkeypatch):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    monkeypatch.setattr(journal, "this_machine", lambda: where)
+    number = os.getpid() if lives else process.pid
+    name = f"{journal.worker_name().partition(':')[0]}:{number}"
+    monkeypatch.setattr(journal, "this_machine", lambda: ("host", "start", "space"))
+    assert journal.is_gone(SimpleNamespace(user_attrs={"worker": name})) is gone
+
+
+@pytest.mark.parametrize("attrs", [{}, {"worker": "0123abcd:1"}])
+def test_of_a_process_without_a_full_name_nothing_is_known(attrs):
+    assert not journal.is_gone(SimpleNamespace(user_attrs=attrs))
 
 
 def test_two_processes_share_one_journal(tmp_path):

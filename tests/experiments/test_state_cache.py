@@ -18,7 +18,7 @@ from squeeze_utils.experiments.state_cache import KEPT, PrefixCache
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step
-from squeeze_utils.training.tensor_files import load_tensors, save_tensors
+from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
 
 ONE, TWO = Train(1, **QUICK), Train(1, **{**QUICK, "lr": 0.02})
 
@@ -193,6 +193,21 @@ def test_a_damaged_cache_file_is_named_and_set_aside(damage, data, cache, fits):
     assert len(fits) == 2
     assert same_states(found, expected)
     assert path.is_file() and path.with_name(path.name + ".corrupt").is_file()
+
+
+def test_another_process_may_set_a_damaged_file_aside_first(data, cache, monkeypatch):
+    experiment = tiny_experiment()
+    fresh = State(tiny_spec().build(), data)
+    assert cache.restore(experiment, fresh) is None  # between a look and the reading it has gone
+    run_experiment(experiment, data=data, cache=cache)
+
+    def too_late(path: Path, *rest: object) -> dict:
+        path.unlink()
+        raise UnusableFileError("its checksum is wrong")
+
+    monkeypatch.setattr(state_cache, "load_tensors", too_late)
+    with pytest.warns(UserWarning, match="damaged cache file"):
+        assert cache.restore(experiment, fresh) is None
 
 
 @pytest.mark.parametrize("error", [AttributeError, TypeError, KeyError])

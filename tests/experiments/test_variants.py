@@ -10,8 +10,9 @@ from tiny import tiny_set
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments import records as rooms
 from squeeze_utils.experiments import variants
+from squeeze_utils.experiments.rates import MOST_RATES, best_rate
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.variants import Chapter, Variant, best_rate
+from squeeze_utils.experiments.variants import Chapter, Variant
 from squeeze_utils.models import SMALL
 from squeeze_utils.studies import activations, kernels, optimizers, pooling, residual
 from squeeze_utils.training.loop import Train
@@ -100,7 +101,7 @@ def test_a_grid_goes_on_beyond_its_edge_until_the_best_rate_lies_inside(shipped)
     run(lambda lr: lr)
     for _ in range(5):
         run(lambda lr: lr)
-    assert len(rates()) == variants.MOST_RATES
+    assert len(rates()) == MOST_RATES
     assert list(chapter.grid(blurred, QUICK, {})) == [0.01, 0.1, 0.2]
 
 

@@ -10,7 +10,7 @@ import torch
 from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import read_records
-from squeeze_utils.models import build
+from squeeze_utils.models import ModelSpec, build
 from squeeze_utils.models.checkpoint_files import load_model, save_model
 from squeeze_utils.studies.catalogue import find
 
@@ -56,7 +56,16 @@ def test_a_missing_checkpoint_lists_those_there_are(model, tmp_path):
         load_model("gone", tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "no spec"])
+SPECS = {
+    "no spec": None,
+    "spec a list": "[]",
+    "spec of nothing known": '{"name": "resnet", "options": {}}',
+    "options a list": '{"name": "lenet_300_100", "options": [1]}',
+    "spec of another network": '{"name": "lenet_300_100", "options": {"image_size": 8}}',
+}
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", *SPECS])
 def test_a_damaged_checkpoint_is_named(model, tmp_path, damage):
     path = tmp_path / "m.safetensors"
     save_model(model, path)
@@ -69,10 +78,28 @@ def test_a_damaged_checkpoint_is_named(model, tmp_path, damage):
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
         del header["__metadata__"]["spec"]
+        if SPECS[damage]:
+            header["__metadata__"]["spec"] = SPECS[damage]
         new = json.dumps(header).encode()
         path.write_bytes(len(new).to_bytes(8, "little") + new + content[8 + length :])
     with pytest.raises(ValueError, match=r"m\.safetensors is not a checkpoint of this series"):
         load_model("m", tmp_path)
+
+
+def test_a_file_gets_no_memory_but_that_of_its_tensors(model, tmp_path, monkeypatch):
+    save_model(model, tmp_path / "m.safetensors")
+    devices, build = [], ModelSpec.build
+
+    def watched(spec: ModelSpec) -> torch.nn.Module:
+        made = build(spec)
+        devices.extend(tensor.device.type for tensor in made.state_dict().values())
+        return made
+
+    monkeypatch.setattr(ModelSpec, "build", watched)
+    loaded, _ = load_model("m", tmp_path)
+    assert set(devices) == {"meta"}
+    assert {tensor.device.type for tensor in loaded.state_dict().values()} == {"cpu"}
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
 
 
 def test_committed_checkpoints_load_and_belong_to_a_committed_record():

@@ -81,7 +81,7 @@ def test_unknown_and_wrong_options_are_refused(name: str):
         models.build(name, colour=3)
     with pytest.raises(ValueError, match="accepted: squeezenet1_1"):
         models.build(name, backbone="resnet20")
-    for size in (16, (48,), (48, 48.0), (16, 48)):
+    for size in (16, (48,), (48, 48.0), (16, 48), 48.0, None, True):
         with pytest.raises(ValueError, match="image_size is a side or"):
             models.build(name, image_size=size)
     with pytest.raises(ValueError, match="width"):

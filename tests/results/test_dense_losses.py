@@ -37,6 +37,7 @@ def study_with(task: str, tmp_path, count: int, monkeypatch) -> Results:
     classes = {"detection": 3, "segmentation": 11}[task]
     for number, arm in enumerate(arms[:count]):
         bits = dict(arm.labels)["bits"]
+        bits = 64 if bits == dense_losses.DENSE else bits
         pretend(arm, tmp_path / "runs" / "made_up")
         (path,) = (tmp_path / "runs" / "made_up").glob(f"*{arm.experiment.key}.json")
         record = next(iter(read_records_of(path).values()))
@@ -57,23 +58,27 @@ def read_records_of(path) -> dict:
 
 
 @pytest.mark.parametrize("task", ["detection", "segmentation"])
-@pytest.mark.parametrize("count", [0, 1, 3, 15])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 18])
 def test_tables_sentences_and_figures_with_any_number_of_records(
     task: str, count: int, tmp_path, monkeypatch
 ):
     found = study_with(task, tmp_path, count, monkeypatch)
     assert len(found) == count
-    assert len(by_class(found)) == min(count, 5) and len(by_size(found)) == min(count, 5)
+    assert len(by_class(found)) == min(count, 6) and len(by_size(found)) == min(count, 6)
     words, figure = first_to_fail(found), loss_figure(found)
     assert (figure is None) == (count == 0)
-    assert ("not known yet" in words) == (count < 2)
+    assert ("not known yet" in words) == (count < 3)  # dense, float, and fewer bits
     assert found.table("bits") is not None and found.source
-    assert found.verdict("bits", 32) and found.figure("bits", 32, "t") is not ...
+    assert found.verdict("bits", 32) and found.verdict("bits", dense_losses.DENSE)
+    assert (found.figure("bits", 32, "t") is None) == (count == 0)
+    if figure is not None:
+        ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+        assert ticks == ["dense", "float", "6", "4", "3", "2"][:count]
     matplotlib.pyplot.close("all")
 
 
 def test_bits_that_leave_nothing_are_told_and_the_next_ones_compared(tmp_path, monkeypatch):
-    found = study_with("detection", tmp_path, 15, monkeypatch)
+    found = study_with("detection", tmp_path, 18, monkeypatch)
     classes = by_class(found)
     nothing = classes.copy()
     nothing.loc[2] = 0.0
@@ -85,8 +90,8 @@ def test_bits_that_leave_nothing_are_told_and_the_next_ones_compared(tmp_path, m
 
 
 def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):
-    words = first_to_fail(study_with("detection", tmp_path, 15, monkeypatch))
+    words = first_to_fail(study_with("detection", tmp_path, 18, monkeypatch))
     assert "At 2 bits the class that loses most is *platelet* (12.0 points" in words
     assert "small 300.0, large 0.0" in words
-    masks = study_with("segmentation", tmp_path / "masks", 15, monkeypatch)
+    masks = study_with("segmentation", tmp_path / "masks", 18, monkeypatch)
     assert "by size" not in first_to_fail(masks)

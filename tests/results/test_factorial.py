@@ -119,6 +119,8 @@ def test_wrong_techniques_and_cells_are_refused():
         attribution.attribution(table(), BASE, {"network": "B"})
     with pytest.raises(ValueError, match="no factor colour"):
         effects.main_effects(table(), {"colour": 1})
+    with pytest.raises(ValueError, match="no factor colour"):
+        effects.interactions(table(), {"colour": 1})
     with pytest.raises(ValueError, match="is a factor left out"):
         effects.main_effects(table(), {"network": "A"})
     with pytest.raises(ValueError, match="is a factor left out"):

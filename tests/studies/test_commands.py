@@ -62,6 +62,16 @@ def test_only_the_arms_that_are_asked_for_are_run(known, fits):
         commands.run_study_named("small", QUICK, only="0.7")
 
 
+def test_a_pilot_without_arms_of_that_name_is_run_whole(known, fits):
+    known["named"] = lambda scale: Study(
+        "named", "then?", [Arm.of(tiny_experiment(seed=3), name="plain")], pilot="small"
+    )
+    commands.run_study_named("named", QUICK, only="plain")
+    assert fits == [0.1, 0.2, 0.05]
+    with pytest.raises(ValueError, match="no arm of named has 'fancy' in its name"):
+        commands.run_study_named("named", QUICK, only="fancy")
+
+
 def test_checkpoints_are_exported_from_finished_states(known, tmp_path):
     experiment = tiny_experiment()
     known["net"] = lambda scale: Study("net", "?", [Arm.of(experiment, "a-net", kind="net")])

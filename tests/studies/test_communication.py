@@ -22,6 +22,14 @@ def test_arms_differ_in_what_is_exchanged_alone(scale):
     assert named == set(EXCHANGES)
 
 
+def test_clients_compute_in_a_precision_that_the_recipe_names():
+    wanted = {"quick": "float32", "reference": "bfloat16"}
+    for scale in SCALES:
+        steps = [arm.experiment.recipe[0] for arm in communication.federated(Scale(scale)).arms]
+        assert {step.precision for step in steps} == {wanted[scale]}
+        assert {step.plan.precision for step in steps} == {wanted[scale]}
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", ["exchanges_long", "exchanges_vgg"])
 def test_the_name_of_the_largest_numbers_gives_the_share_that_is_sent(scale, name):

@@ -9,6 +9,7 @@ from finished import finish, pretend
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import Record
@@ -47,16 +48,32 @@ def test_a_best_rate_at_the_edge_extends_the_grid(runs):
     assert {dict(arm.labels)["lr"] for arm in pilot.arms} >= {0.005, 0.04, 0.08}
 
 
+@pytest.mark.parametrize("task", dense_answers.TASKS)
+def test_every_rate_of_a_pilot_is_tried_with_two_seeds(runs, task: str):
+    seeds: dict = {}
+    for arm in catalogue.find(f"{task}_lr", REFERENCE).arms:
+        labels = dict(arm.labels)
+        seeds.setdefault((labels["backbone"], labels["lr"]), set()).add(arm.experiment.seed)
+    assert len(seeds) == 9 and all(found == {0, 1} for found in seeds.values())
+
+
 def test_all_fewer_bits_go_on_from_the_same_training(runs):
     for task in dense_answers.TASKS:
         finish(f"{task}_lr", runs, best=0.01)
     found = catalogue.find("dense_compressed", REFERENCE)
-    assert len(found.arms) == 3 * 2 * 5
+    assert len(found.arms) == 3 * 2 * 6
     for arm in found.arms:
         labels, recipe = dict(arm.labels), arm.experiment.recipe
-        whole = found.where(task=labels["task"], bits=32, seed=arm.experiment.seed).arms[0]
+        same = {"task": labels["task"], "seed": arm.experiment.seed}
+        whole = found.where(**same, bits=dense_answers.DENSE).arms[0]
         assert whole.experiment == arm.experiment.prefix(2)
-        assert labels["bits"] == 32 or isinstance(recipe[-1], Encode)
+        assert whole.experiment in [
+            other.experiment for other in catalogue.find(labels["task"], REFERENCE).arms
+        ]
+        if labels["bits"] != dense_answers.DENSE:
+            control = found.where(**same, bits=dense_answers.FLOAT).arms[0].experiment
+            assert recipe[:4] == control.recipe[:4] and isinstance(recipe[-1], Encode)
+            assert [type(step) for step in control.recipe[2:]] == [Prune, Train, Encode]
 
 
 def whole(path) -> None:

@@ -89,7 +89,7 @@ def test_images_are_counted_in_those_of_the_half_width_network():
 def test_a_study_is_as_fast_as_its_records_and_otherwise_as_the_long_ones(monkeypatch):
     monkeypatch.setattr(durations.machine, "device_name", lambda device: "cpu")
     monkeypatch.setattr(durations.machine, "precision", lambda name, device: "bfloat16")
-    monkeypatch.setattr(durations.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(durations.machine, "cores", lambda: 2)
     study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
     likely = 2 * durations.IMAGES_PER_SECOND["bfloat16"]
     assert durations.usual_speed([study]) == likely

@@ -43,6 +43,27 @@ def test_price_on_and_off_differ_in_the_price_alone():
     assert [type(step) for step in paid[2:]] == [RemoveSilent, FreezeCodes, Encode]
 
 
+@pytest.mark.parametrize("name", priced.NETWORKS)
+def test_all_recipes_of_digits_are_trained_in_one_precision(name):
+    for steps in priced.recipes(name, Scale("reference")).values():
+        assert {s.precision for s in steps if isinstance(s, Train)} == {"float32"}
+
+
+@pytest.mark.parametrize("name", priced.LARGE)
+def test_recipes_of_photographs_name_their_precision(name):
+    for steps in priced.large_recipes(name, Scale("reference")).values():
+        assert {s.precision for s in steps if isinstance(s, Train)} == {"bfloat16"}
+
+
+@pytest.mark.parametrize("name", priced.NETWORKS)
+def test_whatever_has_learned_steps_loses_its_silent_units_before_the_same_coder(name):
+    found = priced.recipes(name, Scale("reference"))
+    for recipe in (priced.STEPPED, priced.FREE):
+        narrowed = any(isinstance(step, RemoveSilent) for step in found[recipe])
+        assert narrowed == (name != priced.FIRE)
+        assert found[recipe][-1] == Encode("compact")
+
+
 def test_names_of_prices():
     assert [priced.recipe_name(p) for p in (5e-7, 1e-6, 2e-5)] == [
         "price 5e-7",

@@ -7,8 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -16,7 +14,7 @@ from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.training import resuming
 from squeeze_utils.training.distributed.launch import take_part
 from squeeze_utils.training.distributed.ranks import here
-from squeeze_utils.training.loop import Train
+from squeeze_utils.training.epochs import Epochs
 
 
 def job(experiments: list[dict], folder: str, kill_after: int = 0, fail: bool = False) -> Any:
@@ -40,22 +38,14 @@ def job(experiments: list[dict], folder: str, kill_after: int = 0, fail: bool = 
 
 
 def _kill_after(epochs: int) -> None:
-    real = Train.make_exchange
+    real = Epochs.run
 
-    def watched(self: Train, model: torch.nn.Module, steps: int) -> Any:
-        exchange = real(self, model, steps)
-        usual, done = exchange.after_epoch, []
+    def watched(self: Epochs, epoch: int) -> dict[str, Any]:
+        if epoch == epochs:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, epoch)
 
-        def after_epoch() -> None:
-            if len(done) == epochs:
-                os.kill(os.getpid(), signal.SIGKILL)
-            done.append(1)
-            usual()
-
-        exchange.after_epoch = after_epoch
-        return exchange
-
-    Train.make_exchange = watched
+    Epochs.run = watched
 
 
 if __name__ == "__main__":

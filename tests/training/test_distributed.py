@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +133,21 @@ def test_a_killed_process_ends_the_run_and_it_goes_on_to_the_same_result(run, bo
     assert not list((tmp_path / "states").glob("*.halfway"))
 
 
+def test_an_exchange_that_was_cut_off_begins_anew_and_counts_all_of_its_bytes(run, both, tmp_path):
+    with pytest.raises(LostProcessError, match="process 1 of 2 was ended by SIGKILL"):
+        run(["largest"], tmp_path, kill_after=2)
+    assert not list((tmp_path / "states").glob("*.halfway"))
+    found = [timeless(one["largest"])[-1] for one in (run(["largest"], tmp_path)[0], both[0][0])]
+    sent = [[one.pop(name, 0) for name in ("sent_bytes", "control_bytes")] for one in found]
+    assert found[0] == found[1]
+    assert sent[0][0] == pytest.approx(sent[1][0], rel=0.01)
+
+
+def test_the_error_of_a_process_is_quoted(run, tmp_path):
+    with pytest.raises(LostProcessError, match="process 1 of 2 has failed: process 1 does not li"):
+        run(["plain"], tmp_path, fail=True)
+
+
 def test_steps_of_several_group_sizes_are_counted():
     rows = count_steps({"LeNet": PLAIN}, (1, 2, 4), batch=4, steps=3)
     assert [row["processes"] for row in rows] == [1, 2, 4]
@@ -237,6 +254,15 @@ def test_a_failed_process_is_quoted():
     assert launching._what_failed("", 2) == "2 processes could not be started: nothing was said"
     with pytest.raises(ValueError, match="the number of processes must be a whole number"):
         launch("together_job", 0)
+
+
+def test_what_was_written_last_is_shown_too(tmp_path, capsys):
+    path = tmp_path / "errors.txt"
+    path.write_text("last words")
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    launching._pass_on(path, process)
+    assert capsys.readouterr().err == "last words"
 
 
 def test_the_system_counts_bytes_of_content_and_control_apart(monkeypatch):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from tiny import QUICK, tiny_set, tiny_spec
@@ -211,6 +213,27 @@ def test_what_is_of_another_training_leaves_everything_as_it_was(data, tmp_path,
     assert torch.equal(generator.get_state(), drawn)
     assert torch.equal(torch.get_rng_state(), everyone)
     assert optimizer.state_dict()["state"] == {}
+
+
+def test_a_default_that_has_changed_makes_another_training(data, tmp_path, monkeypatch):
+    """The key leaves out what holds its default, so the name of the file stays the same."""
+    monkeypatch.setattr(Step, "kinds", dict(Step.kinds))
+
+    def plan(default: float) -> Train:
+        @dataclass(frozen=True)
+        class Sharper(Train):
+            by: float = default
+
+        return Sharper(EPOCHS, **QUICK)
+
+    before, after = (Experiment(DENSE, DataSpec(), (plan(value),), 0) for value in (1.0, 2.0))
+    assert before.key == after.key
+    cache = PrefixCache(tmp_path)
+    cut_off_after(4, monkeypatch)
+    with pytest.raises(CutOff):
+        run_experiment(before, data=data, cache=cache)
+    with pytest.warns(UserWarning, match="cannot be used, .*it is of another training"):
+        run_experiment(after, data=data, cache=cache)
 
 
 def test_seconds_of_every_process_are_counted(data, tmp_path, monkeypatch):

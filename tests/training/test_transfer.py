@@ -33,12 +33,14 @@ def small(**options) -> torch.nn.Module:
     return build("squeezenet_small", **{**SMALL, **options})
 
 
-def test_only_the_named_parts_are_trained_statistics_included():
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_only_the_named_parts_are_trained_statistics_included(ema):
     model, data = small(), tiny_set(size=16)
     before = copy.deepcopy(model.state_dict())
-    Train(1, only=fire_parts(model, 9), **QUICK).apply(State(model, data))
+    Train(1, ema=ema, only=fire_parts(model, 9), **QUICK).apply(State(model, data))
     changed = {n.rsplit(".", 1)[0] for n, t in model.state_dict().items() if (t != before[n]).any()}
     assert changed and all(n.startswith(("features.13", "classifier")) for n in changed)
+    assert "features.13.squeeze_norm" in changed
     assert all(p.requires_grad for p in model.parameters())
 
 
@@ -75,6 +77,11 @@ def test_few_images_are_drawn_by_the_seed_and_no_more_than_there_are():
 def test_a_head_behind_an_activation_is_refused():
     with pytest.raises(ValueError, match="final_relu=False"):
         FitHead().apply(State(small(final_relu=True), tiny_set(size=16)))
+
+
+def test_a_head_on_padded_maps_is_refused():
+    with pytest.raises(ValueError, match="build the network with last_padding=0"):
+        FitHead().apply(State(small(last_padding=1), tiny_set(size=16)))
 
 
 def test_kept_features_are_made_once_and_damaged_files_anew(tmp_path, monkeypatch):

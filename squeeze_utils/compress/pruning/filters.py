@@ -116,14 +116,20 @@ def _channel_scores(places: list[tuple[Place, ...]], scores: Scores) -> Tensor:
     def score(channel: tuple[Place, ...]) -> Tensor:
         names = [(f"{module}.weight", index) for module, index in channel]
         parts = [scores[name][index].flatten() for name, index in names if name in scores]
-        return torch.cat(parts).mean() if parts else torch.tensor(torch.inf)
+        if not parts:
+            return torch.tensor(torch.inf)
+        together = torch.cat(parts)
+        free = together[~together.isneginf()]
+        return free.sum() / len(together) if len(free) else torch.tensor(-torch.inf)
 
     return torch.stack([score(channel) for channel in places])
 
 
 def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str, Tensor]:
     """Which channels of each group stay; scores of different groups are made comparable."""
-    whole = {n: torch.ones_like(s, dtype=bool) for n, s in scores.items() if s.isposinf().all()}
+    whole = {
+        n: torch.ones_like(s, dtype=torch.bool) for n, s in scores.items() if s.isposinf().all()
+    }
     scores = {n: s for n, s in scores.items() if n not in whole}
     if not scores:
         return whole

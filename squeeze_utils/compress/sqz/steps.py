@@ -27,7 +27,9 @@ PARTS: tuple[str, ...] = ("codes", "gaps", "tables", "floats", "header")
 class Encode(Step):
     """Write the network as a `.sqz` file in memory, and go on with what is read from it.
 
-    `ratio` is that of its parameters in float32, as it is written, to the bytes of the file. With `details` the record also holds the paper's table layer by layer, the bytes of every
+    `ratio` is that of its parameters in float32, as it is written, to the bytes of the file.
+
+    With `details` the record also holds the paper's table layer by layer, the bytes of every
     part, and the size with every coder. The coder "compact" writes whole numbers of known steps
     with little around them (version 2 of the format), "compact contexts" the same with the places
     of nonzeros coded by their surroundings (version 3). `coders` names more coders whose files are

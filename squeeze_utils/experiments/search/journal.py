@@ -187,16 +187,15 @@ def is_gone(trial: FrozenTrial) -> bool:
 
     Of processes elsewhere it cannot be known: the epochs of their trials stay reserved.
     """
-    made, own = trial.user_attrs.get("worker", ""), worker_name()
-    (place, _, process), (here, _, _) = made.partition(":"), own.partition(":")
+    place, _, process = trial.user_attrs.get("worker", "").partition(":")
     if os.name != "posix" or place.count(".") != 2:  # names in old journals say less
         return False
-    (host, start, space), (own_host, own_start, own_space) = place.split("."), here.split(".")
-    if host != own_host:
+    (host, start, space), here = place.split("."), worker_name().partition(":")[0].split(".")
+    if host != here[0]:
         return False
-    if start != own_start:  # the host was started anew, which no process outlives
+    if start != here[1]:  # the host was started anew, which no process outlives
         return True
-    return space == own_space and not is_running(int(process))
+    return space == here[2] and not is_running(int(process))
 
 
 def trials(search: Search, study: optuna.Study | None) -> pd.DataFrame:

@@ -82,7 +82,8 @@ def within(frame: pd.DataFrame, baseline: Mapping[str, Any]) -> pd.DataFrame:
     """The recipes with two columns: within `SHARE` % of the baseline, in both readings.
 
     What is compared are accuracies on validation images, so that those on test images have no part
-    in a choice among the recipes. `absolute`: at most `SHARE` points below it. `relative`: at least (100 - `SHARE`) % of it.
+    in a choice among the recipes.
+    `absolute`: at most `SHARE` points below it. `relative`: at least (100 - `SHARE`) % of it.
     Empty while the baseline has no record.
     """
     table = recipes(frame)

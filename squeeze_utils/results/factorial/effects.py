@@ -40,9 +40,9 @@ def main_effects(
     >>> found["estimate"].tolist()
     [1.5, 2.5]
     """
-    rows = {}
+    rows, others = {}, _others(frame, base)
     table = _table(frame, list(base), value)
-    for factor, level in _others(frame, base):
+    for factor, level in others:
         rows[factor, level] = _contrast(table, {factor: (level, base[factor])})
     return _with_intervals(rows, ["factor", "level"])
 
@@ -58,9 +58,9 @@ def interactions(
     >>> found["estimate"].tolist(), found["settings"].tolist()
     ([-1.0], [1])
     """
-    rows = {}
+    rows, others = {}, _others(frame, base)
     table = _table(frame, list(base), value)
-    for (f, a), (g, b) in itertools.combinations(_others(frame, base), 2):
+    for (f, a), (g, b) in itertools.combinations(others, 2):
         if f != g:
             rows[f, a, g, b] = _contrast(table, {f: (a, base[f]), g: (b, base[g])})
     return _with_intervals(rows, ["factor", "level", "with", "its level"])

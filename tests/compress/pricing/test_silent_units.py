@@ -4,7 +4,11 @@ import pytest
 import torch
 from tiny import tiny_set
 
+from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.silent_units import RemoveSilent
+from squeeze_utils.compress.pruning.steps import Prune, hold
+from squeeze_utils.compress.quantizing.after_training import Halve
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.models import build
 from squeeze_utils.training.step import State
@@ -42,6 +46,29 @@ def test_silent_units_go_and_the_function_stays(name, size):
     assert Encode().apply(state)["file_bytes"] > 0
     again = RemoveSilent().apply(state)["silent"]
     assert sum(layer["removed"] for layer in again) == 0
+
+
+@pytest.mark.parametrize(("name", "size"), [("lenet_300_100", 8), ("lenet5", 16)])
+def test_learned_steps_of_layers_stay_those_of_the_narrower_network(name, size):
+    """One step for each weight: it goes on by name, whatever rows and columns are left."""
+    state = state_of(name, size)
+    first = next(n for n, _ in state.model.named_parameters())
+    Prune(0.8).apply(state)
+    rows = torch.ones_like(state.masks[first])
+    rows[:3] = False
+    hold(state, {first: rows, first.replace("weight", "bias"): rows.flatten(1).any(1)})
+    how = {"batch_size": 16, "lr": 1e-3, "precision": "float32"}
+    QuantizedTrain(1, bits=4, granularity="tensor", steps="learned", **how).apply(state)
+    grids, before = dict(state.saved["grids"]), outputs(state)
+    assert RemoveSilent().apply(state)["silent"][0]["removed"] >= 3
+    assert state.saved["grids"] == grids
+    torch.testing.assert_close(outputs(state), before, rtol=1e-4, atol=1e-5)
+    for name, step in grids.items():
+        numbers = state.model.get_parameter(name) / step.view(1)
+        torch.testing.assert_close(numbers, numbers.round(), atol=1e-3, rtol=0)
+    for step in (Halve(), FreezeCodes(), Encode("compact")):
+        found = step.apply(state)
+    assert found["file_bytes"] > 0
 
 
 def test_a_constant_that_somebody_hears_stays():

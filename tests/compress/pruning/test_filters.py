@@ -85,6 +85,36 @@ def test_half_of_the_channels_of_every_layer_go():
         assert len(off[name]) == len(channels) // 2
 
 
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_excluded_layers_keep_their_channels(scope):
+    state = state_of()
+    Prune(0.5, granularity="filter", scope=scope, exclude=("features.0",)).apply(state)
+    off = filters.silent(state.model, state.masks)
+    assert not off["features.0"] and sum(map(len, off.values())) > 0
+    assert "features.0.weight" not in state.masks
+    alone = state_of()
+    every = [n for n, m in alone.model.named_modules() if isinstance(m, nn.Conv2d)]
+    Prune(0.5, granularity="filter", scope=scope, exclude=tuple(every[:-1])).apply(alone)
+    assert not any(filters.silent(alone.model, alone.masks).values())
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "movement"])
+def test_weights_that_are_pruned_already_count_as_zeros_and_whole_channels_of_them_go_first(
+    criterion,
+):
+    state = state_of(norm="none")
+    with torch.no_grad():
+        state.model.features[0].weight[:4] *= 100  # the most important, though half is pruned
+    Prune(0.5).apply(state)
+    gone = torch.zeros_like(state.masks["features.0.weight"])
+    gone[-1] = True
+    state.masks["features.0.weight"] &= ~gone
+    Prune(0.25, criterion, granularity="filter").apply(state)
+    off = [dict(c)["features.0"] for c in filters.silent(state.model, state.masks)["features.0"]]
+    assert len(off) == len(gone) // 4 and len(gone) - 1 in off
+    assert criterion != "magnitude" or not {0, 1, 2, 3} & set(off)
+
+
 def test_one_channel_of_every_layer_stays_however_unimportant():
     state = state_of()
     with torch.no_grad():

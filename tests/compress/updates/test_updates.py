@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import tiny_set, tiny_spec
 
+from squeeze_utils.base import machine
 from squeeze_utils.compress.sqz.bits import ContainerError
 from squeeze_utils.compress.updates.federated import Federate, unequal_parts
 from squeeze_utils.compress.updates.messages import (
@@ -100,6 +101,7 @@ def test_federated_averaging_learns_and_counts_its_bytes():
         assert rounds[-1]["validation_accuracy"] > 90
         assert rounds[-1]["up_bytes"] == found[kind]["up_bytes"] > rounds[0]["up_bytes"]
         assert sum(found[kind]["client_images"]) == 240
+        assert found[kind]["precision"] == machine.precision("auto", state.device)
     numbers = sum(p.numel() for p in tiny_state().model.parameters())
     assert found["float"]["up_bytes"] == pytest.approx(3 * 4 * 4 * numbers, rel=0.01)
     assert found["int8"]["up_bytes"] == pytest.approx(3 * 4 * numbers, rel=0.01)

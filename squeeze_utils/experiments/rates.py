@@ -1,0 +1,60 @@
+"""How a learning rate is chosen: a pilot trains at every rate of a grid, and the best one is taken.
+
+Best is the rate whose runs end with the highest validation accuracy, in the mean over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.records import Record, read_records
+from squeeze_utils.experiments.study import Arm
+
+MOST_RATES = 7  # of a grid that is extended
+
+
+def pilot_records(name: str, scale: Scale) -> dict[str, Record]:
+    """The committed records of a pilot by key; none at quick scale, which has no pilot."""
+    return {} if scale.name == "quick" else read_records(paths.shipped("runs") / name)
+
+
+def rate_arms(runs: Mapping[float, Sequence[Experiment]], **labels: Any) -> list[Arm]:
+    """The runs of a pilot at each rate as arms: with these labels, and the rate as the last."""
+    return [Arm.of(run, **labels, lr=lr) for lr, at_rate in runs.items() for run in at_rate]
+
+
+def extended(
+    rates: Sequence[float],
+    records: Mapping[str, Record],
+    runs_at: Callable[[float], list[Experiment]],
+) -> dict[float, list[Experiment]]:
+    """The runs at each rate; beyond an edge where the best lies there is another rate."""
+    runs = {lr: runs_at(lr) for lr in rates}
+    while len(runs) < MOST_RATES:
+        best, low, high = best_rate(records, runs), min(runs), max(runs)
+        if best not in (low, high):
+            break
+        added = low / 2 if best == low else high * 2
+        runs[added] = runs_at(added)
+    return dict(sorted(runs.items()))
+
+
+def best_rate(
+    records: Mapping[str, Record], runs: Mapping[float, Sequence[Experiment]]
+) -> float | None:
+    """The peak rate whose runs ended best on validation images, in the mean over their seeds.
+
+    None while a run is missing.
+    """
+    means = {}
+    for lr, experiments in runs.items():
+        found = [records.get(experiment.key) for experiment in experiments]
+        if not all(found):
+            return None
+        means[lr] = fmean(record.final["validation_accuracy"] for record in found)
+    return max(means, key=means.__getitem__)
