@@ -57,7 +57,7 @@ def against_nncodec(name: str) -> str:
     ours, theirs = (frame[frame["tool"] == tool] for tool in ("ours", "nncodec"))
     if theirs.empty:
         return f"{TITLES[name]}: {NOT_YET}"
-    theirs = theirs.sort_values("divergence")
+    theirs, whole = theirs.sort_values("divergence"), len(ours)
     ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
     logs = (np.log(kept["divergence"].astype(float)) for kept in (ours, theirs))
     needed = np.interp(*logs, theirs["bytes"].astype(float))
@@ -65,8 +65,9 @@ def against_nncodec(name: str) -> str:
     parts = [
         f"{nats:.4f} nats in {own:,} bytes, nncodec {other:,.0f}" for nats, own, other in pairs
     ]
-    more = f"{(needed > ours['bytes']).sum()} of {len(ours)}"
-    return f"{TITLES[name]}: nncodec needs more bytes at {more} divergences: {'; '.join(parts)}."
+    more = f"{(needed > ours['bytes']).sum()} of the {len(ours)} divergences"
+    reached = f"that its settings reach (our table has {whole})"
+    return f"{TITLES[name]}: nncodec needs more bytes at {more} {reached}: {'; '.join(parts)}."
 
 
 def change(row: pd.Series, margin: float) -> str:

@@ -15,7 +15,7 @@ from squeeze_utils.base import measurements, paths
 from squeeze_utils.data import load_images
 from squeeze_utils.results.library_tables import TOPICS, library_table
 from tools.libraries import __main__ as command
-from tools.libraries import kept_up, released, scores, trials
+from tools.libraries import kept_up, scores, trials
 from tools.libraries.bench import Bench, zipped
 
 
@@ -80,17 +80,6 @@ def test_an_unknown_topic_is_refused(capsys):
     with pytest.raises(SystemExit):
         command.main(["released"])
     assert "released needs --pictures" in capsys.readouterr().err
-
-
-def test_our_files_are_judged_on_both_halves_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
-    counts = {"n": 10, "right": 6, "right5": 9, "same": 8, "gained": 1, "lost": 2}
-    facts = {"target": 700_000, "seed": 0, "divergence": 0.5, "seconds": 4.0, **counts}
-    rows = [facts | {"half": 0, "bytes": 699_000}, facts | {"half": 1, "bytes": 699_500}]
-    measurements.keep_measurement("released/squeezenet1_1", rows)
-    (row,) = released._ours("squeezenet1_1")
-    assert (row["bytes"], row["accuracy"], row["divergence"]) == (699_250, 60.0, 0.05)
-    assert row["note"].startswith("-10.0 ± ") and list(released._ours("squeezenet1_0")) == []
 
 
 def test_retraining_keeps_the_masks(bench, monkeypatch):

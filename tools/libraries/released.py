@@ -1,4 +1,4 @@
-"""The ImageNet networks of chapter 14, written by nncodec and by us, on the same pictures."""
+"""The ImageNet networks of chapter 14, written by nncodec, on the pictures that judge ours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from squeeze_utils.base import measurements
 from squeeze_utils.imagenet import judging, pictures
 from squeeze_utils.imagenet.size_curve import TITLES
 from tools.imagenet_tables import TARGETS, original
@@ -17,10 +16,10 @@ QUALITIES = (-38, -34, -30, -28, -26, -24, -22, -20)  # from large files to smal
 
 
 def released(folder: Path) -> Iterator[dict[str, Any]]:
-    """For each network a row for each setting of nncodec, then those of our own files.
+    """For each network a row for each setting of nncodec, judged on all pictures at once.
 
-    nncodec sees no pictures, so it is judged on all of them at once. Ours saw one half while it
-    was judged on the other: the sum over both halves is over the same pictures.
+    nncodec sees no pictures. Ours saw one half while it was judged on the other: the sum over both
+    halves, in `released/NAME`, is over the same pictures.
     """
     paths = pictures.find_pictures(folder)
     labels = pictures.labels(paths)
@@ -32,29 +31,15 @@ def released(folder: Path) -> Iterator[dict[str, Any]]:
             after = judging.outputs(decoded, paths, progress=True)
             verdict = judging.judge(after, scores, labels)
             tool = f"nncodec, qp {quality}"
-            yield _row(name, tool, version("nncodec"), size, seconds, verdict)
-        yield from _ours(name)
-
-
-def _ours(name: str) -> Iterator[dict[str, Any]]:
-    """The rows that chapter 14's own table has, of its first seed."""
-    known = measurements.read_measurement(f"released/{name}")
-    for target in TARGETS[name] if known else ():
-        rows = [row for row in known.rows if (row["target"], row["seed"]) == (target, 0)]
-        if len(rows) != 2:
-            continue
-        fields = judging.Verdict.__dataclass_fields__
-        one, other = (judging.Verdict(**{key: row[key] for key in fields}) for row in rows)
-        size, seconds = (sum(row[key] for row in rows) / 2 for key in ("bytes", "seconds"))
-        yield _row(name, "ours", version("squeeze_utils"), size, seconds, one + other)
+            yield _row(name, tool, size, seconds, verdict)
 
 
 def _row(
-    name: str, tool: str, of: str, size: float, seconds: float, verdict: judging.Verdict
+    name: str, tool: str, size: float, seconds: float, verdict: judging.Verdict
 ) -> dict[str, Any]:
     return {
         "tool": f"{TITLES[name]}: {tool}",
-        "version": of,
+        "version": version("nncodec"),
         "accuracy": round(verdict.top1, 2),
         "divergence": round(verdict.divergence / verdict.n, 4),
         "agreement": round(verdict.agreement, 2),
