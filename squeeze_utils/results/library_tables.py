@@ -47,6 +47,11 @@ def library_table(topic: str) -> pd.DataFrame | None:
         }
     )
     print(found.source)
+    if network := found.about.get("network"):
+        print(
+            f"{network}, batches of {found.about['batch']}; same answer: share of test images with "
+            "the answer of the first row"
+        )
     return table.set_index(table.columns[0])
 
 

@@ -23,9 +23,16 @@ def test_a_table_shows_what_was_measured_and_leaves_out_what_was_not(kept, capsy
     assert (
         capsys.readouterr().out.strip() == measurements.read_measurement("libraries/coding").source
     )
-    for text in ("test accuracy, %", "91.23", "743,210", "1.50"):
+    for text in ("accuracy, %", "91.23", "743,210", "1.50"):
         assert text in html
     assert "nan" not in html and "None" not in html and "divergence" not in html
+
+
+def test_the_network_and_what_same_answer_means_are_named(kept, capsys):
+    rows = [{"tool": "as it is", "agreement": 100.0}]
+    measurements.keep_measurement("libraries/pruning", rows, network="small", batch=160)
+    library_table("pruning")
+    assert "small, batches of 160; same answer: share of test images" in capsys.readouterr().out
 
 
 def test_without_a_measurement_one_sentence_says_how_to_make_it(kept, capsys):
