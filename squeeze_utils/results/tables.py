@@ -151,7 +151,7 @@ def source_line(records: Mapping[str, Record], study: Study | None = None) -> st
         return NO_RECORDS
     parts = [
         _any_of(_data(record) for record in found),
-        _seeds(found),
+        _seeds(records, study),
         _span({_planned(record) for record in found}, "epoch"),
         _any_of(_devices(found)),
         _any_of(_versions(record) for record in found),
@@ -174,11 +174,15 @@ def _planned(record: Record) -> int:
     return sum(step.get("epochs", 0) for step in record.experiment["recipe"])
 
 
-def _seeds(records: Sequence[Record]) -> str:
-    """How many seeds each group of equal labels has."""
+def _seeds(records: Mapping[str, Record], study: Study | None) -> str:
+    """How many seeds each group of equal labels has; arms with equal experiments share records."""
+    pairs = [(record.labels, record.seed) for record in records.values()]
+    if study is not None:
+        known = [arm for arm in study.arms if arm.experiment.key in records]
+        pairs = [(dict(arm.labels), arm.experiment.seed) for arm in known]
     groups: dict[str, set[int]] = {}
-    for record in records:
-        groups.setdefault(repr(sorted(record.labels.items())), set()).add(record.seed)
+    for labels, seed in pairs:
+        groups.setdefault(repr(sorted(labels.items())), set()).add(seed)
     return _span({len(seeds) for seeds in groups.values()}, "seed")
 
 

@@ -66,7 +66,9 @@ def test_nncodec_is_compared_at_equal_divergence_where_it_is_measured(kept):
     found = size_curve.with_nncodec("squeezenet1_0")
     assert found["bytes"].tolist() == [1000, 2000, 900, 1500]
     sentence = size_curve.against_nncodec("squeezenet1_0")
-    assert "more bytes at 1 of the 2 divergences that its settings reach (our table has 2)" in sentence
+    assert (
+        "more bytes at 1 of the 2 divergences that its settings reach (our table has 2)" in sentence
+    )
     assert "0.1500 nats in 1,000 bytes, nncodec 1,100" in sentence
     assert "0.0150 nats in 2,000 bytes, nncodec 1,300" in sentence
 

@@ -145,6 +145,15 @@ def test_provenance_says_all_of_it(study, records):
     )
 
 
+def test_provenance_counts_a_seed_for_each_arm_that_shares_its_record(study, records):
+    again = [Arm.of(arm.experiment, model="again") for arm in study.arms[:3]]
+    both = replace(study, arms=(*study.arms[:3], *again))
+    wide = {arm.experiment.key: records[arm.experiment.key] for arm in again}
+    first, *others = wide
+    wide[first] = replace(wide[first], labels={"model": "again"})
+    assert "· 3 seeds ·" in tables.source_line(wide, both)
+
+
 def test_provenance_says_what_is_missing(study, records):
     some = dict(list(records.items())[:1])
     assert tables.source_line(some, study).endswith("3 of 4 experiments still to come")
