@@ -147,9 +147,9 @@ def test_provenance_says_all_of_it(study, records):
 
 def test_provenance_counts_a_seed_for_each_arm_that_shares_its_record(study, records):
     again = [Arm.of(arm.experiment, model="again") for arm in study.arms[:3]]
-    both = replace(study, arms=(*study.arms[:3], *again))
+    both = replace(study, arms=(*study.arms[:3], *again), may_share=True)
     wide = {arm.experiment.key: records[arm.experiment.key] for arm in again}
-    first, *others = wide
+    first = next(iter(wide))
     wide[first] = replace(wide[first], labels={"model": "again"})
     assert "· 3 seeds ·" in tables.source_line(wide, both)
 
