@@ -72,14 +72,32 @@ def first_to_fail(found: Results) -> Sentence:
     fewest = left[0]
     lost = (classes.loc[FLOAT] - classes.loc[fewest]).dropna()
     words += (
-        f"At {fewest} bits the class that loses most is *{lost.idxmax()}* ({lost.max():.1f} points "
-        f"of its score), the one that loses least *{lost.idxmin()}* ({lost.min():.1f})."
+        f"At {fewest} bits the class that loses most in the mean is *{lost.idxmax()}* "
+        f"({lost.max():.1f} points of its score, and the least {lost.min():.1f}); three seeds, no "
+        "interval."
     )
     if len(sizes.columns):
         fell = sizes.loc[FLOAT] - sizes.loc[fewest]
         listed = ", ".join(f"{name} {value:.1f}" for name, value in fell.items())
         words += f" Points fewer of the objects found, by size: {listed}."
     return Sentence(words)
+
+
+def file_prediction(
+    found: Results, bits: int = 4, most_bytes: int = 400_000, points: float = 2.0
+) -> Sentence:
+    """Whether the file with `bits` is small enough and loses few enough points, in the mean."""
+    frame = found.frame
+    if frame.empty or not {DENSE, bits} <= set(frame["bits"]):
+        return Sentence("Part (1) of the prediction is open: not trained yet.")
+    means = frame.groupby("bits", sort=False)["test_accuracy"].mean()
+    lost = means[DENSE] - means[bits]
+    size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
+    word = "holds" if size <= most_bytes and lost <= points else "fails"
+    return Sentence(
+        f"Part (1), {bits} bits: {size:,.0f} bytes at most, {lost:.1f} points lost in the mean: "
+        f"it {word}."
+    )
 
 
 def _first_dense(bits: str | int) -> float:
@@ -97,9 +115,15 @@ def loss_figure(found: Results, title: str = "") -> Figure | None:
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
     places = range(len(table))
     for number, name in enumerate(table):
-        ax.plot(places, table[name], label=name, **curve_style(number % 7))
+        look = curve_style(number % 7)
+        if number >= 7:  # the seven looks begin again: hollow markers
+            look |= {"markerfacecolor": "white", "linewidth": 0.9}
+        ax.plot(places, table[name], label=name, **look)
     ax.set_xticks(places, ["float" if bits == FLOAT else str(bits) for bits in table.index])
-    ax.set(xlabel="bits of a weight", ylabel=f"{measure_of(found.found)} of the class (%)")
+    ax.set(
+        xlabel="bits of a weight",
+        ylabel=f"{measure_of(found.found).removeprefix('m')} of the class (%)",
+    )
     ax.set(ylim=(0, 100), title=title)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)
     return fig

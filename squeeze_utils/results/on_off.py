@@ -11,7 +11,7 @@ from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
-COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller")
+COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
 
 
@@ -70,6 +70,15 @@ def advantage(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def _without_records(results: Results, network: str) -> list[str]:
+    """The recipes of a network that have no record yet, in the order of the study."""
+    labels = [dict(arm.labels) for arm in results.study.arms]
+    mine = dict.fromkeys(one["recipe"] for one in labels if one["network"] == network)
+    frame = results.frame
+    known = set(frame.loc[frame["network"] == network, "recipe"])
+    return [recipe for recipe in mine if recipe not in known]
+
+
 def advantage_sentence(results: Results) -> Sentence:
     """`advantage` in one sentence for each network, or that there is nothing to say yet."""
     rows = advantage(results)
@@ -77,6 +86,9 @@ def advantage_sentence(results: Results) -> Sentence:
         return Sentence(f"The comparison is still open: {NO_RECORDS} of files made at a price.")
     parts = []
     for network, part in rows.groupby("network", sort=False):
+        if waiting := _without_records(results, network):
+            parts.append(f"{network}: still open, not trained yet: {', '.join(waiting)}")
+            continue
         known = part.dropna(subset=["times"])
         if known.empty:
             parts.append(f"{network}: no recipe without a price has as small an error")

@@ -84,14 +84,25 @@ def test_bits_that_leave_nothing_are_told_and_the_next_ones_compared(tmp_path, m
     nothing.loc[2] = 0.0
     monkeypatch.setattr(dense_losses, "by_class", lambda found: nothing)
     words = first_to_fail(found)
-    assert words.startswith("At 2 bits nothing is found. At 3 bits the class that loses most is")
+    start = "At 2 bits nothing is found. At 3 bits the class that loses most in the mean is"
+    assert words.startswith(start)
     nothing.loc[[3, 4, 6]] = 0.0
     assert first_to_fail(found).endswith("At 6 bits nothing is found.")
 
 
+def test_the_prediction_of_a_small_file_is_judged_on_means(tmp_path, monkeypatch):
+    found = study_with("detection", tmp_path, 18, monkeypatch)
+    lower = dense_losses.file_prediction(found)  # each arm has one point more than the one before
+    assert lower == "Part (1), 4 bits: 50 bytes at most, -3.0 points lost in the mean: it holds."
+    assert dense_losses.file_prediction(found, points=-4.0).endswith("it fails.")
+    assert dense_losses.file_prediction(found, most_bytes=49).endswith("it fails.")
+    none = study_with("detection", tmp_path / "none", 1, monkeypatch)
+    assert "not trained yet" in dense_losses.file_prediction(none)
+
+
 def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):
     words = first_to_fail(study_with("detection", tmp_path, 18, monkeypatch))
-    assert "At 2 bits the class that loses most is *platelet* (12.0 points" in words
+    assert "At 2 bits the class that loses most in the mean is *platelet* (12.0 points" in words
     assert "small 300.0, large 0.0" in words
     masks = study_with("segmentation", tmp_path / "masks", 18, monkeypatch)
     assert "by size" not in first_to_fail(masks)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from priced_results import row, with_rows
+from priced_results import STUDY, row, with_rows
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results import on_off
@@ -19,10 +19,21 @@ def test_without_records_everything_is_empty_and_says_so():
 
 def test_one_arm_alone_is_compared_with_nothing():
     only_priced = with_rows(row("price 1e-6", 3000, 99.3))
-    assert "no recipe without a price" in on_off.advantage_sentence(only_priced)
+    assert "LeNet-5: still open, not trained yet: dense" in on_off.advantage_sentence(only_priced)
     only_dense = with_rows(row("dense", 8e5, 99.3))
     assert on_off.advantage(only_dense).empty and len(on_off.on_off_table(only_dense)) == 1
     assert "still open" in on_off.advantage_sentence(only_dense)
+
+
+def test_a_network_with_all_its_recipes_gets_an_answer():
+    labels = [dict(arm.labels) for arm in STUDY.arms]
+    recipes = dict.fromkeys(one["recipe"] for one in labels if one["network"] == "LeNet-5")
+    worse = [row(recipe, 16_000, 99.3 if "price" in recipe else 98.0) for recipe in recipes]
+    free = next(one for one in worse if one["recipe"].endswith("price 0"))
+    free["test_accuracy"] = 98.0
+    assert "no recipe without a price" in on_off.advantage_sentence(with_rows(*worse))
+    free |= {"test_accuracy": 99.4, "file_bytes": 32_000}
+    assert "the others need 2.0 times" in on_off.advantage_sentence(with_rows(*worse))
 
 
 def test_the_smallest_other_file_that_is_as_good_is_what_counts():
@@ -43,7 +54,10 @@ def test_the_ratio_is_to_the_whole_network_and_means_are_over_seeds():
     table = on_off.on_off_table(
         with_rows(row("price 1e-6", 4000, 99.2), row("price 1e-6", 2000, 99.0))
     )
-    assert table.iloc[0]["n"] == 2 and table.iloc[0]["times smaller"] == f"{1_724_320 / 3000:,.0f}"
+    assert (
+        table.iloc[0]["n"] == 2
+        and table.iloc[0]["times smaller than float32"] == f"{1_724_320 / 3000:,.0f}"
+    )
     assert table.index[0] == ("LeNet-5", "price 1e-6")
 
 

@@ -11,7 +11,7 @@ from squeeze_utils.results.diagrams.drawing import LARGE, Box, Diagram, tint
 from squeeze_utils.results.diagrams.networks import numbers_in
 
 LEFT = {"ha": "left", "weight": "bold"}
-NOTE = "Below each block: channels, and the sides of the map. Heights follow the square root."
+NOTE = "Below each block: channels, and the sides of the map. Blocks are not drawn to scale."
 
 
 def detector_and_segmenter(image_size: tuple[int, int] = (240, 320)) -> Figure:

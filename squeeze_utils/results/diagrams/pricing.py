@@ -37,6 +37,9 @@ def priced_training() -> Figure:
     drawing.arrow((8.3, top - 0.35), (8.3, low + 0.35))
     drawing.text(3.2, 3.1, "the gradient passes the rounding as if it were not there")
     drawing.text(
-        4.5, 0.3, "A step Δ for each layer is learned; the file holds Δ, the counts and n."
+        4.5,
+        0.3,
+        "A step Δ for each layer is learned; the file holds Δ, the counts and n.\n"
+        "In the loss, straight lines join the code lengths: it takes them at w / Δ, not at n.",
     )
     return drawing.figure
