@@ -86,5 +86,6 @@ def comparisons_table() -> pd.DataFrame:
 
     from squeeze_utils.results.named_study import study
 
-    rows = [one.row(study(one.study).records()) for one in COMPARISONS]
+    found = [one.row(study(one.study).records()) for one in COMPARISONS]
+    rows = [[cell.strip("*") for cell in row] for row in found]  # bold is for the README
     return pd.DataFrame(rows, columns=["question", *HEADER[1:]]).set_index("question")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.every_step import OBSERVING
-from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results import pareto
@@ -48,7 +48,7 @@ def every_network(images: str = "cifar10", runs: Path | None = None) -> pd.DataF
     for module in catalogue.CHAPTERS:
         chapter = _chapter(module)
         for study in (make(scale) for make in module.STUDIES.values()):
-            arms = [arm for arm in study.arms if arm.experiment.data.name == images]
+            arms = [arm for arm in study.arms if _fits(arm.experiment.data, images)]
             if arms and not study.finds_rates:
                 rows += _rows(chapter, study.name, arms, study.records(runs), counted)
     frame = pd.DataFrame(rows, columns=COLUMNS)
@@ -81,6 +81,11 @@ def _rows(
         {"chapter": chapter, "study": study, "network": _name(labels), **_means(found)}
         for labels, found in groups.items()
     ]
+
+
+def _fits(data: DataSpec, images: str) -> bool:
+    """Whether a network learned these images, and can be chosen on their validation split."""
+    return data.name == images and not data.train_on_validation
 
 
 def _network(experiment: Experiment) -> str:

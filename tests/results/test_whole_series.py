@@ -56,6 +56,13 @@ def test_the_committed_records_are_all_there():
     assert whole_series.every_network("no_such_images").empty
 
 
+def test_a_network_that_learned_the_validation_images_is_not_to_choose_from():
+    images = DataSpec("cifar10")
+    everything = DataSpec("cifar10", train_on_validation=True)
+    assert whole_series._fits(images, "cifar10") and not whole_series._fits(images, "mnist")
+    assert not whole_series._fits(everything, "cifar10")
+
+
 def test_each_network_counts_once_and_none_that_only_finds_a_rate(monkeypatch):
     counted, means = [], whole_series._means
     monkeypatch.setattr(whole_series, "_means", lambda found: counted.extend(found) or means(found))

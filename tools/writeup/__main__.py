@@ -1,4 +1,4 @@
-"""`make writeup`: tables as LaTeX, CSV and Markdown, figures as PDF and PNG, and two documents.
+"""`make writeup`: tables as LaTeX, CSV and Markdown, figures as PDF and PNG, and three documents.
 
 `main.tex` includes everything. `writeup.html` is one page that holds its pictures: open it in a
 browser, copy all, paste it into Google Docs. `writeup.md` is the same for whatever reads Markdown.

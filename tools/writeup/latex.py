@@ -59,6 +59,8 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \date{}
 \begin{document}
 \maketitle
+\noindent Tables and figures of a chapter stand as its notebook shows them. Some are of live runs
+with one seed, or of short training: the notebook says which. Read it before you cite.
 \tableofcontents
 """
 _AT_ONCE = 15  # floats that wait; LaTeX holds no more than 18

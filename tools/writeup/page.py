@@ -11,6 +11,10 @@ from tools import readme_results
 from tools.writeup.exhibits import Chapter, Exhibit, Figure, Table
 
 TITLE = "SqueezeNet, squeezed: tables and figures"
+NOTE = (
+    "Tables and figures of a chapter stand as its notebook shows them. Some are of live runs with "
+    "one seed, or of short training: the notebook says which. Read it before you cite."
+)
 _STYLE = (
     "body{font:11pt/1.4 Arial,sans-serif;max-width:50em;margin:2em auto;color:#111;background:#fff}"
     "table{border-collapse:collapse}th,td{border:1px solid #bbb;padding:3px 8px;text-align:left}"
@@ -26,7 +30,7 @@ def markdown_table(table: Table) -> str:
 
 def markdown(chapters: list[Chapter]) -> str:
     """One page of Markdown; pictures lie in the folder figures beside it."""
-    return "\n\n".join([f"# {TITLE}", *_blocks(chapters)]) + "\n"
+    return "\n\n".join([f"# {TITLE}", NOTE, *_blocks(chapters)]) + "\n"
 
 
 def _blocks(chapters: list[Chapter]) -> Iterator[str]:
@@ -51,7 +55,7 @@ def html(chapters: list[Chapter], figures: Path) -> str:
     """One page that holds its pictures, so that it can be copied whole into another document."""
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{TITLE}</title>",
-        f"<style>{_STYLE}</style><h1>{TITLE}</h1>",
+        f"<style>{_STYLE}</style><h1>{TITLE}</h1><p>{NOTE}</p>",
     ]
     for chapter in chapters:
         parts.append(f"<h2>{escape(_name(chapter))}</h2>")
