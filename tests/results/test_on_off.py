@@ -36,6 +36,18 @@ def test_a_network_with_all_its_recipes_gets_an_answer():
     assert "the others need 2.0 times" in on_off.advantage_sentence(with_rows(*worse))
 
 
+def test_one_finished_network_can_decide_the_prediction():
+    rows = [row("dense", 4000, 99.4), row("price 1e-6", 3000, 99.2)]
+    labels = {arm.experiment.key: dict(arm.labels)["network"] for arm in STUDY.arms}
+    finished = {key: None for key, network in labels.items() if network == "LeNet-5"}
+    found = type("Some", (type(with_rows()),), {"rows": rows})(STUDY, finished)
+    assert "of 2 times the bytes fails: the smallest ratio is 1.3" in on_off.prediction_sentence(
+        found
+    )
+    assert "still open" in on_off.prediction_sentence(found, times=1.2)
+    assert "still open" in on_off.prediction_sentence(with_rows(*rows))
+
+
 def test_the_smallest_other_file_that_is_as_good_is_what_counts():
     found = on_off.advantage(
         with_rows(
