@@ -73,7 +73,7 @@ def first_to_fail(found: Results) -> Sentence:
     lost = (classes.loc[FLOAT] - classes.loc[fewest]).dropna()
     words += (
         f"At {fewest} bits the class that loses most in the mean is *{lost.idxmax()}* "
-        f"({lost.max():.1f} points of its score, and the least {lost.min():.1f}); three seeds, no "
+        f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); three seeds, no "
         "interval."
     )
     if len(sizes.columns):
