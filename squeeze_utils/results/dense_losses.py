@@ -73,8 +73,8 @@ def first_to_fail(found: Results) -> Sentence:
     lost = (classes.loc[FLOAT] - classes.loc[fewest]).dropna()
     words += (
         f"At {fewest} bits the class that loses most in the mean is *{lost.idxmax()}* "
-        f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); three seeds, no "
-        "interval."
+        f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); three "
+        "seeds, no interval."
     )
     if len(sizes.columns):
         fell = sizes.loc[FLOAT] - sizes.loc[fewest]
