@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from squeeze_utils.base import paths
+from squeeze_utils.base.downloads import TIMEOUT
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.compress.sqz.bits import ContainerError
 from squeeze_utils.imagenet import released_file
@@ -21,7 +22,6 @@ NAME = "compressed_SqueezeNet.net"
 URL = f"https://raw.githubusercontent.com/songhan/SqueezeNet-Deep-Compression/master/{NAME}"
 SHA256 = "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261"
 BYTES = 675_763
-TIMEOUT = 30.0  # seconds without a byte before a download is given up
 
 
 def released_path() -> Path:

@@ -103,16 +103,15 @@ def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
     """Whether every other recipe needs at least `times` the bytes, wherever one is as good."""
     rows = advantage(results)
     known = rows.dropna(subset=["times"])
-    arms = [arm for arm in results.study.arms if arm.experiment.key not in results.found]
-    waiting = {dict(arm.labels)["network"] for arm in arms}
+    missing = [arm for arm in results.study.arms if arm.experiment.key not in results.found]
+    waiting = {dict(arm.labels)["network"] for arm in missing}
     settled = known.loc[~known["network"].isin(waiting), "times"]
     fails = bool((settled < times).any())  # one network decides it, the others may wait
     if known.empty or (waiting and not fails):
         return Sentence("The prediction is still open: records are missing.")
-    smallest = (settled if waiting else known["times"]).min()
     return Sentence(
         f"The prediction of {times:g} times the bytes {'fails' if fails else 'holds'}: the "
-        f"smallest ratio is {smallest:.1f}, over {len(settled)} of {len(rows)} files."
+        f"smallest ratio is {settled.min():.1f}, over {len(settled)} of {len(rows)} files."
     )
 
 

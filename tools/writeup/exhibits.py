@@ -18,6 +18,12 @@ from tools.execute import notebooks, read_notebook
 from tools.site.chapters import headings
 from tools.writeup.html_tables import read_tables
 
+#: What every document says first.
+NOTE = (
+    "Tables and figures of a chapter stand as its notebook shows them. Some are of live runs with "
+    "one seed, or of short training: the notebook says which. Read it before you cite."
+)
+
 
 @dataclass(frozen=True)
 class Table:

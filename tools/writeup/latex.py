@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from tools.writeup.exhibits import Chapter, Exhibit, Figure, Table
+from tools.writeup.exhibits import NOTE, Chapter, Exhibit, Figure, Table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -59,9 +59,6 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \date{}
 \begin{document}
 \maketitle
-\noindent Tables and figures of a chapter stand as its notebook shows them. Some are of live runs
-with one seed, or of short training: the notebook says which. Read it before you cite.
-\tableofcontents
 """
 _AT_ONCE = 15  # floats that wait; LaTeX holds no more than 18
 
@@ -112,7 +109,7 @@ def _row(cells: Iterable[str]) -> str:
 
 def document(chapters: list[Chapter]) -> str:
     """A main.tex that includes everything: the tables by file, the figures as PDF."""
-    lines = [_PREAMBLE]
+    lines = [_PREAMBLE, rf"\noindent {NOTE}", r"\tableofcontents"]
     for chapter in chapters:
         lines.append(f"\\section{{{escape(f'{chapter.number} {chapter.title}'.strip())}}}")
         for number, exhibit in enumerate(chapter.exhibits, 1):

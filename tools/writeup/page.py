@@ -8,13 +8,9 @@ from html import escape
 from pathlib import Path
 
 from tools import readme_results
-from tools.writeup.exhibits import Chapter, Exhibit, Figure, Table
+from tools.writeup.exhibits import NOTE, Chapter, Exhibit, Figure, Table
 
 TITLE = "SqueezeNet, squeezed: tables and figures"
-NOTE = (
-    "Tables and figures of a chapter stand as its notebook shows them. Some are of live runs with "
-    "one seed, or of short training: the notebook says which. Read it before you cite."
-)
 _STYLE = (
     "body{font:11pt/1.4 Arial,sans-serif;max-width:50em;margin:2em auto;color:#111;background:#fff}"
     "table{border-collapse:collapse}th,td{border:1px solid #bbb;padding:3px 8px;text-align:left}"
