@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
 
 from squeeze_utils.base import machine
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import ImageSet
 from squeeze_utils.data.dense_sets import BUILT_IN
+from squeeze_utils.data.few import few_images
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.step import Step
@@ -21,6 +23,9 @@ from squeeze_utils.training.step import Step
 @dataclass(frozen=True)
 class DataSpec:
     """An image set as data: what `load_images` is called with.
+
+    With `per_class`, only so many training and validation images of each class: see `few_images`,
+    for which `draw` is the seed.
 
     >>> import squeeze_utils as sq
     >>> len(sq.DataSpec("digits", size=8, train_limit=100).load().train)
@@ -32,19 +37,25 @@ class DataSpec:
     train_limit: int | None = None
     train_on_validation: bool = False
     copies: bool = True
+    per_class: int = 0
+    draw: int = 0
+
+    def __post_init__(self) -> None:
+        whole_number("per_class", self.per_class, 0)
+        whole_number("draw", self.draw, 0)
 
     def load(self) -> ImageSet:
         """The image set, read from the data folder."""
-        return load_images(**asdict(self))
+        asked = asdict(self)
+        few, draw = asked.pop("per_class"), asked.pop("draw")
+        found = load_images(**asked)
+        return few_images(found, few, draw) if few else found
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as plain values; the last two where they are changed, which is rare."""
-        values = asdict(self)
-        if not self.train_on_validation:  # keys made before there were such fields
-            del values["train_on_validation"]
-        if self.copies:
-            del values["copies"]
-        return values
+        """The fields as plain values; those after the third where they are changed."""
+        first = ("name", "size", "train_limit")  # the fields of the first records' keys
+        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        return {name: v for name, v in asdict(self).items() if name in first or name in changed}
 
     def device(self) -> torch.device:
         """Where to train on these images: on the GPU, if there is one, but digits never.

@@ -19,8 +19,7 @@ MISSING = "not trained yet"
 class Comparison:
     """One arm of a study against its control: a question that the series answers.
 
-    `labels` choose the part of the study; an arm may have several rates in common with its
-    control, and then each is taken at its better one.
+    `labels` choose the part of the study.
     """
 
     question: str
@@ -29,12 +28,10 @@ class Comparison:
     arm: str
     control: str
     labels: Mapping[str, Any] = field(default_factory=dict)
-    has_rates: bool = False
 
     def row(self, found: Results) -> list[str]:
         """Question, arm and control, difference with interval, verdict, networks, epochs."""
         part = found.where(**self.labels) if self.labels and len(found) else found
-        part = part.at_best_rate(self.by) if self.has_rates else part
         gaps, names = part.compare(self.by, self.control), f"{self.arm} − {self.control}"
         if self.arm not in gaps.index or gaps.loc[self.arm, "n"] < 2:
             return [self.question, names, "", MISSING, "", ""]
@@ -53,7 +50,6 @@ COMPARISONS = (
         "squeeze",
         "linear",
         "ReLU",
-        has_rates=True,
     ),
     Comparison(
         "Is a sparse phase better than training for longer? (11)",

@@ -82,19 +82,6 @@ class Results:
             arms.insert(place, replace(arm, labels=((by, control), *kept)))
         return self._with(replace(self.study, arms=arms), {**self.found, **other.found})
 
-    def at_best_rate(self, by: str) -> Results:
-        """Of each arm the learning rate that ends best on validation images, in the mean.
-
-        For a study whose arms have several rates in common; `by` tells its arms apart.
-        """
-        if not self.found:
-            return self
-        means = self.frame.groupby([by, "lr"])["validation_accuracy"].mean()
-        best = {part.idxmax() for _, part in means.groupby(level=by)}
-        named = ((arm, dict(arm.labels)) for arm in self.study.arms)
-        arms = [arm for arm, labels in named if (labels[by], labels["lr"]) in best]
-        return self._with(replace(self.study, arms=arms), self.found)
-
     def table(self, by: str | None = None) -> pd.DataFrame:
         """A row for each arm: accuracy (mean ± sd), n, parameters, and what else tells them apart.
 

@@ -213,6 +213,20 @@ def _against_dense(part: Results, file: str) -> dict[str, str]:
     return {"change (points)": f"{gap['mean']:+.2f}{interval}", "verdict": gap["verdict"]}
 
 
+def files_prediction(found: Results) -> str:
+    """Whether scenes lose less than 0.5 points in 120 kB and more in 70 kB, in the mean."""
+    runs = found.where(images="intel").frame
+    runs = runs.pivot_table(index="seed", columns="file", values=ACCURACY) if len(runs) else runs
+    if not {"dense", "120 kB", "70 kB"} <= set(runs.columns):
+        return "The prediction is still open: not trained yet."
+    lost = runs["dense"] - runs["120 kB"], runs["dense"] - runs["70 kB"]
+    large, small = (float(one.mean()) for one in lost)
+    return (
+        f"Lost in the mean of {lost[1].count()} seed(s): {large:.2f} points in 120 kB, {small:.2f} "
+        f"in 70 kB. The prediction {'holds' if large < 0.5 < small else 'fails'} in the means."
+    )
+
+
 def goal(found: Results, images: str, file: str, points: float, dense: float = 0.0) -> str:
     """Whether a file stays within `points` of its dense network, and that reaches `dense` (%)."""
     part = files_frame(found.where(images=images, file=("dense", file)))

@@ -8,16 +8,15 @@ from squeeze_utils.anatomy.signals import ObserveSignals
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import (
-    LONG,
+    FULL_PILOT,
+    LONG_RATES,
     MUON_RATES,
-    QUICK_RATE,
     Chapter,
     Variant,
     longer,
     studies_of,
 )
 from squeeze_utils.models import ACTIVATIONS
-from squeeze_utils.studies.dense_network import LONG_PILOT, long_rate
 
 CHAPTER = Chapter(
     "activations",
@@ -51,28 +50,18 @@ LINEAR_CHAPTER = Chapter(
     ),
 )
 
-LONG_LINEAR = replace(LINEAR_CHAPTER, name="linear_squeeze_long", **LONG)
-
-
-def linear_squeeze_long(scale: Scale) -> Study:
-    """The three of `linear_squeeze` after 24 epochs, at two rates that they have in common.
-
-    These are the best one of the plain network, whose runs are those of `residual_long`, and
-    half of it, since the other two liked lower rates in the short pilot.
-    """
-    lr, settled = long_rate(scale)
-    arms = [
-        Arm.of(LONG_LINEAR.experiment(scale, variant, rate, seed), **dict(variant.labels), lr=rate)
-        for variant in LONG_LINEAR.variants
-        for rate in scale.pick((QUICK_RATE,), (lr / 2, lr))
-        for seed in scale.pick((0,), LONG_LINEAR.seeds)
-    ]
-    return Study(LONG_LINEAR.name, LONG_LINEAR.title, arms, LONG_PILOT).once(settled)
+# After 24 epochs; the network with ReLU is the plain one of `residual_long`.
+LONG_LINEAR = replace(
+    LINEAR_CHAPTER,
+    name="linear_squeeze_long",
+    variants=[replace(variant, rates=LONG_RATES) for variant in LINEAR_CHAPTER.variants],
+    **FULL_PILOT,
+)
 
 
 def longest(scale: Scale) -> Study:
     """The two leading networks of `linear_squeeze_long`, trained for 72 epochs."""
-    return longer(linear_squeeze_long(scale), "linear_squeeze_72_long", scale)
+    return longer(LONG_LINEAR.study(scale), "linear_squeeze_72_long", scale)
 
 
 def signals(scale: Scale) -> Study:
@@ -87,8 +76,7 @@ def signals(scale: Scale) -> Study:
 
 
 STUDIES = {
-    **studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER),
-    "linear_squeeze_long": linear_squeeze_long,
+    **studies_of(CHAPTER, INIT_CHAPTER, LINEAR_CHAPTER, LONG_LINEAR),
     "linear_squeeze_72_long": longest,
     "activation_signals": signals,
 }

@@ -26,6 +26,8 @@ from squeeze_utils.studies import (
     residual,
     sharing,
     transfer,
+    transfer_files,
+    transfer_images,
 )
 
 CHAPTERS = (
@@ -45,6 +47,8 @@ CHAPTERS = (
     combining,
     priced,
     transfer,
+    transfer_files,
+    transfer_images,
     dense_answers,
     communication,
 )

@@ -27,7 +27,7 @@ from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies import baseline, deep_compression, quantization, residual
 from squeeze_utils.studies.dense_network import LONG_DENSE, WHOLE, images, network, training
 from squeeze_utils.studies.pruning import RETRAIN, recalibrate
-from squeeze_utils.studies.quantization import ADAMW, by_seed, learned_rate
+from squeeze_utils.studies.quantization import ADAMW, LEARNED, TRAINED_ON, by_seed, found_rate
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
@@ -44,14 +44,15 @@ LAST = {"squeezenet_small": "classifier.1.weight", "alexnet": "classifier.6.weig
 
 @dataclass(frozen=True)
 class Network:
-    """A level of the first factor: its dense training, and the rate of its last one.
+    """A level of the first factor: its dense training, and the rates of its last one.
 
-    `known` says whether the pilots have found both rates; until then likely ones stand there.
+    `known` says whether the pilots have found all rates; until then likely ones stand there.
     """
 
     name: str
     dense: Experiment
-    last_rate: float
+    rounded_rate: float
+    float_rate: float
     known: bool = True
 
     @property
@@ -73,12 +74,13 @@ class Network:
 
 def networks(scale: Scale) -> list[Network]:
     """SqueezeNet without and with simple bypass, and AlexNet; of digits SqueezeNet and LeNet-5."""
-    last, found = learned_rate(scale)
+    (rounded, found), (floats, found_too) = (found_rate(scale, m) for m in (LEARNED, TRAINED_ON))
     if scale.name == "quick":
         lenet = Train(8, lr=3e-3, **deep_compression.QUICK)
         small = Experiment(network(scale), images(scale), (training(scale, LONG_DENSE),))
         other = Experiment(ModelSpec.of("lenet5", image_size=16), images(scale), (lenet,))
-        return [Network("SqueezeNet", small, last), Network("LeNet-5", other, last)]
+        pairs = (("SqueezeNet", small), ("LeNet-5", other))
+        return [Network(name, dense, rounded, floats) for name, dense in pairs]
     chapter, plain = residual.LONG_CHAPTER, baseline.LONG_CHAPTER
     records, others = chapter.pilot_records(scale), _alexnet_records(scale)
     levels = [
@@ -90,7 +92,8 @@ def networks(scale: Scale) -> list[Network]:
     for name, series, variant, known, likely in levels:
         rate = series.rate(variant, scale, known)
         dense = series.experiment(scale, variant, rate or likely, seed=0)
-        made.append(Network(name, dense, last, found and rate is not None))
+        settled = found and found_too and rate is not None
+        made.append(Network(name, dense, rounded, floats, settled))
     return made
 
 
@@ -111,17 +114,16 @@ def retraining(one: Network, scale: Scale) -> Train:
     return replace(one.training, epochs=scale.pick(*RETRAIN), **lower)
 
 
-def finishing(one: Network, scale: Scale, epochs: tuple[int, int] = FINISH) -> Train:
-    """The last training, at the rate that notebook 12's pilot found for learned steps."""
-    how = {**ADAMW, "lr": one.last_rate, "epochs": scale.pick(*epochs)}
-    return replace(retraining(one, scale), **how)
+def finishing(one: Network, scale: Scale, lr: float, epochs: tuple[int, int] = FINISH) -> Train:
+    """The last training, at a rate that notebook 12's pilot found."""
+    return replace(retraining(one, scale), **ADAMW, lr=lr, epochs=scale.pick(*epochs))
 
 
 def representing(one: Network, name: str, scale: Scale) -> tuple[Step, ...]:
     """The weights in one of `REPRESENTATIONS`, trained in it."""
-    last = finishing(one, scale)
     if name == FLOAT:
-        return (last,)
+        return (finishing(one, scale, one.float_rate),)
+    last = finishing(one, scale, one.rounded_rate)
     if name == BOOK:
         same = ("batch_size", "shift", "flip", "precision", "may_diverge")
         how = {field: getattr(last, field) for field in same}
@@ -185,7 +187,8 @@ def order_recipe(one: Network, order: str, scale: Scale) -> tuple[Step, ...]:
     if way is not None and scale.name == "quick":  # a quarter of the epochs, in equal turns
         way = replace(way, turns=max(2, way.turns // 4))
     prune = () if way else (Prune(ORDER_SPARSITY, scope="sensitivity", exclude=WHOLE),)
-    how = vars(finishing(one, scale, ORDER_EPOCHS)) | {"during": (way,) if way else ()}
+    how = vars(finishing(one, scale, one.rounded_rate, ORDER_EPOCHS))
+    how |= {"during": (way,) if way else ()}
     rounding = QuantizedTrain(**how, bits=ORDER_BITS, steps="learned", per_layer=one.ends)
     folded = (FoldBatchNorm(),) if one.is_normalised else ()
     return (one.training, *folded, *prune, rounding, Encode())

@@ -207,7 +207,8 @@ def small_chapter(scale: Scale) -> tuple[Chapter, bool]:
     options = {"fires": scan_widths(scale, density)}
     variant = Variant.of(options, rates=LONG_RATES, network=LEFT_DENSE)
     title = "are the scan's zeros worth more than a small dense network of the scan's widths?"
-    regime = {**LONG, "epochs": LONG["epochs"] + RETRAIN[1]}
+    epochs = LONG["epochs"] + RETRAIN[1]
+    regime = {**LONG, "epochs": epochs, "pilot_epochs": epochs}
     known = scale.name == "quick" or record is not None
     return Chapter("pruning_long", title, (variant,), **regime), known
 

@@ -129,7 +129,8 @@ def mixed(scale: Scale) -> Study:
 ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01}
 PILOT = "quantization_training_lr_long"
 QAT_RATES = (5e-4, 1e-3, 2e-3)
-METHODS = {"float, trained on": "", "straight-through": "fixed", "learned steps": "learned"}
+TRAINED_ON, LEARNED = "float, trained on", "learned steps"
+METHODS = {TRAINED_ON: "", "straight-through": "fixed", LEARNED: "learned"}
 
 
 def long_begin(scale: Scale) -> tuple[Step, ...]:
@@ -188,12 +189,12 @@ def long(scale: Scale) -> Study:
     return study.once(scale.name == "quick" or None not in found.values())
 
 
-def learned_rate(scale: Scale) -> tuple[float, bool]:
-    """The pilot's best rate for learned steps, and whether it is known; until then a likely one."""
+def found_rate(scale: Scale, method: str) -> tuple[float, bool]:
+    """The pilot's best rate for a method, and whether it is known; until then a likely one."""
     if scale.name == "quick":
         return QAT_RATES[1], True
     records = pilot_records(PILOT, scale)
-    found = best_rate(records, _tried(scale, "learned steps", records))
+    found = best_rate(records, _tried(scale, method, records))
     return (QAT_RATES[1], False) if found is None else (found, True)
 
 

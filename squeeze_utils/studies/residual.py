@@ -13,7 +13,7 @@ from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.experiments.variants import (
-    LONG,
+    FULL_PILOT,
     LONG_RATES,
     MUON_RATES,
     Chapter,
@@ -45,22 +45,18 @@ CHAPTER = Chapter(
     ),
 )
 
-# The same question after 24 epochs of all images. The plain network and the simple bypass are
-# trained in full at every rate, so that bypass and rate are not confounded; "wide" is a plain
-# network with as many parameters as the complex bypass has (271,056 and 271,082).
-FULL = LONG["epochs"]
+# The same question after 24 epochs of all images. "wide" is a plain network with as many
+# parameters as the complex bypass has (271,056 and 271,082).
 LONG_CHAPTER = Chapter(
     "residual_long",
     "does a bypass help a network that is trained long enough?",
     (
-        Variant.of({}, rates=LONG_RATES, pilot_epochs=FULL, network="plain"),
-        Variant.of(
-            {"bypass": "simple"}, rates=LONG_RATES, pilot_epochs=FULL, network="simple bypass"
-        ),
+        Variant.of({}, rates=LONG_RATES, network="plain"),
+        Variant.of({"bypass": "simple"}, rates=LONG_RATES, network="simple bypass"),
         Variant.of({"bypass": "complex"}, rates=LONG_RATES, network="complex bypass"),
         Variant.of({"width": 0.605}, rates=LONG_RATES, network="wide"),
     ),
-    **LONG,
+    **FULL_PILOT,
 )
 
 # Six long trainings ask for a GPU: ten minutes there, many days on two processor cores. Large

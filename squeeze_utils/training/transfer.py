@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeeze_utils.base.checks import whole_number
-from squeeze_utils.data import Split
+from squeeze_utils.data.few import of_each_class
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import SqueezeNet, pretrained
 from squeeze_utils.training.features import check_linear_head, kept_features
@@ -115,22 +115,17 @@ class FitHead(Step):
         parts = []
         for split in (state.data.train, state.data.validation):
             x = kept_features(state.model, split, state.data)
-            chosen = self._drawn(split, state.generator)
-            parts += [x[chosen], split.labels.cpu()[chosen]]
+            y = split.labels.cpu()
+            chosen = slice(None)
+            if self.per_class:
+                chosen = of_each_class(y, self.per_class, state.generator)
+            parts += [x[chosen], y[chosen]]
         fitted = fit_linear(*parts, state.data.num_classes, self.balanced)
         head = last_layer(state.model)
         with torch.no_grad():
             head.weight.copy_(fitted.weight[..., None, None])
             head.bias.copy_(fitted.bias)
         return {"head_images": len(parts[1]), "decay": fitted.decay}
-
-    def _drawn(self, split: Split, generator: torch.Generator) -> Tensor:
-        labels = split.labels.cpu()
-        if not self.per_class:
-            return torch.arange(len(labels))
-        order = torch.randperm(len(labels), generator=generator)
-        kinds = [order[labels[order] == c][: self.per_class] for c in labels.unique()]
-        return torch.cat(kinds)
 
 
 @dataclass(frozen=True)

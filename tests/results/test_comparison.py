@@ -214,22 +214,6 @@ def test_a_control_can_come_from_another_study():
     assert same.compare("kind", "up").equals(whole.compare("kind", "up"))
 
 
-def test_each_arm_is_taken_at_the_rate_that_validates_best():
-    whole = results_of(3)  # ends at 10 times its rate on validation images
-    places = {"plain": "one", "up": "one", "noisy": "other"}
-    renamed = [
-        dataclasses.replace(arm, labels=(("place", places[labels["kind"]]), ("lr", labels["lr"])))
-        for arm in whole.study.arms
-        if (labels := dict(arm.labels))
-    ]
-    found = Results(dataclasses.replace(whole.study, arms=renamed), whole.found)
-    best = found.at_best_rate("place")
-    assert [dict(arm.labels)["lr"] for arm in best.study.arms] == [0.2] * 3 + [0.3] * 3
-    assert len(best) == 6 and set(best.frame["lr"]) == {0.2, 0.3}
-    empty = Results(whole.study, {})
-    assert empty.at_best_rate("kind") == empty
-
-
 def test_an_arm_whose_rate_is_still_to_be_chosen_has_a_recipe_and_no_state():
     whole = results_of(1)
     study = dataclasses.replace(whole.study, arms=(), expected=whole.study.arms)  # a guess stands

@@ -16,7 +16,7 @@ from squeeze_utils.results import answers, transfer_results
 from squeeze_utils.results.calibration import calibration_error, reliability, reliability_figure
 from squeeze_utils.results.comparison import prediction_sentence
 from squeeze_utils.results.study_results import Results
-from squeeze_utils.studies import transfer
+from squeeze_utils.studies import transfer, transfer_files, transfer_images
 
 REFERENCE = Scale("reference")
 PICTURES = 60
@@ -89,7 +89,12 @@ PARTS = ("none", "one arm", "one seed", "all")
 def test_every_table_and_sentence_bears_missing_records(part):
     ways, curve, memory, files = (
         results(make, part)
-        for make in (transfer.transfer, transfer.head_curve, transfer.copies, transfer.files)
+        for make in (
+            transfer.transfer,
+            transfer_images.head_curve,
+            transfer_images.copies,
+            transfer_files.files,
+        )
     )
     for found in (ways, curve, memory, files):
         growing = 0 < len(found) < len(found.study.arms)
@@ -102,19 +107,19 @@ def test_every_table_and_sentence_bears_missing_records(part):
     assert len(gaps) == {"one seed": 2, "all": 2}.get(part, 0)
     assert "prediction" in prediction_sentence(gaps, {"intel": "undecided"})
     table = transfer_results.files_table(files)
-    assert len(table) == {"none": 0, "one arm": 1}.get(part, 7)
+    assert len(table) == {"none": 0, "one arm": 1}.get(part, 8)
     goal = transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)
     assert ("open" in goal) == (part != "all")
     for images in ("intel", "caltech101"):
         scenes = ways.where(images=images)
         assert scenes.verdict("way", "last modules")
         assert scenes.prediction("way", "last modules", {"all": "higher"})
-    assert len(results(transfer.few_images, part).table()) or part == "none"
+    assert len(results(transfer_images.few_images, part).table()) or part == "none"
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_who_pays_is_told_with_intervals_or_left_open(part):
-    files = results(transfer.files, part)
+    files = results(transfer_files.files, part)
     frame = answers.answers(files.where(images="intel", file="120 kB"))
     gaps = {by: answers.lost_by(frame, by) for by in ("class", "brightness", "contrast")}
     told = answers.worst(gaps["class"])
@@ -131,14 +136,32 @@ def test_who_pays_is_told_with_intervals_or_left_open(part):
 
 
 def test_a_goal_is_missed_in_words_that_come_from_numbers():
-    files = results(transfer.files, "all")
+    files = results(transfer_files.files, "all")
     assert "**reached**" in transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)
     assert "**missed**" in transfer_results.goal(files, "intel", "120 kB", 0.2, dense=90)
     assert "**missed**" in transfer_results.goal(files, "intel", "120 kB", 0.5, dense=95)
 
 
+def test_what_was_predicted_of_two_files_fails_where_both_lose_as_much():
+    files = results(transfer_files.files, "all")  # every file loses 0.3 points
+    said = transfer_results.files_prediction(files)
+    assert "0.30 points in 120 kB, 0.30 in 70 kB" in said and "fails" in said
+    assert "open" in transfer_results.files_prediction(results(transfer_files.files, "one arm"))
+
+
+def test_with_few_images_seeds_see_other_images_and_ways_take_as_many_steps():
+    study = planned(transfer_images.few_images)
+    draws = {(arm.experiment.seed, arm.experiment.data.draw) for arm in study.arms}
+    assert draws == {(0, 0), (1, 1), (2, 2)} and len(study.arms) == 36
+    for arm in study.arms:
+        step = arm.experiment.recipe[-1]
+        if dict(arm.labels)["way"] != transfer.HEAD:
+            images = 6 * arm.experiment.data.per_class
+            assert 400 <= step.epochs * (images // step.batch_size) < 440
+
+
 def test_a_goal_stays_open_until_all_seeds_are_there():
-    files = results(transfer.files, "one seed")
+    files = results(transfer_files.files, "one seed")
     for points in (0.5, 0.2):
         said = transfer_results.goal(files, "intel", "120 kB", points, dense=90)
         assert "1 of 3 seeds" in said and said.endswith("stays open until all seeds are there.")

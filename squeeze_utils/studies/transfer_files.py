@@ -1,0 +1,70 @@
+"""Chapter 18: how small a file a transferred network fits into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from squeeze_utils.anatomy.answers import ObserveAnswers
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pricing.steps import Squeeze
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.sqz.steps import Encode
+from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.transfer import (
+    ALL,
+    LAST,
+    STYLES,
+    each_seed,
+    likely,
+    rate,
+    study_of,
+    training,
+)
+from squeeze_utils.training.step import Step
+
+
+def files(scale: Scale) -> Study:
+    """The transferred network in a file of so many bytes, and what each test picture is called."""
+    arms: list[tuple[Arm, bool]] = []
+    for name, kinds in scale.pick(
+        {STYLES[0]: _shrunk(scale, 20_000)},
+        {
+            "intel": _shrunk(scale, 120_000, 70_000) | _pruned(scale, 120_000),
+            "caltech101": _shrunk(scale, 250_000) | _balanced(250_000),
+        },
+    ).items():
+        way = scale.pick(ALL, LAST)
+        folded = scale.pick((FoldBatchNorm(),), ())
+        for kind, steps in {"dense": (), **kinds}.items():
+            noted = (*folded, ObserveAnswers(pictures=True), *steps)
+            arms += each_seed(scale, name, way, noted, images=name, file=kind)
+    return study_of("transfer_files", "how small a file does the new network fit into?", arms)
+
+
+def _shrunk(scale: Scale, *sizes: int) -> dict[str, tuple[Step, ...]]:
+    shown = scale.pick(64, 500)
+    ends = (Encode(), ObserveAnswers())
+    return {f"{size // 1000} kB": (Squeeze(size, shown), *ends) for size in sizes}
+
+
+def _pruned(scale: Scale, size: int) -> dict[str, tuple[Step, ...]]:
+    """Half of the weights pruned and one epoch of healing, then rounded into the same bytes.
+
+    And the dense network after this epoch, for comparison.
+    """
+    lr = (rate(scale, LAST) or likely(LAST)) / 4
+    heal = training(scale, ALL, lr, 1, schedule="linear")
+    ends = (Squeeze(size, scale.pick(64, 500)), Encode(), ObserveAnswers())
+    return {
+        "dense, one epoch more": (heal, ObserveAnswers()),
+        f"{size // 1000} kB, half pruned first": (Prune(0.5), heal, *ends),
+    }
+
+
+def _balanced(size: int) -> dict[str, tuple[Step, ...]]:
+    steps = (Squeeze(size, 500, balanced=True), Encode(), ObserveAnswers())
+    return {f"{size // 1000} kB, balanced calibration": steps}
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {"transfer_files": files}
