@@ -95,8 +95,10 @@ class Record:
 
     @property
     def epochs(self) -> int:
-        """Epochs trained in all."""
-        return len(self.history)
+        """Epochs trained in all; a round of federated training counts for those of a client."""
+        pairs = zip(self.experiment["recipe"], self.steps, strict=False)
+        rounds = (step["epochs"] * len(done["rounds"]) for step, done in pairs if "rounds" in done)
+        return len(self.history) + sum(rounds)
 
     def text(self) -> str:
         """The record as JSON, one line for each short list, so that it diffs well."""

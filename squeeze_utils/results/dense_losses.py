@@ -73,8 +73,8 @@ def first_to_fail(found: Results) -> Sentence:
     lost = (classes.loc[FLOAT] - classes.loc[fewest]).dropna()
     words += (
         f"At {fewest} bits the class that loses most in the mean is *{lost.idxmax()}* "
-        f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); three "
-        "seeds, no interval."
+        f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); "
+        f"{found.frame['seed'].nunique()} seed(s), no interval."
     )
     if len(sizes.columns):
         fell = sizes.loc[FLOAT] - sizes.loc[fewest]
@@ -87,17 +87,49 @@ def file_prediction(
     found: Results, bits: int = 4, most_bytes: int = 400_000, points: float = 2.0
 ) -> Sentence:
     """Whether the file with `bits` is small enough and loses few enough points, in the mean."""
-    frame = found.frame
-    if frame.empty or not {DENSE, bits} <= set(frame["bits"]):
+    rows = _files(found)
+    if bits not in rows.index:
         return Sentence("Part (1) of the prediction is open: not trained yet.")
-    means = frame.groupby("bits", sort=False)["test_accuracy"].mean()
-    lost = means[DENSE] - means[bits]
-    size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
+    size, lost, n = rows.loc[bits, ["bytes", "lost", "n"]]
     word = "holds" if size <= most_bytes and lost <= points else "fails"
     return Sentence(
-        f"Part (1), {bits} bits: {size:,.0f} bytes at most, {lost:.1f} points lost in the mean: "
-        f"it {word}."
+        f"Part (1), {bits} bits: {size:,.0f} bytes at most, {lost:.1f} points lost in the mean of "
+        f"{n:.0f} seed(s): it {word}."
     )
+
+
+def aim(
+    found: Results, name: str, least: float, most_bytes: int = 400_000, points: float = 2.0
+) -> Sentence:
+    """Whether the dense networks reach `least` (%), and which files are small and good enough."""
+    frame, rows = found.frame, _files(found)
+    if frame.empty or DENSE not in set(frame["bits"]):
+        return Sentence(f"**Aims for {name}**: open, not trained yet.")
+    dense = frame.loc[frame["bits"] == DENSE, "test_accuracy"]
+    good = rows[(rows["bytes"] <= most_bytes) & (rows["lost"] <= points)]
+    files = [
+        f"reached with {bits} bits ({row.bytes:,.0f} bytes at most, {row.lost:.1f} points lost)"
+        for bits, row in good.iterrows()
+    ]
+    return Sentence(
+        f"**Aims for {name}**: a score of at least {least:g} %: "
+        f"{'reached' if dense.mean() >= least else 'missed'} ({dense.mean():.2f} % in the mean of "
+        f"{len(dense)} seed(s)). At most {most_bytes:,} bytes and {points:g} points lost in the "
+        f"mean: {', '.join(files) or ('missed' if len(rows) else 'open, not trained yet')}."
+    )
+
+
+def _files(found: Results) -> pd.DataFrame:
+    """For each number of bits the largest file, and points lost against DENSE seed by seed."""
+    frame, rows = found.frame, {}
+    if len(frame) and "file_bytes" in frame:
+        scores = frame.pivot(index="seed", columns="bits", values="test_accuracy")
+        for bits in (b for b in scores if b not in (DENSE, FLOAT) and DENSE in scores):
+            lost = (scores[DENSE] - scores[bits]).dropna()
+            size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
+            if len(lost):
+                rows[bits] = {"bytes": size, "lost": lost.mean(), "n": len(lost)}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["bytes", "lost", "n"])
 
 
 def _first_dense(bits: str | int) -> float:

@@ -1,10 +1,13 @@
-"""The five comparisons that the series stands on: one arm of a study against its control."""
+"""What the series stands on: five comparisons of an arm with its control, and the best network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
+
+from squeeze_utils.results.study_results import Sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,3 +88,44 @@ def comparisons_table() -> pd.DataFrame:
     found = [one.row(study(one.study).records()) for one in COMPARISONS]
     rows = [[cell.strip("*") for cell in row] for row in found]  # bold is for the README
     return pd.DataFrame(rows, columns=["question", *HEADER[1:]]).set_index("question")
+
+
+GOALS = {"SqueezeNet": 94.0, "late": 95.0}  # test accuracy (%), set before training
+VIEWS = {"mirrored": "and mirrored", "mirrored_shifted": "mirrored and shifted"}
+
+
+def rungs(found: Results) -> Sentence:
+    """What each change of the training adds on test images, in the mean, to all before it."""
+    if not len(found):
+        return Sentence(f"The ladder: {MISSING}.")
+    means = found.frame.groupby("rung", sort=False)["test_accuracy"].agg(["mean", "size"])
+    gains = means["mean"].diff().dropna()
+    lines = [
+        f"- {name}: {row['mean']:.2f} % (n = {row['size']:.0f})" for name, row in means.iterrows()
+    ]
+    whole = len(found) == len(found.study.arms) and not found.study.expected
+    word = ("holds" if (gains > 0).all() else "fails") + " in the means" if whole else "is open"
+    return Sentence("\n".join([*lines, "", f"That every change gains {word}."]))
+
+
+def best_networks(found: Results) -> Sentence:
+    """The headline's networks: accuracy, that of averaged answers, and whether goals are met."""
+    if not len(found):
+        return Sentence(f"The headline: {MISSING}.")
+    lines = []
+    for name, part in found.frame.groupby("network", sort=False):
+        mean, known = part["test_accuracy"].mean(), found.where(network=name)
+        line = f"- {name}: {mean:.2f} % (n = {len(part)})"
+        for key, title in VIEWS.items():
+            judged = [
+                step[key]["test_accuracy"]
+                for _, r in known.recorded()
+                for step in r.steps
+                if key in step
+            ]
+            line += f"; {title} {fmean(judged):.2f} %" if judged else ""
+        if name in GOALS:
+            word = "reached" if mean >= GOALS[name] else "missed"
+            line += f". The goal of {GOALS[name]:g} % is {word}"
+        lines.append(f"{line}.")
+    return Sentence("\n".join(lines))

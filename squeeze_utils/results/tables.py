@@ -171,7 +171,7 @@ def _data(record: Record) -> str:
 
 def _planned(record: Record) -> int:
     """Epochs that the recipe asks for; a run that diverged has finished fewer."""
-    return sum(step.get("epochs", 0) for step in record.experiment["recipe"])
+    return sum(s.get("epochs", 0) * s.get("rounds", 1) for s in record.experiment["recipe"])
 
 
 def _seeds(records: Mapping[str, Record], study: Study | None) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
-from squeeze_utils.base import paths
+from squeeze_utils.base import machine, paths
 from squeeze_utils.base.parallel import run_tasks
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.checkpoints import export_checkpoints
-from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
 from squeeze_utils.experiments.search import journal
 from squeeze_utils.experiments.search.grid import read_rows, run_grid
 from squeeze_utils.experiments.search.running import run_search
 from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, hyperparameters
 from squeeze_utils.studies.plan import make_plan
 from squeeze_utils.studies.together import run_together
@@ -55,6 +57,7 @@ def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -
         keys = {arm.experiment.key for arm in study.arms}
         if keys <= tried:
             return
+        _compare_processors(study)
         folder, cache = runs_folder(scale), _states()
         if study.processes > 1 and here().alone:
             run_together(study, scale, folder=folder, cache=cache)
@@ -63,11 +66,31 @@ def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -
         tried |= keys
 
 
+def _compare_processors(study: Study) -> None:
+    """Warn before a study goes on with another kind of processor: kinds round differently."""
+    known = {record.device.partition(",")[0] for record in study.records().values()}
+    own = machine.device_name(machine.default_device()).partition(",")[0]
+    if known - {own} and study.missing():
+        warnings.warn(
+            f"{study.name} has records from {', '.join(sorted(known - {own}))}, and this is {own}: "
+            "a difference between its arms may come from the processor",
+            stacklevel=2,
+        )
+
+
 def run_everything(*, jobs: int = 1) -> list[str]:
-    """Run or resume all that is missing at reference scale, by importance; the studies' names."""
-    names = [line.study for line in make_plan()]
+    """Run or resume all that is missing at reference scale, by importance; the studies' names.
+
+    A study with an arm that fails does not keep the next ones from running.
+    """
+    names, failed = [line.study for line in make_plan()], []
     for name in names:
-        run_study_named(name, REFERENCE, jobs=jobs)
+        try:
+            run_study_named(name, REFERENCE, jobs=jobs)
+        except StudyIncomplete as error:
+            failed.append(f"{name}: {error}")
+    if failed:
+        raise RuntimeError("\n".join(failed))
     return names
 
 

@@ -14,7 +14,6 @@ from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.quantization import by_seed
 from squeeze_utils.training.distributed.together import TrainTogether
-from squeeze_utils.training.step import Step
 
 SEEDS = (0, 1, 2)
 SEEDS_LONG = (0, 1, 2, 3, 4)  # three could not show that two ways are equal within half a point
@@ -141,33 +140,55 @@ def exchanges_vgg(scale: Scale) -> Study:
 # --- federated ---
 
 MESSAGES: tuple[str, ...] = ("float", "int8", "coded")
+CLIENTS_PILOT = "federated_lr"
+CLIENTS_RATES = (0.025, 0.05, 0.1)
+ROUNDS = (12, 60)
 
 
-def federated_recipe(scale: Scale, message: str) -> tuple[Step, ...]:
+def _clients(
+    scale: Scale, message: str, lr: float, seed: int, rounds: tuple[int, int] = ROUNDS
+) -> Experiment:
     """Ten clients with unequal classes send what they have learnt to a server."""
     how: dict[str, Any] = scale.pick(
-        {"rounds": 12, "batch_size": 16, "precision": "float32"},
-        {"rounds": 40, "batch_size": 64, "precision": "bfloat16"},
+        {"batch_size": 16, "precision": "float32"},
+        {"batch_size": 64, "shift": 3, "flip": True, "precision": "bfloat16"},
     )
-    return (Federate(lr=0.05, alpha=0.5, message=message, **how),)
+    step = Federate(scale.pick(*rounds), lr=lr, alpha=0.5, message=message, **how)
+    return Experiment(network(scale), images(scale), (step,), seed)
+
+
+def _clients_runs(scale: Scale, records: Mapping[str, Record]) -> dict[float, list[Experiment]]:
+    """Floats at several rates, a third as long."""
+
+    def runs(lr: float) -> list[Experiment]:
+        return [_clients(scale, "float", lr, seed, (4, 20)) for seed in (0, 1)]
+
+    return extended(CLIENTS_RATES, records, runs)
+
+
+def clients_pilot(scale: Scale) -> Study:
+    """A learning rate for clients that send floats; the others take it over."""
+    arms = rate_arms(_clients_runs(scale, pilot_records(CLIENTS_PILOT, scale)))
+    return Study(CLIENTS_PILOT, "the learning rate of: how many bytes must clients send?", arms)
 
 
 def federated(scale: Scale) -> Study:
     """Updates as floats, as bytes, and through the range coder."""
+    records = pilot_records(CLIENTS_PILOT, scale)
+    found = best_rate(records, _clients_runs(scale, records))
     arms = [
-        Arm.of(
-            Experiment(network(scale), images(scale), federated_recipe(scale, message), seed),
-            message=message,
-        )
+        Arm.of(_clients(scale, message, found or CLIENTS_RATES[1], seed), message=message)
         for message in MESSAGES
         for seed in scale.pick((0,), SEEDS)
     ]
-    return Study("federated", "how many bytes must clients send?", by_seed(arms))
+    study = Study("federated", "how many bytes must clients send?", by_seed(arms), CLIENTS_PILOT)
+    return study.once(scale.name == "quick" or found is not None)
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {
     "exchanges_long": exchanges,
     PILOT: pilot,
     "exchanges_vgg": exchanges_vgg,
+    CLIENTS_PILOT: clients_pilot,
     "federated": federated,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -70,12 +70,17 @@ def digits(scale: Scale) -> DataSpec:
     return scale.pick(DataSpec(size=16), DataSpec("mnist"))
 
 
-def gradual(name: str, scale: Scale) -> Gradual:
-    """How far our own recipe prunes the layers of a LeNet while it trains."""
-    sparsity = tuple(zip(LAYERS[name], SPARSITY[name], strict=True))
+def sparsity(name: str) -> dict[str, float]:
+    """How far our own recipe prunes each layer of a LeNet."""
+    return dict(zip(LAYERS[name], SPARSITY[name], strict=True))
+
+
+def gradual(wanted: Mapping[str, float], scale: Scale) -> Gradual:
+    """Layers pruned as far as `wanted` while the network trains."""
+    pairs = tuple(wanted.items())
     if scale.name == "quick":  # far fewer weights: what is left must be more
-        sparsity = tuple((n, 1 - 2 * (1 - s) if s > 0.6 else s) for n, s in sparsity)
-    return Gradual(0.9, end=0.5, per_layer=sparsity)
+        pairs = tuple((n, 1 - 2 * (1 - s) if s > 0.6 else s) for n, s in pairs)
+    return Gradual(0.9, end=0.5, per_layer=pairs)
 
 
 def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
@@ -100,7 +105,7 @@ def lenet(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
         ),
         "ours": (
             first,
-            Train(prune, during=(gradual(name, scale),), **again),
+            Train(prune, during=(gradual(sparsity(name), scale),), **again),
             Share(3, per_layer=tuple(zip(layers, OUR_BITS[name], strict=True))),
             centroids,
             Halve(),
@@ -140,10 +145,10 @@ def squeezenet_trained() -> tuple[Step, ...]:
     large = _expand3x3(model("SqueezeNet", Scale("reference")))
     own = (("features.0.weight", 0.1), ("classifier.1.weight", 0.5))
     own += tuple((name, 0.82) for name in large)
-    gradual = Gradual(0.6, begin=0.0, end=0.6, per_layer=own)
+    pruning = Gradual(0.6, begin=0.0, end=0.6, per_layer=own)
     return (
         Load("squeezenet-cifar10"),
-        Train(8, lr=0.02, schedule="linear", during=(gradual,), **MUON, **PHOTOS),
+        Train(8, lr=0.02, schedule="linear", during=(pruning,), **MUON, **PHOTOS),
         Share(4, per_layer=tuple((name, 3) for name in large)),
         TuneCentroids(2, lr=1e-3, **PHOTOS),
         MergeStatistics(),  # no statistics but scales and shifts, floats in half precision

@@ -10,28 +10,23 @@ from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pricing.silent_units import RemoveSilent
 from squeeze_utils.compress.pricing.steps import Squeeze
-from squeeze_utils.compress.pruning.during_training import Gradual
 from squeeze_utils.compress.quantizing.after_training import Halve
-from squeeze_utils.compress.quantizing.fold_batch_norm import MergeStatistics
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
-from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.deep_compression import (
-    CIFAR10,
     LAYERS,
     MNIST,
     OUR_BITS,
-    PHOTOS,
     QUICK,
     SEEDS,
-    VGG,
     digits,
     gradual,
     model,
+    sparsity,
 )
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
@@ -57,8 +52,18 @@ TARGETS = {"LeNet-300-100": (16_000, 8_000), "LeNet-5": (24_000, 12_000), FIRE: 
 QUICK_TARGETS = (8_000, 4_000)
 ROUNDED_BITS = 4
 COMPACT: tuple[Step, ...] = (Halve(), FreezeCodes(), Encode("compact"))
-FIRE_SPARSITY = 0.9
 FIRE_BITS = 4
+# As in LeNet-5 small layers keep most of their weights, the large dense one a few.
+FIRE_SPARSITY = {
+    "features.0.weight": 0.3,
+    **{
+        f"features.{fire}.{layer}.weight": share
+        for fire in (2, 4)
+        for layer, share in {"squeeze": 0.5, "expand1x1": 0.5, "expand3x3": 0.88}.items()
+    },
+    "classifier.0.weight": 0.975,
+    "classifier.2.weight": 0.8,
+}
 
 
 def network(name: str, scale: Scale) -> ModelSpec:
@@ -70,7 +75,7 @@ def network(name: str, scale: Scale) -> ModelSpec:
 
 def recipe_name(price: float) -> str:
     """What the arm of a price is called."""
-    return f"price {price:.0e}".replace("e-0", "e-")
+    return f"price {price:g}".replace("e-0", "e-")
 
 
 def training(name: str, scale: Scale) -> tuple[Train, dict[str, Any]]:
@@ -100,7 +105,7 @@ def priced(price: float, name: str, scale: Scale) -> tuple[Step, ...]:
 def recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     """All ways to a small file, each with equally many epochs."""
     first, then = training(name, scale)
-    pruning = Gradual(FIRE_SPARSITY, end=0.5) if name == FIRE else gradual(name, scale)
+    pruning = gradual(FIRE_SPARSITY if name == FIRE else sparsity(name), scale)
     sharing = tuple(zip(LAYERS.get(name, ()), OUR_BITS.get(name, ()), strict=True))
     shorter = {**then, "epochs": then["epochs"] - 1}
     half, rest = then["epochs"] // 2, then["epochs"] - then["epochs"] // 2
@@ -156,60 +161,4 @@ def on_digits(scale: Scale) -> Study:
     return Study("priced", "what is a price on bits worth while the network trains?", arms)
 
 
-CHALLENGER = "ResNet-20, width 0.625"  # a modern network of about 100,000 parameters
-# Epochs of the networks for photographs without and with a price, and their prices.
-LARGE = {
-    "SqueezeNet": (30, 60, (5e-7, 1.5e-6), (0, 1, 2)),
-    "SqueezeNet, half width": (30, 60, (1e-6,), (0, 1, 2)),
-    CHALLENGER: (30, 60, (1e-6,), (0, 1, 2)),
-    "VGG-11": (12, 18, (2e-7,), (0,)),
-}
-
-
-def large_recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
-    """Dense as long, and trained at a price, for photographs."""
-    before, after, prices, _ = LARGE[name]
-    how = {**(VGG if name == "VGG-11" else {**MUON, **PHOTOS}), "precision": "bfloat16"}
-    first = scale.pick(Train(1, lr=3e-3, **QUICK), Train(before, lr=0.03, **how))
-    then: dict[str, Any] = {"epochs": after, "lr": 0.02, "schedule": "linear", **how}
-    if scale.name == "quick":
-        then = {"epochs": 1, "lr": 2e-3, "schedule": "cosine", **QUICK}
-    end = (MergeStatistics(), *COMPACT)
-    found: dict[str, tuple[Step, ...]] = {
-        DENSE: (first, Train(**then), MergeStatistics(), Encode())
-    }
-    for price in prices:
-        during = (PriceBits(price),)
-        found[recipe_name(price)] = (first, Train(**then, during=during), *end)
-    return found
-
-
-def large_network(name: str, scale: Scale) -> ModelSpec:
-    """A network of `LARGE`; grey at quick scale."""
-    if name == "VGG-11":
-        return model(name, scale)
-    grey = scale.pick({"in_channels": 1}, {})
-    if name == CHALLENGER:
-        return ModelSpec.of("resnet20", width=0.625, **grey)
-    width = {} if name == "SqueezeNet" else {"width": 0.5}
-    return ModelSpec.of("squeezenet_small", num_classes=10, **width, **grey)
-
-
-def on_photographs(scale: Scale) -> Study:
-    """SqueezeNet of two widths, a challenger and VGG-11."""
-    data = scale.pick(DataSpec(), CIFAR10)
-    arms = [
-        Arm.of(
-            Experiment(large_network(name, scale), data, steps, seed), network=name, recipe=recipe
-        )
-        for name, (*_, seeds) in LARGE.items()
-        for seed in scale.pick((0,), seeds)
-        for recipe, steps in large_recipes(name, scale).items()
-    ]
-    return Study("priced_large", "and networks for photographs?", arms)
-
-
-STUDIES: dict[str, Callable[[Scale], Study]] = {
-    "priced": on_digits,
-    "priced_large": on_photographs,
-}
+STUDIES: dict[str, Callable[[Scale], Study]] = {"priced": on_digits}

@@ -169,7 +169,10 @@ def long_pilot(scale: Scale) -> Study:
 
 
 def long(scale: Scale) -> Study:
-    """`quantization_training` with ten epochs, each method at its own rate."""
+    """`quantization_training` with ten epochs, each method at its own rate.
+
+    What is rounded after training has been trained on as long before, with float weights.
+    """
     records = pilot_records(PILOT, scale)
     found = {method: best_rate(records, _tried(scale, method, records)) for method in METHODS}
     arms: list[Arm] = []
@@ -180,9 +183,10 @@ def long(scale: Scale) -> Study:
             arms += each_long_seed(
                 scale, (*recipe, *after), (0, 1, 2), method=method, weights=weights
             )
+    as_long = _trained_on(scale, TRAINED_ON, found[TRAINED_ON] or QAT_RATES[1], FLOAT, epochs=10)
     for weights in scale.pick((2,), FEW):
         rounded = (QuantizeWeights(weights, per_layer=ends(8)), CorrectBias(IMAGES), Encode())
-        recipe = (*long_begin(scale), *rounded)
+        recipe = (*as_long, *rounded)
         arms += each_long_seed(scale, recipe, (0, 1, 2), method="after training", weights=weights)
     title = "what does training with rounding add to a network that is trained long enough?"
     study = Study("quantization_training_long", title, by_seed(arms), PILOT)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from tiny import tiny_experiment
 from tiny_search import hill, search
 from tiny_study import rates
 
-from squeeze_utils.base import paths
+from squeeze_utils.base import machine, paths
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
 from squeeze_utils.experiments.search.running import run_search
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models.checkpoint_files import load_model
@@ -51,6 +53,30 @@ def test_a_study_is_run_and_listed_with_its_reference_records(scale, where, know
 def test_the_pilot_of_a_study_comes_first(known, fits):
     commands.run_study_named("later", QUICK)
     assert fits == [0.1, 0.2, 0.4]
+
+
+def test_a_study_that_fails_does_not_keep_the_next_from_running(known, monkeypatch):
+    ran = []
+
+    def run(name, scale, jobs):
+        ran.append(name)
+        if name == "small":
+            raise StudyIncomplete(rates(0.1), [], {})
+
+    lines = [SimpleNamespace(study=name) for name in known]
+    monkeypatch.setattr(commands, "make_plan", lambda: lines)
+    monkeypatch.setattr(commands, "run_study_named", run)
+    with pytest.raises(RuntimeError, match="small: 0 of the arms of"):
+        commands.run_everything()
+    assert ran == ["small", "later"]
+
+
+def test_another_kind_of_processor_is_warned_of_before_a_study_goes_on(known, monkeypatch):
+    monkeypatch.setattr(machine, "device_name", lambda device: "One, 1 thread")
+    commands.run_study_named("small", REFERENCE, only="0.2")
+    monkeypatch.setattr(machine, "device_name", lambda device: "Other, 2 threads")
+    with pytest.warns(UserWarning, match="small has records from One, and this is Other"):
+        commands.run_study_named("small", REFERENCE)
 
 
 def test_only_the_arms_that_are_asked_for_are_run(known, fits):

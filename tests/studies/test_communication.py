@@ -22,10 +22,27 @@ def test_arms_differ_in_what_is_exchanged_alone(scale):
     assert named == set(EXCHANGES)
 
 
+def test_weights_decay_as_fast_where_the_momentum_is_in_the_exchange():
+    for arm in communication.exchanges_vgg(Scale("reference")).arms:
+        step = arm.experiment.recipe[0]
+        passed_on = 1 / (1 - 0.9) if step.optimizer == "momentum" else 1
+        assert step.weight_decay * passed_on == pytest.approx(5e-3)
+
+
+def test_rare_averages_send_a_hundred_times_less_also_at_the_ends_of_epochs():
+    for name, images in {"exchanges_long": 45_000, "exchanges_vgg": 20_000}.items():
+        made = communication.STUDIES[name](Scale("reference"))
+        arms = [arm for arm in (*made.arms, *made.expected) if ("exchange", "seldom") in arm.labels]
+        plan = arms[0].experiment.recipe[0]
+        steps = plan.epochs * (images // plan.batch_size)
+        assert steps / (steps // plan.every + plan.epochs) > 100
+
+
 def test_clients_compute_in_a_precision_that_the_recipe_names():
     wanted = {"quick": "float32", "reference": "bfloat16"}
     for scale in SCALES:
-        steps = [arm.experiment.recipe[0] for arm in communication.federated(Scale(scale)).arms]
+        made = communication.federated(Scale(scale))
+        steps = [arm.experiment.recipe[0] for arm in (*made.arms, *made.expected)]
         assert {step.precision for step in steps} == {wanted[scale]}
         assert {step.plan.precision for step in steps} == {wanted[scale]}
 

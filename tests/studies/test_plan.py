@@ -114,7 +114,7 @@ def test_the_whole_plan_has_the_issues_order(monkeypatch):
     makers = catalogue.catalogue()
     assert set(plan.ORDER) <= set(makers)
     names = {name for name in makers if name.endswith("_long")} | {*plan.ORDER}
-    names |= {"ladder_lr", "transfer_lr", "detection_lr", "segmentation_lr"}
+    names |= {"ladder_lr", "transfer_lr", "detection_lr", "segmentation_lr", "federated_lr"}
     listed = {name: makers[name] for name in names}
     old = {"dsd": makers["dsd"]}
     monkeypatch.setattr(catalogue, "catalogue", lambda: old | listed)

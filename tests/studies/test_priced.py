@@ -5,14 +5,15 @@ import pytest
 from squeeze_utils.base.scale import SCALES, Scale
 from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.silent_units import RemoveSilent
+from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.studies import priced
+from squeeze_utils.studies import priced, priced_photographs
 from squeeze_utils.training.loop import Train
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("make", [priced.on_digits, priced.on_photographs])
+@pytest.mark.parametrize("make", [priced.on_digits, priced_photographs.on_photographs])
 def test_every_experiment_comes_back_from_its_record(make, scale):
     for arm in make(Scale(scale)).arms:
         again = Experiment.from_dict(arm.experiment.as_dict())
@@ -25,7 +26,7 @@ def epochs(arm) -> int:
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("make", [priced.on_digits, priced.on_photographs])
+@pytest.mark.parametrize("make", [priced.on_digits, priced_photographs.on_photographs])
 def test_all_recipes_of_a_network_take_the_same_epochs_and_begin_alike(make, scale):
     study = make(Scale(scale))
     for network in {dict(arm.labels)["network"] for arm in study.arms}:
@@ -49,9 +50,9 @@ def test_all_recipes_of_digits_are_trained_in_one_precision(name):
         assert {s.precision for s in steps if isinstance(s, Train)} == {"float32"}
 
 
-@pytest.mark.parametrize("name", priced.LARGE)
+@pytest.mark.parametrize("name", priced_photographs.LARGE)
 def test_recipes_of_photographs_name_their_precision(name):
-    for steps in priced.large_recipes(name, Scale("reference")).values():
+    for steps in priced_photographs.large_recipes(name, Scale("reference")).values():
         assert {s.precision for s in steps if isinstance(s, Train)} == {"bfloat16"}
 
 
@@ -65,8 +66,25 @@ def test_whatever_has_learned_steps_loses_its_silent_units_before_the_same_coder
 
 
 def test_names_of_prices():
-    assert [priced.recipe_name(p) for p in (5e-7, 1e-6, 2e-5)] == [
+    assert [priced.recipe_name(p) for p in (5e-7, 1.5e-6, 2e-5)] == [
         "price 5e-7",
-        "price 1e-6",
+        "price 1.5e-6",
         "price 2e-5",
     ]
+
+
+@pytest.mark.parametrize("name", priced_photographs.OTHER_WAYS)
+def test_the_other_ways_prune_layers_that_there_are_and_share_the_dense_training(name):
+    names = prunable(priced_photographs.large_network(name, Scale("reference")).build())
+    assert set(priced_photographs.SPARSITY[name]) <= set(names)
+    found = priced_photographs.large_recipes(name, Scale("reference"))
+    rounded = [steps for recipe, steps in found.items() if recipe.startswith(priced.AFTERWARDS)]
+    assert len(rounded) == 2 and all(steps[:2] == found[priced.DENSE][:2] for steps in rounded)
+    assert {priced.PRUNED, priced.FREE} < set(found)
+
+
+def test_fires_are_pruned_as_far_as_their_layers_bear():
+    names = prunable(priced.network(priced.FIRE, Scale("reference")).build())
+    assert set(priced.FIRE_SPARSITY) == set(names)
+    kept = sum((1 - priced.FIRE_SPARSITY[name]) * p.numel() for name, p in names.items())
+    assert 10_000 < kept < 14_350  # what LeNet-5 keeps

@@ -86,7 +86,10 @@ class QuantizedTrain(Train):
             measured = super().apply(state)
         for name, point in state.model.named_modules():
             if isinstance(point, FakeQuant) and float(point.scale) < 0:
-                raise RuntimeError(f"the step of {name} became negative: lower the learning rate")
+                found = f"the step of {name} became negative: lower the learning rate"
+                if not self.may_diverge:
+                    raise RuntimeError(found)
+                measured["diverged"] = found
         return measured
 
 

@@ -26,6 +26,7 @@ from squeeze_utils.compress.updates.messages import (
     difference,
     encode_update,
     float_state,
+    following,
 )
 from squeeze_utils.data import ImageSet, Split
 from squeeze_utils.training.evaluation import evaluate
@@ -108,8 +109,9 @@ class Server:
         if self.waiting:
             change = added(change, self.waiting)
         answer, read = encode_update(change, self.message, self.step)
-        self.waiting = difference(change, read)
-        self.weights = added(self.weights, read)
+        new = following(self.weights, read)
+        self.waiting = difference(change, difference(new, self.weights))
+        self.weights = new
         return answer
 
 
@@ -120,7 +122,7 @@ class Federate(Step):
     Each trains for `epochs` on its own images in every round, by momentum at a constant rate `lr`.
     `alpha` says how equal their classes are (see `unequal_parts`). Messages are of the kind
     `message` ("float", "int8", "coded"), with levels `spacing` deviations apart where coded.
-    Clients compute in `precision`, as in `Train`.
+    Clients compute in `precision`, and change their images by `shift` and `flip`, as in `Train`.
     """
 
     rounds: int = 10
@@ -132,6 +134,8 @@ class Federate(Step):
     message: str = "float"
     spacing: float = STEP
     precision: str = "auto"
+    shift: int = 0
+    flip: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rounds", "clients", "epochs", "batch_size"):
@@ -141,6 +145,7 @@ class Federate(Step):
         real_number("spacing", self.spacing, above=0)
         choose("message", self.message, KINDS)
         choose("precision", self.precision, machine.PRECISIONS)
+        _ = self.plan  # which refuses bad numbers
 
     @property
     def plan(self) -> Train:
@@ -152,6 +157,8 @@ class Federate(Step):
             schedule="constant",
             batch_size=self.batch_size,
             precision=self.precision,
+            shift=self.shift,
+            flip=self.flip,
         )
 
     def apply(self, state: State) -> dict[str, Any]:

@@ -113,6 +113,13 @@ def float_state(model: torch.nn.Module) -> dict[str, Tensor]:
     return {name: t.detach().cpu().clone() for name, t in state if t.is_floating_point()}
 
 
+def following(weights: Mapping[str, Tensor], update: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`weights` after an update that was rounded: a variance that fell below zero is zero."""
+    moved = added(weights, update)
+    names = [name for name in moved if name.endswith("running_var")]
+    return moved | {name: moved[name].clamp_min(0) for name in names}
+
+
 def difference(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What must be added to `old` to get `new`."""
     return {name: tensor - old[name] for name, tensor in new.items()}

@@ -10,6 +10,7 @@ from squeeze_utils.compress.quantizing.after_training import Calibrate
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.quantizing.in_training import STEPS, QuantizedTrain, _Rounded
 from squeeze_utils.models.fake_quant import FakeQuant
+from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import check_masks
 
 PLAN = {"epochs": 2, "batch_size": 16, "lr": 0.01, "precision": "float32"}
@@ -59,3 +60,20 @@ def test_pruned_weights_stay_zero_through_training_with_rounding():
     for name, mask in state.masks.items():
         weight = dict(state.model.named_parameters())[name]
         assert not weight.detach()[~mask].any() and weight.detach()[mask].any()
+
+
+def test_a_step_below_zero_is_an_error_or_a_result(monkeypatch):
+    state = state_of(activation_bits=4)
+    FoldBatchNorm().apply(state)
+    Calibrate(images=48).apply(state)
+    point = next(m for m in state.model.modules() if isinstance(m, FakeQuant))
+
+    def too_far(plan, state):
+        point.scale.data.fill_(-0.1)
+        return {}
+
+    monkeypatch.setattr(Train, "apply", too_far)
+    with pytest.raises(RuntimeError, match="became negative: lower the learning rate"):
+        QuantizedTrain(**PLAN, steps="learned").apply(state)
+    found = QuantizedTrain(**PLAN, steps="learned", may_diverge=True).apply(state)
+    assert "became negative" in found["diverged"]

@@ -10,7 +10,7 @@ from tiny import tiny_set, tiny_spec
 
 from squeeze_utils.base import machine
 from squeeze_utils.compress.sqz.bits import ContainerError
-from squeeze_utils.compress.updates.federated import Federate, unequal_parts
+from squeeze_utils.compress.updates.federated import Federate, Server, unequal_parts
 from squeeze_utils.compress.updates.messages import (
     KINDS,
     added,
@@ -123,6 +123,25 @@ def test_one_client_with_floats_is_plain_training_round_by_round():
     ours, theirs = float_state(one.model), float_state(client.model)
     assert all(torch.allclose(ours[name], tensor, atol=1e-6) for name, tensor in theirs.items())
     assert any(not torch.equal(ours[name], tensor) for name, tensor in before.items())
+
+
+def test_a_variance_that_rounding_took_below_zero_is_zero_and_catches_up():
+    weights = {"bn.running_var": torch.tensor([1.0, 0.01]), "bn.weight": torch.tensor([-1.0])}
+    server = Server(weights, "int8", step=1.0)
+    asked = {"bn.running_var": torch.tensor([100.0, -0.4]), "bn.weight": torch.tensor([-1.0])}
+    server.aggregate([(encode_update(asked, "int8")[0], 1)])
+    assert server.weights["bn.running_var"][1] == 0 and server.weights["bn.weight"] < -1
+    assert server.waiting["bn.running_var"][1] == pytest.approx(-0.4 + 0.01, abs=0.4)
+    model = torch.nn.BatchNorm1d(2).eval()
+    model.running_var.copy_(server.weights["bn.running_var"])
+    assert model(torch.ones(1, 2)).isfinite().all()
+
+
+def test_clients_change_their_images_as_the_recipe_says():
+    plan = Federate(shift=2, flip=True).plan
+    assert (plan.shift, plan.flip) == (2, True)
+    with pytest.raises(ValueError, match="shift"):
+        Federate(shift=-1)
 
 
 def test_what_cannot_be_is_refused():

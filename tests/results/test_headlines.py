@@ -1,0 +1,66 @@
+"""The ladder and the headline in words: none, a part, and all of their records."""
+
+from __future__ import annotations
+
+import pytest
+from finished import finish, pretend
+
+from squeeze_utils.base import paths
+from squeeze_utils.results.headlines import best_networks, rungs
+from squeeze_utils.results.named_study import study
+from squeeze_utils.studies import headline
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A folder of records, empty at first."""
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    return tmp_path / "runs"
+
+
+def recorded(name, change):
+    found = study(name).records()
+    for record in found.found.values():
+        record.steps[-1].update(change(dict(record.labels)))
+    return found
+
+
+def test_rungs_are_told_and_judged_when_all_are_there(runs):
+    assert rungs(study("ladder").records()) == "The ladder: not trained yet."
+    finish("ladder_lr", runs)
+    arms = study("ladder").records().study.arms
+    pretend(arms[0], runs / "ladder")
+    partly = rungs(recorded("ladder", lambda labels: {"test_accuracy": 91.0}))
+    assert partly == "- base: 91.00 % (n = 1)\n\nThat every change gains is open."
+    finish("ladder", runs)
+    order = [name for name, _ in headline.CHANGES]
+
+    def rising(labels):
+        return {"test_accuracy": 90.0 + order.index(labels["rung"])}
+
+    words = rungs(recorded("ladder", rising))
+    assert "- + mixup: 93.00 % (n = 2)" in words and words.endswith("gains holds in the means.")
+    fallen = rungs(
+        recorded("ladder", lambda labels: {"test_accuracy": -rising(labels)["test_accuracy"]})
+    )
+    assert fallen.endswith("gains fails in the means.")
+
+
+def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
+    assert best_networks(study("headline").records()) == "The headline: not trained yet."
+    finish("ladder_lr", runs)
+    finish("ladder", runs)
+    finish("headline", runs)
+    views = {"mirrored": {"test_accuracy": 94.5}, "mirrored_shifted": {"test_accuracy": 94.7}}
+    accuracy = {"SqueezeNet": 94.1, "late": 94.9}
+    words = best_networks(
+        recorded(
+            "headline",
+            lambda labels: {"test_accuracy": accuracy.get(labels["network"], 95.0), **views},
+        )
+    )
+    assert (
+        "- SqueezeNet: 94.10 % (n = 3); and mirrored 94.50 %; mirrored and shifted 94.70 %. "
+        "The goal of 94 % is reached." in words
+    )
+    assert "The goal of 95 % is missed." in words and words.count("goal") == 2
