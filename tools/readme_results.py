@@ -58,8 +58,8 @@ def _small_files(root: Path) -> str:
         return ""
     header = ["images", "network", "test accuracy (%)", "seeds", "file (bytes)", "chapter"]
     head = (
-        "**In few bytes**: of the networks that fit into a number of bytes, the one that is best "
-        "on validation images; for ImageNet the released SqueezeNet in a thousandth of AlexNet's "
+        "**In few bytes**: the network that is best on validation images, of those that fit into a "
+        "given size; for ImageNet the released SqueezeNet in a thousandth of AlexNet's "
         "240 MB, and in a little more"
     )
     return f"{head}\n\n{markdown_table(header, rows)}"

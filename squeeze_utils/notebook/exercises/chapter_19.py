@@ -148,7 +148,7 @@ EXERCISES = {
         "boxes, truth)) takes any scores s.",
     ),
     4: Exercise(
-        "Suppression that is soft",
+        "Soft suppression",
         soft_suppression,
         "Take the best box out of those left, multiply the scores of all others that are left, "
         "and repeat. An overlap above 0.5 and below 0.7 will do for the pair.",

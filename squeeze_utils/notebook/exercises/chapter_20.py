@@ -187,7 +187,7 @@ EXERCISES = {
         "it with the share of the warm-up, and b with the rest. 500 times fewer: a mean of 1/500.",
     ),
     5: Exercise(
-        "A change that nobody rounds",
+        "Rounding errors that add up",
         same_change,
         'message, read = encode_update({"w": now}, "coded", step=step). With feedback, now is the '
         "change plus what waits, and what waits next is now minus what was read.",
