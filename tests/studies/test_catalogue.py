@@ -100,6 +100,25 @@ def test_every_committed_record_is_of_an_arm_and_every_old_study_is_complete(stu
     assert complete >= 47
 
 
+def test_arms_that_are_compared_in_pairs_hold_the_same_trained_network(studies):
+    """The first training that arms of a study share has the same numbers in all their records."""
+    pairs = 0
+    for (name, scale), study in studies.items():
+        records = study.records() if scale == "reference" else {}
+        curves: dict[str, list] = {}
+        for arm in (arm for arm in study.arms if arm.experiment.key in records):
+            steps = records[arm.experiment.key].steps
+            for place, step in enumerate(arm.experiment.recipe):
+                if isinstance(step, Train):
+                    losses = [epoch["train_loss"] for epoch in steps[place].get("history", ())]
+                    curves.setdefault(arm.experiment.prefix(place + 1).key, []).append(losses)
+                    break
+        for shared in curves.values():
+            assert all(losses == shared[0] for losses in shared), name
+            pairs += len(shared) - 1
+    assert pairs > 200
+
+
 def test_unknown_studies_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown study 'nothing'; accepted: .*baseline"):
         find("nothing", QUICK)
