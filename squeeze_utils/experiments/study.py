@@ -51,6 +51,8 @@ class Study:
     `processes` train each of its networks together, started by `torchrun`.
     `pools_deviation` declares, before anything is trained, that all arms deviate alike between
     seeds, so that their differences get one common deviation instead of two of their own.
+    `certain` are values of a label whose arms give the same network from every seed: they have one
+    seed, and are compared as numbers without an error of their own.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Study:
     pools_deviation: bool = False
     expected: Sequence[Arm] = ()
     processes: int = 1
+    certain: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))

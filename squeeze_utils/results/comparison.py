@@ -62,11 +62,14 @@ def differences(
     value: str = ACCURACY,
     shared: Collection[Any] = (),
     pools: bool = False,
+    certain: Collection[Any] = (),
 ) -> dict[Any, Difference]:
     """Every arm minus the control, corrected for being judged together; arms of one seed are out.
 
     Arms in `shared` begin with the control's trained network: they are compared seed by seed. The
     others have Welch's interval, or with `pools` the one with the common deviation of all arms.
+    An arm in `certain` is one number, the same for every seed: the other arm's pairs with it give
+    the interval of a single sample.
     """
     known = frame.dropna(subset=[by, value])
     if known.duplicated([by, "seed"]).any():
@@ -77,11 +80,15 @@ def differences(
     if control not in table:
         known = ", ".join(map(str, table.columns))
         raise ValueError(f"no {by} is called {control!r}; there are: {known}")
+    sure = [name for name in certain if name in table]
+    for name in sure:
+        table[name] = table[name].dropna().iloc[0]
     found = {}
     for name in table.columns:
         if name == control:
             continue
-        if difference := _compared(table, name, control, name in shared, pools):
+        pairs = name in shared or (name in sure) != (control in sure)
+        if difference := _compared(table, name, control, pairs, pools):
             found[name] = difference
     return family(found) if found else {}
 
@@ -110,6 +117,7 @@ def differences_table(
     *,
     shared: Collection[Any] = (),
     pools: bool = False,
+    certain: Collection[Any] = (),
     margin: float | None = None,
 ) -> pd.DataFrame:
     """A row for each arm: mean difference from the control, its interval, n, and the verdict.
@@ -117,7 +125,7 @@ def differences_table(
     The verdict is "higher", "lower", "equal within ±margin" or "undecided". An arm of one seed
     has no interval and is undecided.
     """
-    known = differences(frame, by, control, value, shared, pools)
+    known = differences(frame, by, control, value, shared, pools, certain)
     means = frame.groupby(by, sort=False)[value].mean()
     rows = {}
     for name in means.index.drop(control):

@@ -154,9 +154,9 @@ class Results:
         if frame.empty or control not in set(frame[by]):
             return pd.DataFrame(columns=comparison.COLUMNS).rename_axis(by)
         shared = comparison.arms_that_share(self.study, by, control)
-        pools = self.study.pools_deviation
+        how = {"pools": self.study.pools_deviation, "certain": self.study.certain}
         return comparison.differences_table(
-            frame, by, control, value, shared=shared, pools=pools, margin=margin
+            frame, by, control, value, shared=shared, **how, margin=margin
         )
 
     def verdict(

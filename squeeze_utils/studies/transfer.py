@@ -7,6 +7,7 @@ At quick scale a small one comes from digits to digits in other styles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -187,7 +188,8 @@ def transfer(scale: Scale) -> Study:
         for way in ways(scale):
             seeds = SEEDS[:1] if way == HEAD else SEEDS  # all images, a convex loss: no luck in it
             arms += each_seed(scale, name, way, seeds=seeds, images=name, way=way)
-    return study_of("transfer", "what is it worth to have learnt elsewhere?", arms)
+    study = study_of("transfer", "what is it worth to have learnt elsewhere?", arms)
+    return replace(study, certain=(HEAD,))
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {

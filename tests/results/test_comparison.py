@@ -214,6 +214,23 @@ def test_a_control_can_come_from_another_study():
     assert same.compare("kind", "up").equals(whole.compare("kind", "up"))
 
 
+def test_an_arm_that_is_the_same_for_every_seed_is_compared_as_a_number():
+    frame = pd.DataFrame(
+        {
+            "way": ["head", "all", "all", "all"],
+            "seed": [0, 0, 1, 2],
+            "test_accuracy": [80.0, 82.0, 82.2, 82.4],
+        }
+    )
+    gap = comparison.differences(frame, "way", "head", certain=("head",))["all"]
+    half = 4.302653 * 0.2 / 3**0.5  # Student's t with two degrees of freedom
+    assert (gap.low, gap.high) == pytest.approx((2.2 - half, 2.2 + half))
+    assert gap.verdict() == "higher" and gap.n == 3
+    other = comparison.differences(frame, "way", "all", certain=("head",))["head"]
+    assert other.estimate == pytest.approx(-2.2) and other.verdict() == "lower"
+    assert not comparison.differences(frame, "way", "head")
+
+
 def test_an_arm_whose_rate_is_still_to_be_chosen_has_a_recipe_and_no_state():
     whole = results_of(1)
     study = dataclasses.replace(whole.study, arms=(), expected=whole.study.arms)  # a guess stands
