@@ -48,10 +48,10 @@ def _counted(kept: Measurement | None) -> dict[str, str]:
     other = sum(row["labels"][0] != row["labels"][1] for row in kept.rows)
     return {
         "images": f"{train:,} train, {validation:,} validation, {test:,} test; "
-        f"{low:,} to {high:,} of a class",
-        "copies": f"{pairs:,} pairs of a test image and one of the other splits, {mirrored:,} of "
+        f"{low:,} to {high:,} per class",
+        "copies": f"{pairs:,} pairs of a test image and a copy in another split, {mirrored:,} of "
         f"them mirrored, {other:,} with different labels; "
-        f"{len({row['test'] for row in kept.rows}):,} test images are concerned",
+        f"{len({row['test'] for row in kept.rows}):,} test images are affected",
     }
 
 
@@ -69,7 +69,7 @@ CARDS = {
             (
                 "glacier and mountain are often the same scene, and so are buildings and street",
                 "some labels are wrong; nobody has counted them",
-                "nobody knows where the photographs come from, or who is on them",
+                "nobody knows where the photographs come from, or who is shown in them",
             ),
         ),
         Card(

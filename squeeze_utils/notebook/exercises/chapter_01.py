@@ -112,7 +112,7 @@ def when_factorising_pays(answer: Any) -> Claims:
     yield "square layer", square != 32, equal
     yield "square layer", square == first(64, 64), f"for 64 and 64 channels it gives {square:g}."
     ends = [found(C, K) == first(C, K) for C, K in ((16, 64), (64, 16), (1000, 3))]
-    yield "other layers", all(ends), "16 and 64, 64 and 16, or 1000 and 3 channels come out wrong."
+    yield "other layers", all(ends), "(16, 64), (64, 16) or (1000, 3) channels give a wrong rank."
 
 
 class _Kernels(TorchDispatchMode):
@@ -159,7 +159,7 @@ def layout(answer: Any) -> Claims:
     result = _ask_without_copy(answer, x)
     found = array(result, (2 * 4 * 5, 3), "the matrix")
     rows = torch.stack([x[n, :, h, w] for n in range(2) for h in range(4) for w in range(5)])
-    mixed = "a row does not hold the channels of one pixel, in the order image, row, column."
+    mixed = "a row does not hold the channels of one pixel. Order the rows by image, row, column."
     yield "a row for each pixel", close(found, rows), mixed
     copied = "the numbers were copied: move the channels to the end before you reshape."
     yield "no copy", result.data_ptr() == x.data_ptr(), copied
@@ -227,7 +227,7 @@ EXERCISES = {
         "When does factorising pay?",
         when_factorising_pays,
         "The pair has r · C + r · K weights. At which r does this pass C · K? Integer division "
-        "helps: the bound itself does not count yet.",
+        "helps. At the bound itself both cost the same, so take the next rank.",
     ),
     4: Exercise(
         "Nine in one",

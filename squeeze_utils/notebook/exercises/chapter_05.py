@@ -162,8 +162,8 @@ EXERCISES = {
     3: Exercise(
         "When separable does not pay",
         separable,
-        "A module gets round(pct3x3 · e) filters of 3 × 3, at least one. Which width makes the "
-        "smallest share come out as few as you need?",
+        "A module gets round(pct3x3 · e) filters of 3 × 3, at least one. At which width does the "
+        "smallest module get as few of them as you need?",
     ),
     4: Exercise(
         "Filling the holes",

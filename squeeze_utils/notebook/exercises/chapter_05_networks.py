@@ -106,11 +106,11 @@ def how_many_seeds(answer: Any) -> Claims:
         yield "half-width", not close(found, wrong, 2e-3), said
     for n in (3, 2, 5, 40):
         held = trust(n, as_number(ask(given["half_width"], n), "half_width"))
-        loose = f"with n = {n} this interval holds the truth with {held:.1%}."
+        loose = f"for n = {n} it contains the truth with probability {held:.1%}, not 95%."
         yield "half-width", abs(held - 0.95) < 1e-3, loose
     for target, least in zip((1.0, 0.5, 0.2), items(given["needed"], 3, "needed"), strict=True):
         n = as_number(least, "needed")
-        yield "needed", n == int(n) and n > 1, f"{n:g} is no number of networks with a deviation."
+        yield "needed", n == int(n) and n > 1, f"{n:g}: give a whole number, 2 or more."
         enough, fewer = trust(int(n), target), trust(int(n) - 1, target) if n > 2 else 0
         yield "needed", enough > 0.95, f"{n:g} networks an arm are too few for {target:g} σ."
         yield "needed", fewer <= 0.95, f"fewer than {n:g} suffice for {target:g} σ."

@@ -71,7 +71,7 @@ def at_the_kink(answer: Any) -> Claims:
     nn.functional.cross_entropy(net(torch.rand(5, 4)), torch.tensor([0, 0, 1, 0, 2])).backward()
     moving = sum(int((p.grad != 0).sum()) for p in net.parameters())
     known = {
-        0: "one part of the network does not stand behind a zero.",
+        0: "the gradient of one tensor is not multiplied by a zero.",
         3 + 24: "the last weights see only zeros: their gradient is zero too.",
         3 + 24 + 8: "a hidden bias gets its gradient through weights that are zero.",
     }
@@ -156,7 +156,7 @@ def where_it_settles(answer: Any) -> Claims:
     yield "fixed point", found > 1e-3, zero
     start = "this is one step from q = 1. Go on until it stays."
     yield "fixed point", not close(found, rule(1.0), 1e-3), start
-    moves = f"the rule makes {rule(found):.4f} of {found:.4f}."
+    moves = f"the rule makes {found:.4f} into {rule(found):.4f}, so this q does not stay."
     yield "fixed point", abs(rule(found) - found) < 5e-3, moves
     derivative = integrate.quad(
         lambda v: (1 - math.tanh(math.sqrt(q) * v) ** 2) ** 2 * stats.norm.pdf(v), -10, 10

@@ -150,5 +150,5 @@ def linear_squeeze(answer: Any) -> Claims:
     gaps = [as_number(gap, "a gap") for gap in items(given["gaps"], 3, "gaps")]
     points = "give points of accuracy: percent minus percent."
     yield "gaps", max(map(abs, gaps)) >= 1, points
-    sign = "this is ReLU minus linear, or only a few images: on digits the linear one leads."
+    sign = "this is ReLU minus linear, or from a few images only: on digits linear leads."
     yield "gaps", all(3 < gap < 45 for gap in gaps), sign

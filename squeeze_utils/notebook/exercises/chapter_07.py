@@ -51,7 +51,7 @@ def from_224(answer: Any) -> Claims:
         sides = items(given[version], 4, version)
         found = [as_number(side, f"a side of {version}") for side in sides]
         first = (
-            f"conv1 makes {found[0]:g} of 224 pixels in {version}? It has no padding and floors."
+            f"conv1 of {version} does not turn 224 into {found[0]:g}. It has no padding and floors."
         )
         yield version, found[0] == right[0], first
         down = "this rounds down: with ceil_mode a window that is partly inside counts too."
@@ -217,7 +217,7 @@ EXERCISES = {
     8: Exercise(
         "The paper's all-convolutional form",
         all_convolutional,
-        "Walk through model.features.named_children(), keep the number of channels of the last "
-        "layer that makes any, and use setattr(model.features, name, nn.Sequential(...)).",
+        "Walk through model.features.named_children(), keep the number of channels that the last "
+        "conv or Fire module gives, and use setattr(model.features, name, nn.Sequential(...)).",
     ),
 }

@@ -124,7 +124,7 @@ def stopping(answer: Any) -> Claims:
         found = {str(name) for name in items(parts["stopped"][begin], what="stopped")}
         early = "the rule waits until three trials have run to their end."
         yield f"stopped from {begin}", not found & set("ABC"), early
-        many = f"{', '.join(sorted(found - right))}: never below the median where it counts."
+        many = f"{', '.join(sorted(found - right))}: not below the median when the rule looks."
         yield f"stopped from {begin}", found <= right, many
         few = f"beginning after epoch {begin}, one more trial falls below the median."
         yield f"stopped from {begin}", found == right, few

@@ -40,7 +40,7 @@ def exact_maxima(answer: Any) -> Claims:
     for case in ((2.0, 1.0, 0.0), (3.0, 1.0, 0.5), (0.5, 2.0, -0.3)):
         off = f"for deviations {case[0]:g} and {case[1]:g}, ρ = {case[2]:g} it differs."
         yield "unequal", close(expected(*case), simulated(*case), 0.01), off
-    yield "equal twins", close(expected(1.0, 1.0, 1.0), 0, absolute=1e-6), "x = y has no maximum."
+    yield "equal twins", close(expected(1.0, 1.0, 1.0), 0, absolute=1e-6), "for x = y it must be 0."
 
 
 CREATES_A_TRIAL = 4  # Optuna's code of this operation in a journal
@@ -73,7 +73,7 @@ def journal(answer: Any) -> Claims:
     error = given["caught"]
     asked = "caught is the exception itself: except JournalError as error, then caught = error."
     yield "damage", isinstance(error, BaseException), asked
-    kind = f"a {type(error).__name__} comes from elsewhere. Read with searching.read_search."
+    kind = f"give a JournalError, not a {type(error).__name__}. Read with searching.read_search."
     yield "damage", isinstance(error, JournalError), kind
 
 
@@ -96,7 +96,7 @@ def two_splits(answer: Any) -> Claims:
     small = "this is the bias on 71 images. Choose and report on all 143."
     yield "all images", abs(whole - half) > 0.3, small
     yield "all images", abs(whole - right) < 0.3, f"{whole:.2f} points is not the bias."
-    again = "this is what the winner had where it was chosen. Report what the other half says."
+    again = "this is the winner's accuracy where it was chosen. Report that on the other half."
     yield "halves", abs(found["halves_bias"] - half) > 0.5, again
     bias = "the other half took no part in the choice, so nothing should be left."
     yield "halves", abs(found["halves_bias"]) < 0.2, bias

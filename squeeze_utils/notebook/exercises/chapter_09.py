@@ -37,7 +37,7 @@ def fifth_identity(answer: Any) -> Claims:
         raise Wrong("options is a dictionary for sq.build with the one number that you changed.")
     changed = _network(**options)
     adding = [i for i, fire in _network(bypass="simple", **options).fires().items() if _adds(fire)]
-    few = f"with these options {', '.join(f'fire{i}' for i in adding)} can add their input."
+    few = f"{', '.join(f'fire{i}' for i in adding)} can add their input. There must be five."
     yield "five identities", len(adding) == 5, few
     plain = _network()
     first = answers.numbers_in(changed.features[0]) - answers.numbers_in(plain.features[0])

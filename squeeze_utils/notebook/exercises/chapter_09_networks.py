@@ -97,7 +97,7 @@ def deep_and_normalised(answer: Any) -> Claims:
             whole = f"{value:g} % of {count} validation images is no whole number of images."
             yield "validation images", abs(images - round(images)) < 0.08, whole
         best[name] = max(found)
-    chance = "at its best rate the plain stack is above chance now. Is it normalised?"
+    chance = "at its best rate the plain stack should be above chance now. Is it normalised?"
     yield "the plain stack learns", best["none"] > 14, chance
     high = f"{max(best.values()):.0f} % is too much for four epochs of this recipe."
     yield "four epochs", max(best.values()) < 90, high

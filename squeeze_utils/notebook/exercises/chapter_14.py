@@ -106,10 +106,10 @@ def wide_zone(answer: Any) -> Claims:
         yield "error", close(error, mean, 1e-3), f"{error:.3f} is not the mean squared error."
     nearest, priced = (as_number(given[name], name) for name in ("nearest", "price"))
     theory = _nearest_at(1.0)
-    yield "nearest", nearest > 0.9 * theory, f"{nearest:.3f} is too small, for one bit a weight."
-    yield "nearest", nearest < 1.1 * theory, f"{nearest:.3f} is too large, for one bit a weight."
+    yield "nearest", nearest > 0.9 * theory, f"{nearest:.3f} is too small at one bit per weight."
+    yield "nearest", nearest < 1.1 * theory, f"{nearest:.3f} is too large at one bit per weight."
     best = math.e / (2 * math.pi)  # Shannon's bound at one bit
-    yield "price", priced > best, f"no code at all reaches {priced:.3f} with one bit a weight."
+    yield "price", priced > best, f"no code reaches {priced:.3f} with one bit per weight."
     worse = "a rounding that may choose the nearest number cannot be worse. Are they exchanged?"
     yield "price", priced < nearest, worse
     yield "better", given["better"] == "price", "the better one has the smaller error."
@@ -173,7 +173,7 @@ EXERCISES = {
     3: Exercise(
         "Three weights",
         three_weights,
-        "After an error e the weights left move by −e · U[j, j+1:] / U[j, j]. Write down where "
+        "After error e the remaining weights move by −e · U[j, j+1:] / U[j, j]. Write down where "
         "each weight is just before it is rounded. The error is δᵀ C δ.",
     ),
     4: Exercise(

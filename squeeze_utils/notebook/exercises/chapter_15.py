@@ -117,7 +117,7 @@ def lock_in(answer: Any) -> Claims:
         right = _first_lengths(width)
         swapped = abs(right[0] - right[1]) > 0.5 and close([one, zero], right, 0.08)
         yield "lengths", not swapped, "first the zero, then the one."
-        guard = "this is with the guard, which keeps the bits of a zero at one. Take 0 for it."
+        guard = "this is with the guard, which keeps the bits of a zero at one. Set it to 0."
         yield "lengths", right[0] < 1.1 or abs(zero - 1) > 0.02, guard
         off = f"for the width {width:g} it gives {zero:.2f} and {one:.2f} bits."
         yield "lengths", close([zero, one], right, 0.08), off

@@ -78,7 +78,7 @@ def three_by_hand(answer: Any) -> Claims:
     given = named(answer, "a", "b", "c")
     shares, main = _by_orders("abc", BY_HAND), _main("abc", BY_HAND)
     found = {name: as_number(given[name], name) for name in "abc"}
-    plain = "these are main effects: all four gains count alike. Count the orders of each."
+    plain = "these are main effects: all four gains count alike. Weigh each by its orders."
     yield "shares", any(not close(found[n], main[n]) for n in "abc"), plain
     alone = "this is what each gains alone."
     yield "shares", any(found[n] != BY_HAND[n] for n in "abc"), alone
@@ -135,7 +135,7 @@ def not_shares(answer: Any) -> Claims:
     tie = "two are equally large. Find a clear case."
     clear = main[first] > main[other] + 1e-6 and share[other] > share[first] + 1e-6
     yield "table", clear, tie
-    same = "with three techniques both have the same differences."
+    same = "for three techniques, main effects and shares have the same differences."
     yield "three", not answers.yes_or_no(given["three"], "three"), same
 
 

@@ -24,7 +24,7 @@ def bits_that_fit(answer: Any) -> Claims:
     for m, value in named(given["bits"], 2, 4, 8, what="bits").items():
         w = as_number(value, f"bits[{m}]")
         reached = m * LARGEST * 2 ** (w - 1)
-        over = f"with {w:g} bits {m} products can reach {reached:,.0f}; 16 bits signed end below."
+        over = f"with {w:g} bits {m} products reach {reached:,.0f}; 16 bits signed end below that."
         yield "bits", reached < 2**15, over
         more = f"more than {w:g} bits fit for m = {m}: a signed weight reaches 2^(w−1), not 2^w."
         yield "bits", w > 7 or 2 * reached > 2**15, more
@@ -33,7 +33,7 @@ def bits_that_fit(answer: Any) -> Claims:
         float((2**32 - 1) // (LARGEST * full)): "the sum has a sign: 32 bits end at 2³¹ − 1.",
         float(limit // (LARGEST * (full - 1))): "the weight −128 exists, too.",
         float(limit // LARGEST**2): "a signed weight reaches 128, not 255.",
-        limit / (LARGEST * full): "give the whole products only.",
+        limit / (LARGEST * full): "give a whole number of products.",
     }
     yield from number("products", given["products"], limit // (LARGEST * full), known)
     enough = yes_or_no(given["enough"], "enough")
@@ -110,8 +110,8 @@ def row_by_row(answer: Any) -> Claims:
     known = {
         image + channels * side**2 + pooled: "only three rows of conv1 are kept.",
         image + channels * side + pooled: "a pooling window reads three rows, this is one.",
-        right - image: "the image is still there.",
-        right - pooled: "the pooled maps are kept whole.",
+        right - image: "add the input: the image is still there.",
+        right - pooled: "the pooled maps are missing. They are kept whole.",
         4 * right: "in int8 a number is one byte.",
         right + 6 * channels * side: "the 7 × 7 kernel reads the image. Of conv1, keep 3 rows.",
     }

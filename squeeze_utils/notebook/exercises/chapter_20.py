@@ -97,7 +97,7 @@ def batch_for_share(answer: Any) -> Claims:
         yield "images", not close(_share(m, numbers, 8 * BANDWIDTH), share, 1e-2), bits
         whole = "the share is of the whole step, not of the seconds of computing."
         yield "images", not close(found / (1 - found), share, 1e-2), whole
-        ring = "this counts 4 N bytes. With 4 workers each one sends more: see b."
+        ring = "this counts 4 N bytes. With 4 workers each one sends b, which is more."
         yield "images", not close(_share(m, numbers * 2 / 3), share, 1e-2), ring
         every = "these are the images of all workers together. Each has a quarter of them."
         yield "images", not close(_share(m / WORKERS, numbers), share, 1e-2), every

@@ -47,7 +47,7 @@ MISTAKES = {
         (KINK | {"relu": 1.0}, "autograd says something else"),
         (KINK | {"elu": 0.5}, "ELU has no kink"),
         (KINK | {"numbers_that_move": 27}, "the last weights see only zeros"),
-        (KINK | {"numbers_that_move": 0}, "does not stand behind a zero"),
+        (KINK | {"numbers_that_move": 0}, "is not multiplied by a zero"),
     ],
     3: [
         (STEIN | {"covered": ["relu", "leaky_relu"]}, "one more function is straight"),

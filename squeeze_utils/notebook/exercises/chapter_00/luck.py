@@ -21,7 +21,7 @@ def lazy_classifier(answer: Any) -> Claims:
     blind = {"even": shares.mean(), "largest_class": shares.max()}
     for name, right in blind.items():
         mistakes = {
-            float(shares @ shares): "this guesser draws a class by its share.",
+            float(shares @ shares): "that is a third guesser, who draws a class by its share.",
             100 * right: "give a share between 0 and 1.",
         }
         yield from number(name, given[name], float(right), mistakes)
@@ -74,14 +74,14 @@ def coverage(answer: Any) -> Claims:
         return as_number(ask(given["coverage"], interval, n, p), "coverage")
 
     whole = share(lambda h, n: (0.0, 1.0), 30, 0.9)
-    last = "for the interval from 0 to 1 it is not 1. Does h go from 0 to n, both included?"
+    last = "the interval from 0 to 1 must give 1. Does h go from 0 to n, both included?"
     yield "all h", close(whole, 1, 1e-9), last
     never = share(lambda h, n: (2.0, 3.0), 30, 0.9)
     yield "no h", close(never, 0), "an interval that never holds p has no coverage."
     one = share(lambda h, n: (0.0, 1.0) if h == 27 else (2.0, 3.0), 30, 0.9)
-    uneven = "an h counts with its binomial probability, not every h alike."
+    uneven = "weigh each h by its binomial probability: not every h counts the same."
     yield "one h", not close(one, 1 / 31, 1e-3), uneven
-    yield "one h", close(one, stats.binom.pmf(27, 30, 0.9)), "one h alone has another probability."
+    yield "one h", close(one, stats.binom.pmf(27, 30, 0.9)), "with h = 27 alone it is P(h = 27)."
 
     def wilson(h: int, n: int) -> tuple[float, float]:
         low, high = binomial_interval(h, n)

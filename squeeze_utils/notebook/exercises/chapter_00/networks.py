@@ -57,7 +57,7 @@ def shared_beginning(answer: Any) -> Claims:
     for name, frame in frames.items():
         keys = frame[arms[name]].apply(lambda row: "/".join(map(str, row)), axis=1)
         right = seed_correlation(frame.assign(one_arm=keys), "one_arm")
-        off = f"{name}: is an arm {' with '.join(arms[name])}?"
+        off = f"{name}: an arm is a {' with a '.join(arms[name])}. Check your arms."
         yield from number(name, given[name], right, otherwise=off, absolute=0.01, relative=0)
     pruned = frames["pruning"]
     for name, sparsity in (("low", pruned["sparsity"].min()), ("high", pruned["sparsity"].max())):

@@ -61,7 +61,7 @@ EXERCISES = {
     8: Exercise(
         "Check published numbers",
         published,
-        "Count in hundredths of a weight so that nothing is rounded before the sum. For the "
+        "Divide by 100 only after the sum, so that no single term is rounded. For the "
         'bypass, sq.build("squeezenet1_0", bypass="complex") exists.',
     ),
 }

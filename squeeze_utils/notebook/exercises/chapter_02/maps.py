@@ -54,7 +54,7 @@ def where_is_the_peak(answer: Any) -> Claims:
     if name not in table.index:
         raise Wrong(f"the network has no module {name!r}; give its name in the table.")
     largest = "it has the largest single map. Which operation needs two large ones at once?"
-    pooling = "close: its two maps together need less than the halves and the result of another."
+    pooling = "close, but some module's two halves and result need more than these two maps."
     said = {"conv1": largest, "maxpool1": pooling}.get(name, "another module needs more.")
     found = fires.get(name, pools.get(name)) == peak["activation_bytes"]
     yield "module", found, said

@@ -32,7 +32,7 @@ EXERCISES = {
         "Without momentum",
         without_momentum,
         "Copy nesterov_step with mu = 0, or use sq.Train(optimizer='sgd') with a constant "
-        "schedule. The theory names a rate; a rate somewhat above it does as well.",
+        "schedule. The theory names a rate; a slightly larger rate is accepted, too.",
     ),
     4: Exercise(
         "Random labels",

@@ -57,7 +57,7 @@ def without_effect(answer: Any) -> Claims:
     found = array(ask(given["probabilities"], (z - z[:, -1:])[:, :-1]), (4, 10), "probabilities")
     total = close(found.sum(1), torch.ones(4))
     yield "add up to one", total, "each row has to add up to one."
-    last = "the difference of the last score to itself is missing: it is zero, not e⁰ = 1."
+    last = "add the last score's difference from itself: it is zero, not e⁰ = 1."
     yield "last class", close(found[:, -1], z.softmax(1)[:, -1]), last
     yield "probabilities", close(found, z.softmax(1)), "they differ from the softmax of the scores."
     large = ask(given["probabilities"], torch.full((1, 9), 1000.0, dtype=torch.float64))
@@ -85,7 +85,7 @@ def reviving(answer: Any) -> Claims:
         found, right = gradient(last), _by_differences(net, last, x, y)
         summed = "take the mean loss over the batch, not the sum."
         yield name, not close(found[:3], len(y) * right, 0.05, 1e-6), summed
-        off = "it is not the gradient of the mean loss by these biases."
+        off = "it is not the gradient of the mean loss with respect to these biases."
         yield name, close(found[:3], right, 0.05, 1e-6), off
 
 
@@ -119,7 +119,7 @@ def digits_of_an_accuracy(answer: Any) -> Claims:
     }
     yield from number("90 % of 10,000", found, right, mistakes, relative=1e-3)
     few = as_number(ask(function, 90.0, 100), "standard_error(90, 100)")
-    yield "number of images", close(few, 10 * found, 1e-3), "a hundredth of the images: ten times."
+    yield "number of images", close(few, 10 * found, 1e-3), "1/100 of the images: 10 × the error."
     mirrored = as_number(ask(function, 10.0, 10_000), "standard_error(10, 10000)")
     yield "10 %", close(mirrored, found, 1e-3), "10 % and 90 % have the same error."
     mistakes = {20_000: "the square root: twice the images do not halve it."}

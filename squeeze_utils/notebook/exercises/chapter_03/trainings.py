@@ -83,7 +83,7 @@ def random_labels(answer: Any) -> Claims:
     yield "per cent", all(value > 1 for value in accuracies.values()), percent
     learnt = "the network can learn the list by heart: 40 epochs, a batch of 32, no weight decay."
     yield "train_accuracy", 60 < accuracies["train_accuracy"] <= 100, learnt
-    chance = "the list says nothing about other images. Is this the accuracy on validation images?"
+    chance = "a shuffled list says nothing about other images. Is this the validation accuracy?"
     yield "validation_accuracy", accuracies["validation_accuracy"] < 25, chance
 
 
@@ -105,7 +105,7 @@ def too_fast(answer: Any) -> Claims:
         off = f"at {rate:g} it is {found[rate]:.0f} %. Is this tiny_net after five epochs?"
         yield f"rate {rate:g}", abs(found[rate] - expected) <= 12, off
     side = one_of(given["more_epochs_help"], "more_epochs_help", "left", "right")
-    wrong = "there a step jumps over the minimum, however often it is made."
+    wrong = "at that end each step jumps over the minimum, so more steps do not help."
     yield "more_epochs_help", side == "left", wrong
 
 

@@ -43,7 +43,7 @@ def late_noise(answer: Any) -> Claims:
     noisy = ends(10.0, 3)
     felt = "the noise changes the path: add it to theta.grad after step(), not before."
     yield "with noise", close(noisy, quiet), felt
-    yield "400 steps", abs(float(ends(10.0, 400)[1])) < 1e-12, "y leaves the saddle."
+    yield "400 steps", abs(float(ends(10.0, 400)[1])) < 1e-12, "y has to stay 0."
 
 
 def other_units(answer: Any) -> Claims:
@@ -88,14 +88,14 @@ def turned_matrix(answer: Any) -> Claims:
     yield "nothing turned", apart(torch.sign, one, one) < 1e-9, unturned
     apply = "turn the result of the rule as well: it is compared with Q rule(G) Rᵀ."
     yield "turns along", apart(polar, q, r) < 1e-9, apply
-    both = "R has to turn as well: a rule that only minds R shows no difference."
+    both = "R has to turn as well: you find no difference for a rule that depends on R."
     yield "from the right", apart(shift, one, r) > 0.01, both
-    left = "Q has to turn as well: a rule that only minds Q shows no difference."
+    left = "Q has to turn as well: you find no difference for a rule that depends on Q."
     yield "from the left", apart(lambda x: a @ x, q, one) > 0.01, left
     signs = "the sign of a matrix does not turn along: the difference is not 0."
     yield "the sign", apart(torch.sign, q, r) > 0.1, signs
     largest = float(apart(torch.sign, order, one))
-    yield "another order", largest < 1e-9, "a new order of the rows turns along with the sign."
+    yield "another order", largest < 1e-9, "if Q only reorders rows, it has to be 0."
 
 
 def turned_valley(answer: Any) -> Claims:

@@ -25,7 +25,7 @@ EXERCISES = {
         "Where magnitude errs",
         where_magnitude_errs,
         "copy.deepcopy(net), then mul_ under torch.no_grad(). A ReLU passes a positive factor "
-        "on, so the output of the first layer, bias and all, may grow.",
+        "on, so multiply the whole output of the first layer, its bias included.",
     ),
     3: Exercise(
         "Optimal brain damage",

@@ -77,7 +77,7 @@ def rewinding(answer: Any) -> Claims:
         cuts = [step.sparsity for step in steps if isinstance(step, Prune)]
         yield name, len(cuts) == 3, f"{name}: {len(cuts)} cuts, not three."
         rising = all(a < b for a, b in itertools.pairwise(cuts))
-        share = "a sparsity counts all weights, those that are gone as well: it has to rise."
+        share = "a sparsity counts all zeros, also those from earlier rounds, so it has to rise."
         yield name, rising, f"{name}: {share}"
         kinds = [type(step) for step in steps]
         places = [place for place, kind in enumerate(kinds) if kind is Prune]
@@ -87,7 +87,7 @@ def rewinding(answer: Any) -> Claims:
         yield name, trained, f"{name}: train before each cut."
         remembers = [place for place, kind in enumerate(kinds) if kind is Remember]
         if name == "three_rounds":
-            yield name, not remembers, f"{name}: it goes back to the very first weights."
+            yield name, not remembers, f"{name}: no Remember: it goes back to the first weights."
             continue
         once = "remember the weights once, after the first epoch."
         yield name, remembers == [1] and kinds[0] is Train, f"{name}: {once}"

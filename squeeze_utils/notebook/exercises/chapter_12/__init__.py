@@ -36,8 +36,8 @@ EXERCISES = {
     4: Exercise(
         "Where equalisation stops",
         equalisation,
-        "A channel is a row of the first layer and a column of the second. What you divide the "
-        "one by, you multiply the other by: the root of the ratio of both ranges.",
+        "A channel is a row of the first layer and a column of the second. Divide the one and "
+        "multiply the other by the same number: the root of the ratio of both ranges.",
     ),
     5: Exercise(
         "Steps that follow the largest weight",

@@ -73,7 +73,7 @@ def greedy(answer: Any) -> Claims:
         ratios.append(bought / least)
     ratio = as_number(given["mean_ratio"], "mean_ratio")
     yield "mean_ratio", ratio >= 1, "greedy cannot be better than the best: divide by the optimum."
-    far = "over many draws the mean of greedy's damage over the optimum is much smaller."
+    far = "over many draws, greedy's damage divided by the optimum has a much smaller mean."
     yield "mean_ratio", ratio < 3, far
 
 

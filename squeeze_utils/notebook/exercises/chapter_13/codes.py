@@ -90,7 +90,7 @@ def best_gap(answer: Any) -> Claims:
             reached = -math.expm1(2**g * math.log1p(-d))  # that a gap needs no filler after it
             costs[g] = d * (g + 3) / reached
         least = min(costs.values())
-        rule = "this is the rule of thumb. A filler costs a whole entry, a spare bit only itself."
+        rule = "this is the rule of thumb. A filler costs a whole entry, a spare bit one bit."
         thumb = found == max(1, round(math.log2(1 / d))) and costs[int(found)] > least
         yield f"density {d:g}", not thumb, rule
         known = found in costs
@@ -109,9 +109,9 @@ def layer_by_layer(answer: Any) -> Claims:
     printed = any(close(claimed, each) for row in PAPER.values() for each in row)
     yield "wrong_number", printed, "this is none of the eight numbers."
     gap = any(close(claimed, each) for each in PAPER["gaps"])
-    yield "wrong_number", not gap or close(claimed, 4.5), "a gap may have any width up to its bits."
+    yield "wrong_number", not gap or close(claimed, 4.5), "a gap may have any mean below its width."
     mistakes = {PAPER["codes"][0]: "here a code has eight bits, so 7.2 is possible."}
     yield from number("wrong_number", claimed, PAPER["codes"][place], mistakes)
     name = str(given["layer"])
-    yield "layer", name == str(layers[place]["layer"]), f"{name!r} is another layer."
+    yield "layer", name == str(layers[place]["layer"]), f"it is not {name!r}."
     yield from number("width", given["width"], widths[place])
