@@ -40,7 +40,10 @@ TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 3
 
 def training_images(experiment: Experiment) -> int:
     """How many images an epoch of the experiment sees."""
-    return experiment.data.train_limit or TRAINING_IMAGES.get(experiment.data.name, 45_000)
+    data = experiment.data
+    if data.per_class:
+        return data.per_class * dict(experiment.model.options)["num_classes"]
+    return data.train_limit or TRAINING_IMAGES.get(data.name, 45_000)
 
 
 def epochs_of(step: Step) -> int:

@@ -80,6 +80,8 @@ def test_images_are_counted_in_those_of_the_half_width_network():
     assert plan._images(half, set()) == 24 * 45_000
     other = replace(half, model=ModelSpec.of("vgg11"), data=DataSpec("cifar10", train_limit=1000))
     assert plan._images(other, set()) == 24 * 1000 * durations.RELATIVE["vgg11"]
+    few = replace(half, data=DataSpec("cifar10", per_class=5))
+    assert durations.training_images(few) == 50
     trained: set[str] = set()
     assert plan._images(half, trained) > 0 == plan._images(half, trained)  # trained once
     step = replace(half.recipe[0], epochs=8)
