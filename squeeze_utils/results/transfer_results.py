@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -227,8 +228,18 @@ def files_prediction(found: Results) -> str:
     )
 
 
-def goal(found: Results, images: str, file: str, points: float, dense: float = 0.0) -> str:
-    """Whether a file stays within `points` of its dense network, and that reaches `dense` (%)."""
+def goal(
+    found: Results,
+    images: str,
+    file: str,
+    points: float,
+    dense: float = 0.0,
+    most_bytes: float = math.inf,
+) -> str:
+    """Whether a file stays within `points` of its dense network, and that reaches `dense` (%).
+
+    `most_bytes` is for files whose recipe does not bound their size.
+    """
     part = files_frame(found.where(images=images, file=("dense", file)))
     runs = part.pivot_table(index="seed", columns="file", values=ACCURACY) if len(part) else part
     if not {"dense", file} <= set(runs.columns):
@@ -238,11 +249,12 @@ def goal(found: Results, images: str, file: str, points: float, dense: float = 0
         return f"**{images}, {file}**: still open, no seed has both networks yet."
     lost = (both["dense"] - both[file]).mean()
     sizes = part.loc[part["file"] == file, "bytes"].max()
-    within = lost <= points and both["dense"].mean() >= dense
+    within = lost <= points and both["dense"].mean() >= dense and sizes <= most_bytes
     verdict = f"is **{'reached' if within else 'missed'}** in the mean"
     if len(both) < SEEDS:
         verdict = "stays open until all seeds are there"
     floor = f" and a dense network of at least {dense:g} %" if dense else ""
+    floor += f" in {most_bytes:,.0f} bytes" if most_bytes < math.inf else ""
     return (
         f"**{images}, {file}** ({sizes:,.0f} bytes at most): dense {both['dense'].mean():.2f} %, "
         f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. The goal of at most "

@@ -139,6 +139,9 @@ def test_a_goal_is_missed_in_words_that_come_from_numbers():
     files = results(transfer_files.files, "all")
     assert "**reached**" in transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)
     assert "**missed**" in transfer_results.goal(files, "intel", "120 kB", 0.2, dense=90)
+    assert "**reached**" in transfer_results.goal(files, "intel", "120 kB", 0.5, most_bytes=100)
+    large = transfer_results.goal(files, "intel", "120 kB", 0.5, most_bytes=99)
+    assert "in 99 bytes is **missed**" in large
     assert "**missed**" in transfer_results.goal(files, "intel", "120 kB", 0.5, dense=95)
 
 
