@@ -44,6 +44,14 @@ def extended(
     return dict(sorted(runs.items()))
 
 
+def rate_or(
+    likely: float, records: Mapping[str, Record], runs: Mapping[float, Sequence[Experiment]]
+) -> tuple[float, bool]:
+    """The best rate, and whether it is known; until then a likely one."""
+    found = best_rate(records, runs)
+    return (likely, False) if found is None else (found, True)
+
+
 def best_rate(
     records: Mapping[str, Record], runs: Mapping[float, Sequence[Experiment]]
 ) -> float | None:

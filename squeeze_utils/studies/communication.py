@@ -8,7 +8,7 @@ from typing import Any
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
+from squeeze_utils.experiments.rates import extended, pilot_records, rate_arms, rate_or
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
@@ -96,8 +96,7 @@ def rate(scale: Scale) -> tuple[float, bool]:
     if scale.name == "quick":
         return 0.05, True
     records = pilot_records(PILOT, scale)
-    found = best_rate(records, _pilot_runs(scale, records))
-    return (0.1, False) if found is None else (found, True)
+    return rate_or(RATES[1], records, _pilot_runs(scale, records))
 
 
 def exchanges(scale: Scale) -> Study:
@@ -175,14 +174,14 @@ def clients_pilot(scale: Scale) -> Study:
 def federated(scale: Scale) -> Study:
     """Updates as floats, as bytes, and through the range coder."""
     records = pilot_records(CLIENTS_PILOT, scale)
-    found = best_rate(records, _clients_runs(scale, records))
+    lr, known = rate_or(CLIENTS_RATES[1], records, _clients_runs(scale, records))
     arms = [
-        Arm.of(_clients(scale, message, found or CLIENTS_RATES[1], seed), message=message)
+        Arm.of(_clients(scale, message, lr, seed), message=message)
         for message in MESSAGES
         for seed in scale.pick((0,), SEEDS)
     ]
     study = Study("federated", "how many bytes must clients send?", by_seed(arms), CLIENTS_PILOT)
-    return study.once(scale.name == "quick" or found is not None)
+    return study.once(scale.name == "quick" or known)
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {

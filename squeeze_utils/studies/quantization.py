@@ -13,7 +13,7 @@ from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
+from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms, rate_or
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.studies.dense_network import (
@@ -198,8 +198,7 @@ def found_rate(scale: Scale, method: str) -> tuple[float, bool]:
     if scale.name == "quick":
         return QAT_RATES[1], True
     records = pilot_records(PILOT, scale)
-    found = best_rate(records, _tried(scale, method, records))
-    return (QAT_RATES[1], False) if found is None else (found, True)
+    return rate_or(QAT_RATES[1], records, _tried(scale, method, records))
 
 
 def mixed_long(scale: Scale) -> Study:

@@ -164,17 +164,21 @@ def each_seed(
     steps: tuple[Step, ...] = (),
     /,
     seeds: Sequence[int] = SEEDS,
-    data: DataSpec | None = None,
-    before: tuple[Step, ...] = (),
+    data: Callable[[int], DataSpec] | None = None,
+    how: Mapping[str, Any] | None = None,
     **labels: Any,
 ) -> Iterator[tuple[Arm, bool]]:
-    """An arm for each seed: the way, then `steps`; and whether its rate is known."""
+    """An arm for each seed: the way, then `steps`; and whether its rate is known.
+
+    `data` gives the images of a seed; `how` changes the training of the way.
+    """
     found = rate(scale, way)
     lr = likely(way) if found is None else found
-    path = before or recipe(scale, way, lr, scale.pick(*EPOCHS))
+    path = recipe(scale, way, lr, **{"epochs": scale.pick(*EPOCHS), **(how or {})})
     for seed in scale.pick((0,), seeds):
         spec = network(scale, name, way)
-        experiment = Experiment(spec, data or images(scale, name), (*path, *steps), seed)
+        seen = data(seed) if data else images(scale, name)
+        experiment = Experiment(spec, seen, (*path, *steps), seed)
         yield Arm.of(experiment, **labels), found is not None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.base.scale import Scale
@@ -44,16 +45,18 @@ def files(scale: Scale) -> Study:
     return study_of("transfer_files", "how small a file does the new network fit into?", arms)
 
 
+def _written(size: int, images: int = 500, **how: Any) -> tuple[Step, ...]:
+    """Rounded with so many images, written, and judged as read back."""
+    return Squeeze(size, images, **how), Encode(), ObserveAnswers()
+
+
 def _shrunk(scale: Scale, *sizes: int) -> dict[str, tuple[Step, ...]]:
-    shown = scale.pick(64, 500)
-    ends = (Encode(), ObserveAnswers())
-    return {f"{size // 1000} kB": (Squeeze(size, shown), *ends) for size in sizes}
+    return {f"{size // 1000} kB": _written(size, scale.pick(64, 500)) for size in sizes}
 
 
 def _shown_more(*sizes: int) -> dict[str, tuple[Step, ...]]:
     """The same with 3,000 images instead of 500, which was better on validation images."""
-    ends = (Encode(), ObserveAnswers())
-    return {f"{size // 1000} kB, 3,000 images": (Squeeze(size, 3000), *ends) for size in sizes}
+    return {f"{size // 1000} kB, 3,000 images": _written(size, 3000) for size in sizes}
 
 
 def _pruned(scale: Scale, size: int) -> dict[str, tuple[Step, ...]]:
@@ -63,16 +66,14 @@ def _pruned(scale: Scale, size: int) -> dict[str, tuple[Step, ...]]:
     """
     lr = (rate(scale, LAST) or likely(LAST)) / 4
     heal = training(scale, ALL, lr, 1, schedule="linear")
-    ends = (Squeeze(size, scale.pick(64, 500)), Encode(), ObserveAnswers())
     return {
         "dense, one epoch more": (heal, ObserveAnswers()),
-        f"{size // 1000} kB, half pruned first": (Prune(0.5), heal, *ends),
+        f"{size // 1000} kB, half pruned first": (Prune(0.5), heal, *_written(size)),
     }
 
 
 def _balanced(size: int) -> dict[str, tuple[Step, ...]]:
-    steps = (Squeeze(size, 500, balanced=True), Encode(), ObserveAnswers())
-    return {f"{size // 1000} kB, balanced calibration": steps}
+    return {f"{size // 1000} kB, balanced calibration": _written(size, balanced=True)}
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {"transfer_files": files}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.studies.transfer import (
     ALL,
@@ -15,14 +15,10 @@ from squeeze_utils.studies.transfer import (
     HEAD,
     LAST,
     SCRATCH,
-    SEEDS,
     STYLES,
     each_seed,
     images,
-    likely,
     network,
-    rate,
-    recipe,
     start,
     study_of,
 )
@@ -66,13 +62,13 @@ def few_images(scale: Scale) -> Study:
     arms: list[tuple[Arm, bool]] = []
     for count in scale.pick((5, 20), (5, 20, 100)):
         epochs = math.ceil(scale.pick(*FEW_STEPS) / (count * classes // FEW_BATCH))
+        how = {"epochs": epochs, "batch_size": FEW_BATCH}
+
+        def drawn(seed: int, count: int = count) -> DataSpec:
+            return images(scale, name, per_class=count, draw=seed)
+
         for way in (HEAD, LAST, ALL, SCRATCH):
-            lr = rate(scale, way)
-            used = likely(way) if lr is None else lr
-            path = recipe(scale, way, used, epochs, batch_size=FEW_BATCH)
-            for seed in scale.pick((0,), SEEDS):
-                how = {"data": images(scale, name, per_class=count, draw=seed), "before": path}
-                arms += each_seed(scale, name, way, seeds=(seed,), **how, per_class=count, way=way)
+            arms += each_seed(scale, name, way, data=drawn, how=how, per_class=count, way=way)
     return study_of("transfer_few_images", "which way is best with few images?", arms)
 
 
