@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from squeeze_utils.compress.pricing import rate_model
+from squeeze_utils.compress.sqz import forms
 
 MOST = 255  # a number lies between -MOST and MOST
 SMALLEST_STEP = 2.0**-14  # of the halves in which steps are kept with full precision
@@ -27,15 +28,16 @@ class LearnedGrid(nn.Module):
     """A parametrization: `weight` becomes step * round(weight / step).
 
     The gradient passes the rounding (straight-through); that of the step is round(u) - u with
-    u = weight / step, as in LSQ. What is trained is the step's logarithm, divided by SPEED.
+    u = weight / step, as in LSQ. What is trained is the step's logarithm, divided by SPEED. It
+    starts from the step of a weight that lies on a grid already, so that nothing changes then, and
+    from `first_step` root mean squares of any other.
     `shares` follows, slowly, which share of the numbers is not zero and how large they are on
     average.
     """
 
     def __init__(self, weight: Tensor, first_step: float = 1.0) -> None:
         super().__init__()
-        spread = float(weight.detach().square().mean().sqrt()) or 0.05
-        step = half(torch.tensor([first_step * spread]))
+        step = half(torch.tensor([_own_step(weight) or first_step * _spread(weight)]))
         # One-dimensional, so that no optimizer takes it for a matrix and none lets it decay.
         self.log_step = nn.Parameter((step.log() / SPEED).to(weight.device))
         self.register_buffer("shares", self._counted(weight))
@@ -69,6 +71,17 @@ class LearnedGrid(nn.Module):
     def _counted(self, weight: Tensor) -> Tensor:
         size = self.numbers(weight).abs()
         return torch.stack([(size > 0).float().mean(), size.mean()])
+
+
+def _own_step(weight: Tensor) -> float | None:
+    """The step of which all of a weight's numbers are small multiples; None if there is none."""
+    found = forms.find_steps(forms.values_of(weight), rows=1)
+    largest = float(weight.detach().abs().max())
+    return None if found is None or largest > MOST * found[0] else float(found[0])
+
+
+def _spread(weight: Tensor) -> float:
+    return float(weight.detach().square().mean().sqrt()) or 0.05
 
 
 def grids_of(model: nn.Module) -> Iterator[tuple[str, LearnedGrid, nn.Parameter]]:

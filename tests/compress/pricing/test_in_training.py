@@ -8,6 +8,7 @@ from torch import nn
 from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.in_training import PriceBits, priced_parameters
 from squeeze_utils.compress.pricing.learned_grid import MOST, SPEED, LearnedGrid, grids_of, half
+from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.loop import Train
@@ -27,6 +28,13 @@ def priced(state: State, price: float, epochs: int = 4, **options) -> dict:
     return plan.apply(state)
 
 
+def rounded() -> State:
+    """A network that `Squeeze` has rounded, with its zeros as masks."""
+    state = new_state()
+    Squeeze(1_500, images=30).apply(state)
+    return state
+
+
 def share_of_zeros(state: State) -> float:
     numbers = torch.cat([p.flatten() for p in priced_parameters(state.model).values()])
     return float((numbers == 0).float().mean())
@@ -43,6 +51,40 @@ def test_weights_end_on_their_grids_and_the_network_is_plain_again():
         assert torch.allclose(numbers, numbers.round(), atol=1e-3) and isinstance(
             parameter, nn.Parameter
         )
+
+
+def test_training_at_a_price_begins_with_the_steps_of_a_rounded_network():
+    state = rounded()
+    x = torch.rand(4, *state.model.input_shape)
+    wanted, steps = state.model(x), dict(state.saved["grids"])
+    with PriceBits(1e-4, first_step=7.0).around(state):
+        torch.testing.assert_close(state.model(x), wanted, rtol=1e-3, atol=1e-4)
+        now = {name: grid.step for name, grid, _ in grids_of(state.model)}
+    for name, step in steps.items():
+        multiple = float(now[name].detach() / step)  # all numbers of a layer can be even
+        assert multiple == pytest.approx(round(multiple), rel=1e-3), name
+
+
+def test_a_rounded_network_trained_at_a_price_keeps_its_zeros_and_gets_smaller():
+    state, before = rounded(), rounded()
+    zeros = {name: ~mask for name, mask in state.masks.items()}
+    priced(state, 1e-3)
+    assert zeros and all(
+        not state.model.get_parameter(name)[places].any() for name, places in zeros.items()
+    )
+    moved = [
+        not torch.equal(p, before.model.get_parameter(n)) for n, p in state.model.named_parameters()
+    ]
+    assert any(moved)
+    sizes = [Encode().apply(each)["file_bytes"] for each in (before, state)]
+    assert sizes[1] < sizes[0]
+
+
+@pytest.mark.parametrize("weight", [torch.zeros(20), torch.linspace(-1, 1, 20) * 300])
+def test_a_weight_of_zeros_or_of_too_many_levels_gets_a_step_by_its_size(weight):
+    grid = LearnedGrid(weight, first_step=0.5)
+    spread = float(weight.square().mean().sqrt()) or 0.05
+    assert float(grid.step.detach()) == pytest.approx(0.5 * spread, rel=1e-3)
 
 
 def test_a_higher_price_makes_a_smaller_file():
