@@ -57,7 +57,7 @@ def nearly_separable(answer: Any) -> Claims:
         parts = [_strongest(weight[:, c].flatten(1)) for c in range(weight.shape[1])]
         right = sum(parts) / len(parts)
         yield from number(
-            "checkpoint", one, right, {100 * right: "give shares, not percent."},
+            "checkpoint", one, right, {100 * right: "give shares, not per cent."},
             f"the share of fire{place} is another one.", 0.01, 0.006,
         )  # fmt: skip
 
@@ -80,7 +80,7 @@ def spent_differently(answer: Any) -> Claims:
     for place, one in enumerate(items(given["accuracies"], 3, "accuracies"), 1):
         percent = as_number(one, f"accuracy {place}")
         images = percent * count / 100
-        yield "percent", percent > 1, "give the accuracies in percent."
+        yield "per cent", percent > 1, "give the accuracies in per cent."
         whole = f"{percent:g} % of {count} validation images is no whole number of images."
         yield "validation images", abs(images - round(images)) < 0.08, whole
         low = f"{percent:.0f} % is far below what these networks learn in three epochs."

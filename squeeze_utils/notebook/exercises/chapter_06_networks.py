@@ -64,11 +64,11 @@ def killing_units(answer: Any) -> Claims:
     found = {name: named(given[name], 0.01, 0.1, what=name) for name in names}
     dead = {(n, r): as_number(v, f"{n}, {r}") for n, one in found.items() for r, v in one.items()}
     percent = "these are percent of the units: between 0 and 100."
-    yield "percent", all(0 <= value <= 100 for value in dead.values()), percent
+    yield "per cent", all(0 <= value <= 100 for value in dead.values()), percent
     leaky = "by the definition of dead_percent a unit with a slope of 0.1 never dies."
     yield "leaky ReLU", dead["leaky_relu", 0.01] == dead["leaky_relu", 0.1] == 0, leaky
     slow, fast = dead["relu", 0.01], dead["relu", 0.1]
-    share = "give percent, not shares."
+    share = "give per cent, not shares."
     yield "ReLU", slow == 0 or not (slow < 1 and fast < 1), share
     swapped = "the larger rate kills more units. Are the two exchanged?"
     yield "ReLU", fast > slow, swapped
@@ -148,7 +148,7 @@ def linear_squeeze(answer: Any) -> Claims:
         },
     )
     gaps = [as_number(gap, "a gap") for gap in items(given["gaps"], 3, "gaps")]
-    points = "give points of accuracy: percent minus percent."
+    points = "give points of accuracy: per cent minus per cent."
     yield "gaps", max(map(abs, gaps)) >= 1, points
     sign = "this is ReLU minus linear, or from a few images only: on digits linear leads."
     yield "gaps", all(3 < gap < 45 for gap in gaps), sign

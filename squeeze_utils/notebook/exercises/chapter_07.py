@@ -168,7 +168,7 @@ def longer_filter(answer: Any) -> Claims:
     layer.forward = given["pool"]  # type: ignore[method-assign]
     error = pooling_error(layer, photographs(), 1)
     short = pooling_error(pooling("blur of 3x3", 3), photographs(), 1)
-    known = {short: "this is the filter of three weights.", error / 100: "give it in percent."}
+    known = {short: "this is the filter of three weights.", error / 100: "give it in per cent."}
     yield from number("error", given["error"], error, known, relative=0.06)
 
 

@@ -52,7 +52,7 @@ def order_matters(answer: Any) -> Claims:
     layers = (pooling("max", 3), layer, pooling("blur of 3x3", 3))
     errors = [pooling_error(one, photographs(), 1) for one in layers]
     known = {error: "this is the error of another one of the three." for error in errors}
-    known |= {error / 100: "give the errors in percent." for error in errors}
+    known |= {error / 100: "give the errors in per cent." for error in errors}
     for name, error in zip(names, errors, strict=True):
         others = {wrong: said for wrong, said in known.items() if wrong != error}
         yield from number(name, given[name], error, others, relative=0.03)

@@ -80,7 +80,7 @@ def _lower_hill(width: int) -> float:
 def wider_bells(answer: Any) -> Claims:
     given = named(answer, 2, 5, 10, 20)
     found = {width: as_number(share, f"width {width}") for width, share in given.items()}
-    yield "percent", max(found.values()) > 1, "give percent of the 200 runs."
+    yield "per cent", max(found.values()) > 1, "give per cent of the 200 runs."
     right = {width: _lower_hill(width) for width in (2, 20)}
     higher = "this is how often a run ends on the higher hill."
     yield "lower hill", abs(found[2] - (100 - right[2])) > 15, higher

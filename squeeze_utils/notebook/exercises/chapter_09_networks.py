@@ -43,7 +43,7 @@ def several_at_once(answer: Any) -> Claims:
             yield "means", k in (0, len(names)) or not close(value, 100 - min(losses)), best
             yield "means", close(value, right), f"with {k} taken out the mean is not {value:.2f}."
     measured = [as_number(one, "a mean") for one in items(given["measured"], 5, "measured")]
-    yield "percent", max(measured) > 1, "give the accuracies in percent."
+    yield "per cent", max(measured) > 1, "give the accuracies in per cent."
     falling = "each further block that is taken out should cost accuracy, on average."
     yield "falling", all(a > b for a, b in pairwise(measured)), falling
     for k, ((low, high), value) in enumerate(zip(BANDS, measured, strict=True)):
@@ -91,7 +91,7 @@ def deep_and_normalised(answer: Any) -> Claims:
     count = len(load_images("digits", size=8).validation)
     for name in names:
         found = [as_number(v, name) for v in named(given[name], *rates, what=name).values()]
-        yield "percent", max(found) > 1, "give the accuracies in percent."
+        yield "per cent", max(found) > 1, "give the accuracies in per cent."
         for value in found:
             images = value * count / 100
             whole = f"{value:g} % of {count} validation images is no whole number of images."

@@ -102,7 +102,7 @@ MISTAKES = {
         (KEY | {"experiments": 1.8e16}, "not of one in a thousand"),
     ],
     7: [
-        (SHARED | {"pruning": 0.66}, "pruning: an arm is a criterion with a sparsity."),
+        (SHARED | {"pruning": 0.66}, "an arm is a criterion with a sparsity."),
         (SHARED | {"high": LARGEST}, "this is one criterion"),
         (SHARED | {"low": 3.0}, "averaged over the criteria"),
     ],

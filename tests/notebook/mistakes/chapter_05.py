@@ -89,7 +89,7 @@ MISTAKES = {
     6: [
         ({"share": lambda ratio: 0.5, "accuracies": [80, 90, 90]}, "2.00 times the weights"),
         ({"share": lambda ratio: 3 / ratio, "accuracies": [80, 90, 90]}, "is no share"),
-        ({"share": spread, "accuracies": [0.8, 0.9, 0.9]}, "in percent"),
+        ({"share": spread, "accuracies": [0.8, 0.9, 0.9]}, "in per cent"),
         ({"share": spread, "accuracies": [80, 90, 90]}, "no whole number of images"),
     ],
     7: [

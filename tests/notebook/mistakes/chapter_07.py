@@ -102,7 +102,7 @@ MISTAKES = {
     5: [
         (ORDER | {"pool": short_pool}, "Blur first"),
         (ORDER | {"pool": lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True)}, "nothing is blurred"),
-        (ORDER | {"max": 0.104}, "in percent"),
+        (ORDER | {"max": 0.104}, "in per cent"),
         (ORDER | {"blur, then max": 2.4}, "another one of the three"),
     ],
     6: [

@@ -42,7 +42,7 @@ MISTAKES = {
         (SCALE | {"by_exponent": lambda *x: 1 - by_exponent(*x)}, "above the limit"),
     ],
     3: [
-        ({width: share / 100 for width, share in BELLS.items()}, "give percent"),
+        ({width: share / 100 for width, share in BELLS.items()}, "give per cent"),
         ({width: 100 - share for width, share in BELLS.items()}, "on the higher hill"),
         (BELLS | {20: 60}, "not what a replay gives"),
         ({2: 7, 5: 22}, "has no key 10"),

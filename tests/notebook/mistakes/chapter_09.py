@@ -94,7 +94,7 @@ MISTAKES = {
         (TAKEN | {"mean_by_count": first_ones}, "subsets are never tried"),
         (TAKEN | {"mean_by_count": lambda a, n: means(a, n, max)}, "the best subset"),
         (TAKEN | {"mean_by_count": lambda a, n: means(a, n, least=1)}, "nothing taken out"),
-        (TAKEN | {"measured": [0.98, 0.8, 0.62, 0.38, 0.16]}, "in percent"),
+        (TAKEN | {"measured": [0.98, 0.8, 0.62, 0.38, 0.16]}, "in per cent"),
         (TAKEN | {"measured": [98, 97, 96, 95, 94]}, "not what such a network gives"),
     ],
     6: [
@@ -106,7 +106,7 @@ MISTAKES = {
     7: [
         (DEEP | {"none": BYPASS, "simple": PLAIN}, "the stack with bypass minus the plain one"),
         (DEEP | {"none": dict.fromkeys(PLAIN, 14 * ONE)}, "above chance now"),
-        (DEEP | {"none": {0.01: 0.2, 0.03: 0.2, 0.1: 0.3}}, "in percent"),
+        (DEEP | {"none": {0.01: 0.2, 0.03: 0.2, 0.1: 0.3}}, "in per cent"),
         (DEEP | {"none": {0.01: 19.2, 0.03: 20.3, 0.1: 25.0}}, "no whole number"),
         (DEEP | {"lead": 34 * ONE}, "in points of accuracy"),
     ],

@@ -25,9 +25,9 @@ def one_line(answer: Any) -> Claims:
     arms = []
     for name in ("adam", "nesterov"):
         arm = [as_number(value, name) for value in items(given[name], 3, name)]
-        yield name, min(arm) > 1, f"{name}: give accuracies in per cent."
+        yield name, min(arm) > 1, "give accuracies in per cent."
         trained = 85 < min(arm) <= max(arm) <= 100 and len(set(arm)) > 1
-        yield name, trained, f"{name}: three seeds on the test images give 90 to 99 %."
+        yield name, trained, "three seeds on the test images give 90 to 99 %."
         arms.append(arm)
     gap, wrong = welch(*arms), paired(*arms)
     ends = tuple(as_number(given[end], end) for end in ("low", "high"))
@@ -57,7 +57,7 @@ def shared_beginning(answer: Any) -> Claims:
     for name, frame in frames.items():
         keys = frame[arms[name]].apply(lambda row: "/".join(map(str, row)), axis=1)
         right = seed_correlation(frame.assign(one_arm=keys), "one_arm")
-        off = f"{name}: an arm is a {' with a '.join(arms[name])}. Check your arms."
+        off = f"an arm is a {' with a '.join(arms[name])}. Check your arms."
         yield from number(name, given[name], right, otherwise=off, absolute=0.01, relative=0)
     pruned = frames["pruning"]
     for name, sparsity in (("low", pruned["sparsity"].min()), ("high", pruned["sparsity"].max())):
@@ -68,7 +68,7 @@ def shared_beginning(answer: Any) -> Claims:
             together: "the criteria are mixed. Take the deviation of each, and average these.",
             float(np.max(spreads)): "this is one criterion. Average over all of them.",
         }
-        off = f"{name}: the deviation over seeds, averaged over the criteria."
+        off = "the deviation over seeds, averaged over the criteria."
         yield from number(
             name, given[name], float(np.mean(spreads)), mistakes, off, absolute=0.02, relative=0
         )

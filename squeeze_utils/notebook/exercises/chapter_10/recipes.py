@@ -73,25 +73,25 @@ def rewinding(answer: Any) -> Claims:
     given = named(answer, "three_rounds", "early_point")
     for name in ("three_rounds", "early_point"):
         steps = _steps(given[name], name)
-        yield name, isinstance(steps[-1], Train), f"{name}: train once more after the last round."
+        yield name, isinstance(steps[-1], Train), "train once more after the last round."
         cuts = [step.sparsity for step in steps if isinstance(step, Prune)]
-        yield name, len(cuts) == 3, f"{name}: {len(cuts)} cuts, not three."
+        yield name, len(cuts) == 3, f"{len(cuts)} cuts, not three."
         rising = all(a < b for a, b in itertools.pairwise(cuts))
         share = "a sparsity counts all zeros, also those from earlier rounds, so it has to rise."
-        yield name, rising, f"{name}: {share}"
+        yield name, rising, share
         kinds = [type(step) for step in steps]
         places = [place for place, kind in enumerate(kinds) if kind is Prune]
         back = all(kinds[place + 1] is Rewind for place in places)
-        yield name, back, f"{name}: after each cut go back to the early weights."
+        yield name, back, "after each cut go back to the early weights."
         trained = all(Train in kinds[:place][-2:] for place in places)
-        yield name, trained, f"{name}: train before each cut."
+        yield name, trained, "train before each cut."
         remembers = [place for place, kind in enumerate(kinds) if kind is Remember]
         if name == "three_rounds":
-            yield name, not remembers, f"{name}: no Remember: it goes back to the first weights."
+            yield name, not remembers, "no Remember: it goes back to the first weights."
             continue
         once = "remember the weights once, after the first epoch."
-        yield name, remembers == [1] and kinds[0] is Train, f"{name}: {once}"
-        yield name, steps[0].epochs == 1, f"{name}: the first training has one epoch."
+        yield name, remembers == [1] and kinds[0] is Train, once
+        yield name, steps[0].epochs == 1, "the first training has one epoch."
     ends = [[s.sparsity for s in given[name] if isinstance(s, Prune)][-1] for name in given]
     yield "same sparsity", close(*ends), "both recipes have to end at the same sparsity."
 

@@ -19,11 +19,11 @@ def count_the_steps(answer: Any) -> Claims:
         plan = study(name).recipe(recipe="dense control")
         found = [as_number(n, key) for n in items(given[key], len(plan), key)]
         exact = [images / step.batch_size * step.epochs for step in plan]
-        dropped = f"{key}: the incomplete batch of each epoch is dropped."
+        dropped = "the incomplete batch of each epoch is dropped."
         up = [math.ceil(images / step.batch_size) * step.epochs for step in plan]
         yield key, found not in (up, exact), dropped
         steps = [images // step.batch_size * step.epochs for step in plan]
-        yield key, found == steps, f"{key}: steps in an epoch times the epochs of each phase."
+        yield key, found == steps, "steps in an epoch times the epochs of each phase."
     plan = study("dsd").recipe(recipe="dense control")
     steps = np.array([as_number(n) for n in given["short"]])
     peaks = np.array([step.lr for step in plan])
