@@ -235,28 +235,30 @@ def goal(
     points: float,
     dense: float = 0.0,
     most_bytes: float = math.inf,
+    against: str = "dense",
 ) -> str:
-    """Whether a file stays within `points` of its dense network, and that reaches `dense` (%).
+    """Whether a file stays within `points` of a dense network, and that reaches `dense` (%).
 
     `most_bytes` is for files whose recipe does not bound their size.
     """
-    part = files_frame(found.where(images=images, file=("dense", file)))
+    part = files_frame(found.where(images=images, file=(against, file)))
     runs = part.pivot_table(index="seed", columns="file", values=ACCURACY) if len(part) else part
-    if not {"dense", file} <= set(runs.columns):
+    if not {against, file} <= set(runs.columns):
         return f"**{images}, {file}**: still open, not trained yet."
-    both = runs[["dense", file]].dropna()
+    both = runs[[against, file]].dropna()
     if both.empty:
         return f"**{images}, {file}**: still open, no seed has both networks yet."
-    lost = (both["dense"] - both[file]).mean()
+    lost = (both[against] - both[file]).mean()
     sizes = part.loc[part["file"] == file, "bytes"].max()
-    within = lost <= points and both["dense"].mean() >= dense and sizes <= most_bytes
+    within = lost <= points and both[against].mean() >= dense and sizes <= most_bytes
     verdict = f"is **{'reached' if within else 'missed'}** in the mean"
     if len(both) < SEEDS:
         verdict = "stays open until all seeds are there"
     floor = f" and a dense network of at least {dense:g} %" if dense else ""
     floor += f" in {most_bytes:,.0f} bytes" if most_bytes < math.inf else ""
     return (
-        f"**{images}, {file}** ({sizes:,.0f} bytes at most): dense {both['dense'].mean():.2f} %, "
+        f"**{images}, {file}** ({sizes:,.0f} bytes at most): {against} "
+        f"{both[against].mean():.2f} %, "
         f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. The goal of at most "
         f"{points:g} points{floor} {verdict}."
     )
