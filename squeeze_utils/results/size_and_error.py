@@ -29,6 +29,7 @@ DEEP = "Han et al. 2016"
 SOFT = "Ullrich et al. 2017"
 MIRACLE = "Havasi et al. 2019"
 ENTROPY = "Oktay et al. 2020"
+LILNETX = "Girish et al. 2023"
 DENSE_BYTES = {"LeNet-300-100": 1_066_440, "LeNet-5": 1_724_320}
 # Where a paper gives a ratio, the bytes are those of the dense float32 network by that ratio.
 PUBLISHED: tuple[Published, ...] = (
@@ -40,10 +41,26 @@ PUBLISHED: tuple[Published, ...] = (
     Published("LeNet-5", MIRACLE, 3_030, 0.69),
     Published("LeNet-5", MIRACLE, 1_520, 0.96),
     Published("LeNet-5", ENTROPY, 2_840, 1.0),
+    Published("ResNet-20-4", LILNETX, 66_000, 8.5),
+    Published("VGG-16", LILNETX, 76_000, 10.0),
+    Published("VGG-16", ENTROPY, 101_000, 10.0),
 )
 ERRORS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
 TICKS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v"}
+
+
+def published(*networks: str) -> list[tuple[str, int, float]]:
+    """Source, bytes and test accuracy (%) of what others published of `networks`.
+
+    The source names the network too where there are several.
+    """
+    several = len(networks) > 1
+    return [
+        (f"{p.source}, {p.network}" if several else p.source, p.bytes, 100 - p.error)
+        for p in PUBLISHED
+        if p.network in networks
+    ]
 
 
 def size_and_error(results: Results) -> Figure:

@@ -5,6 +5,7 @@ For chapter 21: the front of bytes against accuracy, and what to choose for a nu
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 #: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
 COLOURS = 7  # that `curve_style` has
+MARKS = ("x", "+", "1", "2", "3", "4")  # of published points, a source each
 _CHAPTER = re.compile(r"Chapter (\d\d)")
 
 
@@ -135,7 +137,8 @@ def whole_series_figure(
 ) -> Figure | None:
     """Bytes (log scale) against test accuracy: a look for each chapter, the front as a line.
 
-    `published` are (source, bytes, accuracy) of others. Without records a sentence is printed.
+    `published` are (source, bytes, accuracy) of others, each source with a thin black mark.
+    Without records a sentence is printed.
     """
     import matplotlib.pyplot as plt
 
@@ -147,11 +150,10 @@ def whole_series_figure(
     ax.step(best["bytes"], best["test"], where="post", color="0.3", linewidth=1, label="front")
     for place, (chapter, part) in enumerate(frame.groupby("chapter")):
         ax.plot(part["bytes"], part["test"], label=f"chapter {chapter}", **_look(place))
-    for source, size, accuracy in published:
-        ax.plot(size, accuracy, "x", color="black")
-        near = (size < x < 3 * size and abs(y - accuracy) < 0.2 for _, x, y in published)
-        shift = (-4, -13) if any(near) else (5, -3)  # lower where the text would cover the next
-        ax.annotate(source, (size, accuracy), shift, textcoords="offset points", fontsize=8)
+    sources = dict.fromkeys(name for name, *_ in published)
+    for source, mark in zip(sources, itertools.cycle(MARKS), strict=False):
+        points = [(size, accuracy) for name, size, accuracy in published if name == source]
+        ax.plot(*zip(*points, strict=True), mark, color="black", label=source)
     ax.set(xscale="log", xlabel="bytes (log scale)", ylabel="test accuracy (%)", title=title)
     ax.set_ylim(bottom=best["test"].min() - 5)  # what lies lower is far from the front
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

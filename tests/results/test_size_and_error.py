@@ -10,10 +10,18 @@ from priced_results import row, with_rows  # noqa: E402
 from squeeze_utils.results import size_and_error as module  # noqa: E402
 
 
-def test_every_published_point_has_a_source_with_a_shape():
-    for point in module.PUBLISHED:
+def test_every_published_lenet_has_a_source_with_a_shape():
+    lenets = [point for point in module.PUBLISHED if point.network in module.DENSE_BYTES]
+    for point in lenets:
         assert point.source in module.SHAPES and 500 < point.bytes < 1e5 and 0 < point.error < 5
-    assert {point.network for point in module.PUBLISHED} == set(module.DENSE_BYTES)
+    assert {point.network for point in lenets} == set(module.DENSE_BYTES)
+
+
+def test_published_points_name_their_network_where_there_are_several():
+    assert ("Oktay et al. 2020", 2_840, 99.0) in module.published("LeNet-5")
+    photographs = module.published("ResNet-20-4", "VGG-16")
+    assert ("Girish et al. 2023, ResNet-20-4", 66_000, 91.5) in photographs
+    assert len(photographs) == 3 and not module.published("AlexNet")
 
 
 @pytest.mark.parametrize(

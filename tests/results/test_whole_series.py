@@ -83,10 +83,12 @@ def test_what_only_observes_leaves_the_network_what_it_is():
 
 
 def test_the_figure_has_a_look_for_each_chapter_and_the_published_points(frame, capsys):
-    fig = whole_series.whole_series_figure(frame, [("a paper", 66_000.0, 91.5)])
+    papers = [("a paper", 66_000.0, 91.5), ("another", 1e5, 90.0), ("a paper", 2e5, 92.0)]
+    fig = whole_series.whole_series_figure(frame, papers)
     labels = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
-    assert labels == ["front", "chapter 09", "chapter 10", "chapter 12"]
-    assert [text.get_text() for text in fig.axes[0].texts] == ["a paper"]
+    assert labels == ["front", "chapter 09", "chapter 10", "chapter 12", "a paper", "another"]
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in fig.axes[0].lines}
+    assert drawn["a paper"] == [[66_000, 91.5], [200_000, 92]] and drawn["another"] == [[1e5, 90]]
     plt.close(fig)
     assert whole_series.whole_series_figure(frame.iloc[:0]) is None
     assert "no reference records yet" in capsys.readouterr().out
