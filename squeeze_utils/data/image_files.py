@@ -41,6 +41,22 @@ def has_split_folders(folder: Path) -> bool:
     return (folder / "train").is_dir()
 
 
+def classes_folder(folder: Path) -> Path:
+    """The folder, or the only one in it, where all classes lie one level down.
+
+    So torchvision unpacks Caltech-256: `caltech256/256_ObjectCategories/CLASS/*`.
+    """
+    if not folder.is_dir() or has_split_folders(folder):
+        return folder
+    inside = _folders_in(folder)
+    only = folder / inside[0] if len(inside) == 1 else folder
+    return only if _folders_in(only) and only.name != "test" else folder
+
+
+def _folders_in(folder: Path) -> list[str]:
+    return [e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith(".")]
+
+
 def list_folder(folder: Path, order: Callable[[list[str]], list[str]] = sorted) -> Listing:
     """List ``FOLDER/{train,validation,test}/CLASS/*`` or ``FOLDER/CLASS/*``.
 
@@ -89,7 +105,7 @@ def _split_folders(folder: Path) -> dict[str, Path]:
 
 
 def _class_names(folder: Path) -> list[str]:
-    names = [e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith(".")]
+    names = _folders_in(folder)
     if not names:
         raise DataError(
             f"no class folders in {folder}: images are expected as {{train,test}}/CLASS/* "

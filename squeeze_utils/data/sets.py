@@ -12,7 +12,12 @@ from squeeze_utils.base.paths import repository
 from squeeze_utils.data import dense_sets, sources
 from squeeze_utils.data.copies import without_copies
 from squeeze_utils.data.digit_styles import STYLES
-from squeeze_utils.data.image_files import decode_files, has_split_folders, list_folder
+from squeeze_utils.data.image_files import (
+    classes_folder,
+    decode_files,
+    has_split_folders,
+    list_folder,
+)
 from squeeze_utils.data.packing import Packed, Raw, cached, pack
 from squeeze_utils.data.sources import NAMED_SETS, NamedSet
 from squeeze_utils.data.types import DataError, ImageSet, Split, checked_count
@@ -93,7 +98,7 @@ def load_images(
         found = _image_set(known.name, packed, train_limit, train_on_validation)
     else:
         folder = _find_folder(name, where)
-        packed = _packed_folder(folder, None, size, channels)
+        packed = _packed_folder(classes_folder(folder), None, size, channels)
         found = _image_set(folder.name, packed, train_limit, train_on_validation)
     return found if copies else without_copies(found)
 

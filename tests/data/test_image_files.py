@@ -30,6 +30,21 @@ def test_jpeg_is_read_and_hidden_or_other_files_are_ignored(tmp_path):
     assert len(load_images("zoo", 8, tmp_path).train) == 28
 
 
+def test_classes_one_level_down_are_found_where_torchvision_unpacks_them(tmp_path):
+    for name in ("001.ak47", "002.flag"):
+        write_folder(tmp_path / "caltech256" / "256_ObjectCategories" / name, pixels(12), ".png")
+    found = load_images("caltech256", 8, tmp_path)
+    assert found.name == "caltech256" and found.classes == ("001.ak47", "002.flag")
+
+
+def test_one_class_folder_is_no_level_more(tmp_path):
+    write_folder(tmp_path / "zoo" / "cat", pixels(12), ".png")
+    assert load_images("zoo", 8, tmp_path).classes == ("cat",)
+    with pytest.raises(DataError, match="missing folder"):
+        write_folder(tmp_path / "torn" / "test" / "cat", pixels(2), ".png")
+        load_images("torn", 8, tmp_path)
+
+
 def test_wide_image_is_cropped_to_its_centre(tmp_path):
     wide = np.zeros((4, 12, 3), np.uint8)
     wide[:, 4:8] = 255
