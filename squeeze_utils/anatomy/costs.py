@@ -35,11 +35,15 @@ def count(model: nn.Module, input_shape: tuple[int, int, int] | None = None) -> 
 
 
 def latency(
-    models: nn.Module | Mapping[str, nn.Module], batch: int = 1, repetitions: int = 30
+    models: nn.Module | Mapping[str, nn.Module],
+    batch: int = 1,
+    repetitions: int = 30,
+    size: int | None = None,
 ) -> pd.DataFrame:
     """Median and 95th percentile (milliseconds) of a forward pass of each model, in turns.
 
     Float32 in evaluation on this machine, with torch's number of threads, after a warm-up.
+    Images have `size` pixels a side, or a model's own size.
 
     >>> import squeeze_utils as sq
     >>> found = sq.latency({"LeNet-5": sq.build("lenet5")}, repetitions=3)
@@ -54,12 +58,13 @@ def latency(
     with ExitStack() as modes:
         for model in named.values():
             modes.enter_context(evaluating(model))
-        passes = {name: _forward(model, batch) for name, model in named.items()}
+        passes = {name: _forward(model, batch, size) for name, model in named.items()}
         return median_time(passes, repetitions)
 
 
-def _forward(model: nn.Module, batch: int) -> Callable[[], None]:
-    x = torch.randn(batch, *model.input_shape)
+def _forward(model: nn.Module, batch: int, size: int | None) -> Callable[[], None]:
+    channels, *sides = model.input_shape
+    x = torch.randn(batch, channels, *(sides if size is None else (size, size)))
 
     @torch.inference_mode()
     def run() -> None:

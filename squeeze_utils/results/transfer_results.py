@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
 
 SEEDS = 3  # that a goal asks for
-WAYS = ["test accuracy (%)", "n", "seconds", "arithmetic (J)", "starts from", "parameters"]
+WAYS = ["test accuracy (%)", "n", "seconds", "arithmetic (J)", "starts from", "float32 (MB)"]
 
 
 def ways_table(found: Results) -> pd.DataFrame:
     """A row for each image set and way: accuracy, n, seconds of training, where it starts from.
 
+    The seconds are the least of the seeds: other work on the machine only adds to them.
     `arithmetic (J)` is an estimate of what the multiply-adds of training cost in float32.
     """
     frame = found.frame
@@ -45,10 +46,10 @@ def ways_table(found: Results) -> pd.DataFrame:
         rows[images, way] = {
             "test accuracy (%)": mean_sd(part[ACCURACY], 2),
             "n": len(part),
-            "seconds": f"{part['seconds'].median():,.0f}",
+            "seconds": f"{part['seconds'].min():,.0f}",
             "arithmetic (J)": f"{joules(Experiment.from_dict(one[images, way])):,.1f}",
             "starts from": "nothing" if "scratch" in way else "elsewhere",
-            "parameters": f"{part['parameters'].iloc[0]:,}",
+            "float32 (MB)": f"{part['dense_bytes'].iloc[0] / 1e6:.1f}",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["images", "way"])
 
@@ -155,41 +156,54 @@ def _right(final: dict[str, Any]) -> np.ndarray:
     return np.array(final["answers"]["class"]) == np.array(final["pictures"]["class"])
 
 
-def copies_figure(kept: Measurement | None) -> Figure | None:
-    """Pairs of nearly equal images: above from training, below from test. None where not kept."""
+def copies_figure(*kept: Measurement | None) -> Figure | None:
+    """Pairs of nearly equal images, two rows for each set: from training, and below from test.
+
+    At most six pairs of each set, the titles are their labels. None where no pictures are kept.
+    """
     import matplotlib.pyplot as plt
     from PIL import Image
 
-    pairs = [row for row in kept.rows if "pictures" in row][:6] if kept else []
-    if not pairs:
+    sets = []
+    for each in filter(None, kept):
+        pairs = [row for row in each.rows if "pictures" in row][:6]
+        sets += [(pairs, each.about["classes"])] if pairs else []
+    if not sets:
         return None
-    names = kept.about["classes"]
-    fig, axes = plt.subplots(2, len(pairs), figsize=(1.35 * len(pairs), 3.2), squeeze=False)
-    for column, row in enumerate(pairs):
-        for place, data in enumerate(row["pictures"]):
-            ax = axes[place, column]
-            ax.imshow(Image.open(io.BytesIO(base64.b64decode(data))))
-            ax.set_axis_off()
-            ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
-    fig.suptitle("Above: in the training images. Below: in the test images", fontsize=9)
+    columns = max(len(pairs) for pairs, _ in sets)
+    size = (1.35 * columns, 2.9 * len(sets) + 0.3)
+    fig, axes = plt.subplots(2 * len(sets), columns, figsize=size, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for above, (pairs, names) in enumerate(sets):
+        for column, row in enumerate(pairs):
+            for place, data in enumerate(row["pictures"]):
+                ax = axes[2 * above + place, column]
+                ax.imshow(Image.open(io.BytesIO(base64.b64decode(data))))
+                ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
+    fig.suptitle("In each pair, above: in the training images; below: in the test images", fontsize=9)
     return fig
 
 
 def files_frame(found: Results) -> pd.DataFrame:
-    """`found.frame` with the bytes of the file, or of dense float32 where none was written."""
+    """`found.frame` with the seconds of all steps, and bytes: of the file, or of dense float32."""
     frame = found.frame
     if frame.empty:
         return frame
-    sizes = []
+    sizes, seconds = [], []
     for _, record in found.recorded():
         written = [step["file_bytes"] for step in record.steps if "file_bytes" in step]
         sizes.append(written[-1] if written else record.final["dense_bytes"])
-    return frame.assign(bytes=sizes)
+        seconds.append(sum(step["seconds"] for step in record.steps))
+    return frame.assign(bytes=sizes, all_seconds=seconds)
 
 
 def files_table(found: Results) -> pd.DataFrame:
-    """A row for each set and file: accuracy, n, bytes, change against the dense network."""
-    columns = ["test accuracy (%)", "n", "bytes", "change (points)", "verdict"]
+    """A row for each set and file: accuracy, n, bytes, seconds, change against the dense network.
+
+    The seconds are those of all steps, the least of the seeds: other work only adds to them.
+    """
+    columns = ["test accuracy (%)", "n", "bytes", "seconds", "change (points)", "verdict"]
     frame = files_frame(found)
     if frame.empty:
         return pd.DataFrame(columns=columns)
@@ -200,6 +214,7 @@ def files_table(found: Results) -> pd.DataFrame:
             "test accuracy (%)": mean_sd(part[ACCURACY], 2),
             "n": len(part),
             "bytes": f"{part['bytes'].max():,}",
+            "seconds": f"{part['all_seconds'].min():,.0f}",
             **gap,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["images", "file"])

@@ -107,7 +107,7 @@ def test_every_table_and_sentence_bears_missing_records(part):
     assert len(gaps) == {"one seed": 2, "all": 2}.get(part, 0)
     assert "prediction" in prediction_sentence(gaps, {"intel": "undecided"})
     table = transfer_results.files_table(files)
-    assert len(table) == {"none": 0, "one arm": 1}.get(part, 13)
+    assert len(table) == {"none": 0, "one arm": 1}.get(part, 14)
     goal = transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)
     assert ("open" in goal) == (part != "all")
     for images in ("intel", "caltech101"):
@@ -190,6 +190,10 @@ def test_cards_say_what_is_counted_and_what_is_not(monkeypatch):
         assert transfer_results.copies_figure(card(name).measured) is not None
     with pytest.raises(ValueError, match="unknown card 'zoo'; accepted: intel, caltech101"):
         card("zoo")
+    both = transfer_results.copies_figure(
+        *(card(name).measured for name in ("intel", "caltech101"))
+    )
+    assert len(both.axes) % 4 == 0 and sum(bool(ax.images) for ax in both.axes) > 8
     assert transfer_results.copies_figure(None) is None
     assert transfer_results.copies_figure(Measurement([], {"classes": []})) is None
     monkeypatch.setattr("squeeze_utils.data.cards.read_measurement", lambda name: None)
