@@ -35,7 +35,7 @@ def measure(data: ImageSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     for copy in rows[:: max(1, len(rows) // SHOWN)][:SHOWN]:
         split = getattr(data, copy["split"])
         pair = (split.images[copy["image"]], data.test.images[copy["test"]])
-        copy["pictures"] = [_small(image) for image in pair]
+        copy["pictures"] = [small_picture(image) for image in pair]
     parts = [data.train, data.validation, data.test]
     labels = torch.cat([part.labels for part in parts]).bincount()
     return rows, {
@@ -59,10 +59,11 @@ def _row(copy: Copy, name: str, split: Split, test: Split) -> dict[str, Any]:
     }
 
 
-def _small(image: torch.Tensor) -> str:
-    """A picture as WebP in base64."""
+def small_picture(image: torch.Tensor) -> str:
+    """A picture, uint8 (channels, side, side), as a small WebP in base64."""
     file = io.BytesIO()
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    pixels = image.expand(3, -1, -1).permute(1, 2, 0)
+    picture = Image.fromarray(pixels.contiguous().numpy())
     picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(file, "WEBP", quality=QUALITY)
     return base64.b64encode(file.getvalue()).decode()
 

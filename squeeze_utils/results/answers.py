@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.statistics import Difference, family, mcnemar
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["seed", "picture", "class", "before", "after", "share_before", "share_after"]
 FACTS = ["brightness", "contrast"]
+CHANGED = "images/intel_changed"  # the kept pictures whose answer a small file changed
 
 
 def answers(found: Results) -> pd.DataFrame:
@@ -121,3 +125,37 @@ def changed(frame: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     """The pictures whose answer changed, those first whose old answer was surest."""
     moved = frame[frame["before"] != frame["after"]]
     return moved.sort_values("share_before", ascending=False).head(count)
+
+
+def kept_pictures() -> Measurement | None:
+    """Scenes whose answer a small file changed; None where nobody has kept them."""
+    return read_measurement(CHANGED)
+
+
+def changed_figure(kept: Measurement | None) -> Figure | None:
+    """Pictures whose answer changed; below them the maps of their true class, before and after.
+
+    Both maps of a picture have one scale. None where no pictures are kept.
+    """
+    import matplotlib.pyplot as plt
+    from PIL import Image
+
+    if kept is None or not kept.rows:
+        return None
+    names = [name.replace("_", " ") for name in kept.about["classes"]]
+    size = (1.3 * len(kept.rows), 4.4)
+    fig, axes = plt.subplots(3, len(kept.rows), figsize=size, squeeze=False)
+    for column, row in enumerate(kept.rows):
+        picture = Image.open(io.BytesIO(base64.b64decode(row["image"])))
+        low, high = np.min(row["maps"]), np.max(row["maps"])
+        true, before, after = (names[row[key]] for key in ("class", "before", "after"))
+        axes[0, column].imshow(picture)
+        axes[0, column].set_title(f"{true}:\n{before}\n→ {after}", fontsize=7)
+        for place, heat in enumerate(row["maps"], start=1):
+            axes[place, column].imshow(heat, cmap="cividis", vmin=low, vmax=high)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    for ax, words in zip(axes[:, 0], ("picture", "dense", "small file"), strict=True):
+        ax.set_ylabel(words)
+    return fig
