@@ -162,7 +162,7 @@ def test_every_table_and_figure_takes_any_part_of_the_records(keep, capsys):
     assert len(rows) == 4 and rows[best.RECIPE].ne("").all()
     assert set(best.smallest_within(frame, BASE).index) == {"absolute", "relative"}
     for figure in (
-        figures.pareto_figure(frame),
+        figures.pareto_figure(frame, baseline=BASE),
         figures.interactions_figure({"halvings": effects.interactions(frame, BASE)}),
         figures.attribution_figure({"halvings": shares}, "halvings"),
     ):
@@ -173,6 +173,13 @@ def test_every_table_and_figure_takes_any_part_of_the_records(keep, capsys):
 def test_figures_of_a_whole_factorial():
     frame = table()
     assert len(figures.pareto_figure(frame).texts) == 1
+    rings = {
+        line.get_label(): line for line in figures.pareto_figure(frame, "", BASE).axes[0].lines
+    }
+    near = best.within(frame, BASE)
+    for words, reading in (("10 points below", "absolute"), ("90 % of it", "relative")):
+        drawn = next(line for label, line in rings.items() if label.endswith(words))
+        assert len(drawn.get_xdata()) == near[reading].sum() > 0
     both = {"halvings": effects.interactions(frame, BASE)}
     assert figures.interactions_figure(both).axes
     shares = {"B": attribution.attribution(frame, BASE, END)}
@@ -185,6 +192,7 @@ def test_the_best_recipe_is_chosen_on_validation_images_and_fits_in_all_its_file
     assert chosen.loc["1,000,000 bytes", best.RECIPE] == "A, not pruned, float32, best coder"
     assert chosen.loc["150,000 bytes", best.RECIPE] == "A, not pruned, 4 bits, best coder"
     assert chosen.loc["10 bytes", best.RECIPE] == "none fits"
+    assert chosen["training (s)"].tolist()[2] == "–" and chosen["training (s)"].iloc[0] != "–"
     own = (
         frame[list(BASE)] == pd.Series({**BASE, "representation": "4 bits", "coder": "best"})
     ).all(axis=1)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from squeeze_utils.results import pareto
 from squeeze_utils.results.factorial.attribution import TOTAL
-from squeeze_utils.results.factorial.best import named, recipes
+from squeeze_utils.results.factorial.best import SHARE, named, recipes, within
 from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
 from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 MOST_NAMED = 9
 
 
-def pareto_figure(frame: pd.DataFrame, title: str = "") -> Figure | None:
+def pareto_figure(
+    frame: pd.DataFrame, title: str = "", baseline: Mapping[str, Any] | None = None
+) -> Figure | None:
     """Bytes against test accuracy of every recipe; those at the front have numbers and names.
 
     The front is that of validation images, which choose; the marks are at the test accuracy.
+    Recipes that are `within` 10 % of `baseline` have a ring, a second one in the stricter reading.
     """
     import matplotlib.pyplot as plt
 
@@ -38,6 +41,8 @@ def pareto_figure(frame: pd.DataFrame, title: str = "") -> Figure | None:
     for i, (name, part) in enumerate(table.groupby(FACTORS[0], sort=False)):
         look = {**curve_style(i), "linestyle": "none", "alpha": 0.75}
         ax.plot(part["bytes"], part[ACCURACY], label=str(name), **look)
+    if baseline:
+        _draw_rings(ax, within(frame, baseline))
     ax.plot(best["bytes"], best[ACCURACY], color="0.35", linewidth=1, linestyle="-", zorder=0)
     lines = []
     for i, (_, row) in enumerate(best.iterrows(), 1):
@@ -49,6 +54,18 @@ def pareto_figure(frame: pd.DataFrame, title: str = "") -> Figure | None:
     ax.legend(loc="lower right", title=FACTORS[0])
     fig.text(0.01, 0, "\n".join(lines), va="top", fontsize=8.5)
     return fig
+
+
+def _draw_rings(ax: Axes, table: pd.DataFrame) -> None:
+    """A ring around each recipe that is close to the baseline, for each reading of "within"."""
+    readings = {
+        "absolute": (f"at most {SHARE} points below", 11),
+        "relative": (f"at least {100 - SHARE} % of it", 15),
+    }
+    for reading, (words, size) in readings.items():
+        near = table[table[reading].astype(bool)]
+        look = {"marker": "o", "linestyle": "none", "fillstyle": "none", "color": "0.6"}
+        ax.plot(near["bytes"], near[ACCURACY], label=words, markersize=size, zorder=0, **look)
 
 
 def interactions_figure(
