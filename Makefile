@@ -49,13 +49,21 @@ help:
 
 setup: $(STAMP)
 
+# $(call preflight,FOLDER,KIND): until an environment has its stamp, is this Python new enough, and
+# does the disk have room for the rest?
+define preflight
+test -e "$@" || { python="$(1)/bin/python"; test -x "$$python" || python="$(PYTHON)"; \
+	"$$python" tools/preflight.py "$(1)" $(2); }
+endef
+
 # A second call finds the stamp and installs nothing.
 $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
-	@test -x "$(BIN)/python" || { "$(PYTHON)" tools/preflight.py "$(VENV)" \
-		&& "$(PYTHON)" -m venv "$(VENV)"; }
+	@$(call preflight,$(VENV),notebooks)
+	@test -x "$(BIN)/python" || "$(PYTHON)" -m venv "$(VENV)"
 	@echo "Installing into $(VENV), once: about 5 GB with the CUDA libraries of torch."
 	@"$(BIN)/python" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt \
-		|| { echo "error: the packages could not be installed. This needs PyPI once; behind a proxy," \
+		|| { $(call preflight,$(VENV),notebooks) && \
+		echo "error: the packages could not be installed. This needs PyPI once; behind a proxy," \
 		"set HTTPS_PROXY=http://HOST:PORT. The same command goes on from here." >&2; exit 1; }
 	@"$(BIN)/python" -m pip install --disable-pip-version-check --quiet --no-deps \
 		--no-build-isolation --editable .
@@ -160,6 +168,7 @@ test-colab: $(STAMP) $(COLAB)/.installed
 # and the demo's runtime; where there is none, a package of the index brings Node.js with it.
 SITE := .venv-site
 $(SITE)/.installed: requirements-site.txt
+	@$(call preflight,$(SITE),site)
 	@test -x "$(SITE)/bin/python" || "$(PYTHON)" -m venv "$(SITE)"
 	@"$(SITE)/bin/python" -m pip install --disable-pip-version-check --quiet -r requirements-site.txt
 	@command -v npm > /dev/null && command -v node > /dev/null || \

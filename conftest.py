@@ -26,6 +26,7 @@ NOT_COMPARED = (
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector):
+    """Leave the outputs of NOT_COMPARED out of what a notebook's test compares."""
     outcome = yield
     for collected in outcome.get_result() or []:
         if hasattr(collected, "skip_compare"):

@@ -66,9 +66,14 @@ def _study_commands(command: Callable[..., ArgumentParser]) -> None:
         parser.add_argument("action", choices=actions)
         parser.add_argument("names", nargs="*", metavar="NAME")
         parser.add_argument("--scale", choices=SCALES, help="default: SQUEEZE_SCALE, else quick")
-        parser.add_argument("--jobs", type=positive, default=1, help="parallel processes (1)")
+        parser.add_argument("--jobs", type=positive, help="parallel processes (1)")
     study.add_argument("--all", action="store_true", help="run every study at reference scale")
     study.add_argument("--only", default="", metavar="TEXT", help="arms with TEXT in their name")
+    study.add_argument(
+        "--backend",
+        metavar="NAME",
+        help="one of joblib's, such as dask, whose workers run the experiments (--jobs: all)",
+    )
 
 
 def _replication_command(command: Callable[..., ArgumentParser]) -> None:
@@ -111,15 +116,20 @@ def _check_study(asked: Namespace) -> None:
         raise ValueError("study run --all runs all at reference scale: leave names and --only out")
     if asked.action in ("list", "plan") and asked.names:
         raise ValueError(f"study {asked.action} is about all studies: leave the names out")
-    if asked.action != "run" and asked.only:
-        raise ValueError(f"--only is for study run, not for study {asked.action}")
+    for option, given in (("--only", asked.only), ("--backend", asked.backend)):
+        if asked.action != "run" and given:
+            raise ValueError(f"{option} is for study run, not for study {asked.action}")
+    if asked.all and asked.backend:
+        raise ValueError(
+            "study run --all is for this machine: name studies, or leave --backend out"
+        )
 
 
 def _run_studies(asked: Namespace) -> None:
     from squeeze_utils.studies import commands, plan
 
     if asked.all:
-        done = commands.run_everything(jobs=asked.jobs)
+        done = commands.run_everything(jobs=asked.jobs or 1)
         print(f"{len(done)} studies are complete now" if done else "nothing to do")
         return
     for name in _named(asked, "study"):
@@ -130,7 +140,9 @@ def _run_studies(asked: Namespace) -> None:
             continue
         if _scale(asked).name == "reference" and not asked.only:
             print(plan.announce(name))
-        commands.run_study_named(name, _scale(asked), jobs=asked.jobs, only=asked.only)
+        jobs = asked.jobs or (-1 if asked.backend else 1)
+        how = {"jobs": jobs, "only": asked.only, "backend": asked.backend}
+        commands.run_study_named(name, _scale(asked), **how)
 
 
 def _search(asked: Namespace) -> None:
@@ -140,7 +152,7 @@ def _search(asked: Namespace) -> None:
         print(commands.list_searches())
         return
     for name in _named(asked, "search"):
-        commands.run_searches(name, _scale(asked), jobs=asked.jobs)
+        commands.run_searches(name, _scale(asked), jobs=asked.jobs or 1)
 
 
 def _replicate(asked: Namespace) -> None:

@@ -132,10 +132,15 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
     monkeypatch.setenv("SQUEEZE_SCALE", "reference")
     assert run("study", "run", "a", "b", "--scale", "quick", "--only", "x") == 0
     assert run("search", "run", "c", "--jobs", 2) == 0
+    assert run("study", "run", "d", "--scale", "quick", "--backend", "dask") == 0
+    assert run("study", "run", "e", "--scale", "quick", "--backend", "loky", "--jobs", 3) == 0
+    here = {"jobs": 1, "only": "x", "backend": None}
     assert calls == [
-        (("a", Scale("quick")), {"jobs": 1, "only": "x"}),
-        (("b", Scale("quick")), {"jobs": 1, "only": "x"}),
+        (("a", Scale("quick")), here),
+        (("b", Scale("quick")), here),
         (("c", Scale("reference")), {"jobs": 2}),
+        (("d", Scale("quick")), {"jobs": -1, "only": "", "backend": "dask"}),
+        (("e", Scale("quick")), {"jobs": 3, "only": "", "backend": "loky"}),
     ]
 
 
@@ -149,6 +154,8 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
         ("list dsd", "study list is about all studies"),
         ("plan dsd", "study plan is about all studies"),
         ("export dsd --only plain", "--only is for study run, not for study export"),
+        ("plan --backend dask", "--backend is for study run, not for study plan"),
+        ("run --all --backend dask", "study run --all is for this machine"),
     ],
 )
 def test_what_a_study_command_would_ignore_is_refused(arguments, said, says, monkeypatch):
@@ -178,6 +185,8 @@ def test_unknown_names_are_refused_with_the_known_ones(says):
     assert "unknown study 'fly'; accepted: activation_init, " in says("study", "run", "fly")
     assert "unknown search 'fly'; accepted: tuning" in says("search", "run", "fly")
     assert "name a study; python -m squeeze_utils study list" in says("study", "run")
+    cloud = says("study", "run", "dsd", "--scale", "quick", "--backend", "cloud")
+    assert "joblib has no backend 'cloud' here; accepted: \"loky\"" in cloud
 
 
 def test_an_interrupted_command_says_what_is_kept(monkeypatch, capsys):

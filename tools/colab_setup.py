@@ -131,6 +131,7 @@ def begin(notebook: Path, python: str | Path, clone: Path, whole: bool) -> list[
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.colab_setup", description=__doc__)
     parser.add_argument("python", help="an interpreter with Colab's packages")
     parser.add_argument("numbers", nargs="*", metavar="NN", help="chapters (default: all)")

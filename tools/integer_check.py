@@ -13,10 +13,10 @@ from torch import nn
 
 import squeeze_utils as sq
 from squeeze_utils.base.measurements import keep_measurement
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.compress.quantizing.integer_network import integer_network
 from squeeze_utils.data import ImageSet
 
-CHECKPOINT = "squeezenet-cifar10"
 NAME = "integers/cifar10"
 
 
@@ -43,9 +43,9 @@ def counts(model: nn.Module, data: ImageSet, at_once: int = 100) -> dict[str, in
 
 def main() -> None:
     """Count and keep."""
-    model, _ = sq.load_model(CHECKPOINT)
+    model, _ = sq.load_model(STARTING_NETWORK)
     row = counts(model, sq.load_images("cifar10"))
-    print(keep_measurement(NAME, [row], checkpoint=CHECKPOINT).name, row)
+    print(keep_measurement(NAME, [row], checkpoint=STARTING_NETWORK).name, row)
 
 
 if __name__ == "__main__":

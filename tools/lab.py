@@ -19,11 +19,13 @@ class CommittedNotebooks(AsyncLargeFileManager):
     """The files of a folder; its notebooks speak this Python while they are open."""
 
     async def get(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """A file as it lies there; a notebook with the language of this kernel."""
         model = await super().get(*args, **options)
         set_language(model, IPythonKernel.language_info)
         return model
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """Write a file; a notebook with the language that the repository has."""
         set_language(model, METADATA["language_info"])
         return await super().save(model, path)
 

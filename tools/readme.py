@@ -1,8 +1,8 @@
 """The map of the series in notebook 00, and the parts of README.md that are made from files.
 
-README.md holds `<!-- NAME:begin -->` and `<!-- NAME:end -->` around three parts: the notebooks
-(from the map in notebook 00), the results (from the reference records) and the speed (from
-benchmarks/results.json). `make render` and `make readme` write them; a test compares them.
+README.md holds `<!-- NAME:begin -->` and `<!-- NAME:end -->` around four parts: the headlines and
+the results (from the reference records), the notebooks (from the map in notebook 00) and the speed
+(from benchmarks/results.json). `make render` and `make readme` write them; a test compares them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from squeeze_utils.base.files import write_atomically
-from tools import readme_results, title_cells
+from tools import readme_headlines, readme_results, title_cells
 from tools.execute import notebooks, read_notebook
 from tools.readme_results import markdown_table
 
@@ -60,6 +60,7 @@ def _title(path: Path) -> str:
 def parts(root: Path) -> dict[str, str]:
     """The parts of README.md by name, as Markdown."""
     return {
+        "headlines": readme_headlines.headlines(root),
         "notebooks": _notebooks(root),
         "results": readme_results.results(root),
         "speed": _speed(root / "benchmarks" / "results.json"),

@@ -1,4 +1,4 @@
-"""The results in README.md: the best network, small files, and five comparisons."""
+"""The results in README.md: the best network, five comparisons, and small files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def results(root: Path) -> str:
     tables = (_study(found.study, found.found) for found in map(recorded, NETWORKS))
     network = next((table for table in tables if table), "")
     compared = _comparisons([(one, recorded(one.study)) for one in COMPARISONS])
-    return "\n\n".join(part for part in (network, _small_files(root), compared) if part)
+    return "\n\n".join(part for part in (network, compared, _small_files(root)) if part)
 
 
 def _small_files(root: Path) -> str:

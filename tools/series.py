@@ -81,17 +81,22 @@ def execute_all(paths: list[Path], seconds: float, copies: Path | None = None) -
 
 def _execute_one(path: Path, seconds: float, copies: Path | None) -> str:
     """How it failed, or nothing."""
-    failure, notebook = "", read_notebook(path)
+    failures, notebook = [], read_notebook(path)
     try:
         execute(notebook, path, seconds)
-        if copies is None:
+    except CellFailure as error:
+        failures.append(str(error))
+    except OSError as error:  # a full disk has no room for the files of a kernel
+        return f"{path.name} could not be executed: {error}"
+    try:
+        if copies is not None:
+            write_notebook(notebook, copies / path.name)
+        elif not failures:
             clean(notebook)
             write_notebook(notebook, path)
-    except CellFailure as error:
-        failure = str(error)
-    if copies is not None:
-        write_notebook(notebook, copies / path.name)
-    return failure
+    except OSError as error:
+        failures.append(f"{path.name} could not be written: {error}")
+    return "; ".join(failures)
 
 
 def _run(arguments: argparse.Namespace) -> int:

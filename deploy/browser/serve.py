@@ -21,10 +21,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.append(str(ROOT))  # any Python will do, the package need not be installed
+
+from squeeze_utils.base.paths import STARTING_NETWORK  # noqa: E402
+
 SITE = ROOT / "build" / "demo" / "site"
 PAGE = ("index.html", "style.css", "demo.js", "network.js", "picture.js")
-MODEL = ROOT / "data" / "checkpoints" / "deploy" / "squeezenet-cifar10.int8.onnx"
-CARD = MODEL.with_name("squeezenet-cifar10.json")
+MODEL = ROOT / "data" / "checkpoints" / "deploy" / f"{STARTING_NETWORK}.int8.onnx"
+CARD = MODEL.with_name(f"{STARTING_NETWORK}.json")
 
 PACKAGE = "onnxruntime-web@1.30.0"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
@@ -101,6 +105,7 @@ class Handler(SimpleHTTPRequestHandler):
     }
 
     def end_headers(self) -> None:
+        """End them with one more: a browser asks anew each time."""
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 

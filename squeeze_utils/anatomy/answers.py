@@ -11,6 +11,7 @@ from squeeze_utils.data import Batches
 from squeeze_utils.data.distortions import grey_levels
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import only_classes
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ObserveAnswers(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Lists with an entry for each picture of the test split, in its order."""
+        only_classes(state.data, "answers are noted")
         found = {"answers": answers_of(state)}
         return found | {"pictures": facts_of(state)} if self.pictures else found
 

@@ -19,6 +19,7 @@ from squeeze_utils.data import normalise
 from squeeze_utils.models.layers import BlurPool, MixedPool, WideBlurPool
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import only_classes
 
 MARGIN = 8  # pixels of the periodic map that a layer sees beyond each border
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down, up, right, left
@@ -176,6 +177,7 @@ class ObserveShifts(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Per shift: consistency and accuracy (from shift 0); their means; errors of the pools."""
+        only_classes(state.data, "answers to shifted images are compared")
         data, shifts = state.data, range(1, self.largest + 1)
         x = normalise(data.validation.images[: self.images], data.mean, data.std)
         labels = data.validation.labels[: self.images]

@@ -16,6 +16,7 @@ from squeeze_utils.data import normalise
 from squeeze_utils.models import ACTIVATIONS, SqueezeNet
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import only_classes
 
 DEAD = 1e-3  # a unit is dead if its derivative stays below this for everything it was shown
 FLAT = 0.05  # a value is flat (off or saturated) if its derivative is below this
@@ -168,6 +169,7 @@ class ObserveOutputs(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """The shares that `silent_outputs` gives."""
+        only_classes(state.data, "dead outputs are counted")
         images, _ = _first_training(state, self.images)
         dead, unanswered = silent_outputs(state.model, images)
         return {"dead_outputs_percent": dead, "unanswered_images_percent": unanswered}
@@ -184,5 +186,6 @@ class ObserveSignals(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """`signals`, the list that `layer_statistics` gives."""
+        only_classes(state.data, "signals are measured")
         images, labels = _first_training(state, self.images)
         return {"signals": layer_statistics(state.model, images, labels)}

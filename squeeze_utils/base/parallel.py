@@ -7,11 +7,12 @@ longer (median of three runs each on two busy cores).
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -79,20 +80,62 @@ def run_elsewhere(
     """`function(*task)` of every task, as they end, by the workers of one of joblib's backends.
 
     "dask" sends the tasks to the cluster whose `dask.distributed.Client` was made last; a task
-    whose worker dies is given to another one. `jobs` is how many run at once, -1 for all.
+    whose worker dies is given to another one. It uses all workers that are there at the start; if
+    that is only one, joblib runs the tasks here. Elsewhere `jobs` is how many run at once.
     """
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import Parallel, delayed
 
-    try:
-        configured = parallel_config(backend=backend)
-    except (ImportError, KeyError, ValueError) as error:
-        names = 'accepted: "loky", "threading", "multiprocessing", and "dask" where it is installed'
-        raise ValueError(f"joblib has no backend {backend!r} here; {names}") from error
+    configured = _configured(backend)
     if backend == "loky":  # joblib cannot go on with the processes of `run_tasks`
         _reusable(max_workers=1).shutdown()
     with configured:
         pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from pool(delayed(function)(*task) for task in tasks)
+
+
+@contextmanager
+def workers_of(backend: str | None) -> Iterator[None]:
+    """Within, this backend of joblib can be used; a ValueError where it cannot.
+
+    "dask" gets the workers of the scheduler at DASK_SCHEDULER_ADDRESS, if that is set and no
+    client was made before. None is no backend: nothing is done.
+    """
+    with ExitStack() as stack:
+        address = os.environ.get("DASK_SCHEDULER_ADDRESS")
+        if backend == "dask" and address:
+            with suppress(ImportError):  # of which the next check tells
+                stack.enter_context(_client(address))
+        if backend is not None:
+            with _configured(backend):
+                pass
+        yield
+
+
+@contextmanager
+def _client(address: str) -> Iterator[None]:
+    """The client of dask that was made before, or a new one of the scheduler at `address`."""
+    from distributed import Client
+
+    with ExitStack() as stack:
+        try:
+            Client.current()
+        except ValueError:
+            stack.enter_context(Client(address))
+        yield
+
+
+def _configured(backend: str) -> AbstractContextManager[Any]:
+    """joblib's setting of the backend, which holds until the context is left."""
+    from joblib import parallel_config
+
+    try:
+        return parallel_config(backend=backend)
+    except (ImportError, KeyError, ValueError) as error:
+        raise ValueError(
+            f'joblib has no backend {backend!r} here; accepted: "loky", "threading", '
+            '"multiprocessing", and "dask" where it is installed and has a scheduler: make a '
+            "dask.distributed.Client, or set DASK_SCHEDULER_ADDRESS for a command"
+        ) from error
 
 
 def _helpers(jobs: int) -> Executor:

@@ -33,6 +33,7 @@ class Probe:
     bytes: float
 
     def __call__(self) -> Any:
+        """Run the kernel once; what it returns."""
         return self.run()
 
 

@@ -114,6 +114,7 @@ class ImageSet:
 
     @property
     def channels(self) -> int:
+        """Channels of an image: 3 in colour, 1 in grey."""
         return self.train.images.shape[1]
 
     @property
@@ -133,6 +134,7 @@ class ImageSet:
 
     @property
     def num_classes(self) -> int:
+        """How many classes the labels tell apart."""
         return len(self.classes)
 
     def to(self, device: torch.device | str) -> ImageSet:

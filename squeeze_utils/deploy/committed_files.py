@@ -20,7 +20,7 @@ from squeeze_utils.deploy.write_files import FORMS
 from squeeze_utils.models.checkpoint_files import load_model
 from squeeze_utils.training.step import State
 
-NAMES = ("squeezenet-cifar10", "lenet-5-cifar10")
+NAMES = (paths.STARTING_NETWORK, "lenet-5-cifar10")
 SHARED_BITS = 6  # of the weights in `shared_sqz`
 
 

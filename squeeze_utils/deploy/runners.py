@@ -39,6 +39,7 @@ class Runner:
     shape: tuple[int, ...] | None = None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Scores (n, classes) of images (n, c, h, w), in as many batches as the file needs."""
         images = np.ascontiguousarray(images, dtype=np.float32)
         if images.ndim != 4 or not len(images):
             raise ValueError(f"images must be (n, c, h, w) with n > 0, got {images.shape}")

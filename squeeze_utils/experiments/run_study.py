@@ -65,7 +65,7 @@ def run_study(
     With a folder, each arm is claimed before it begins. An arm that another run has claimed is
     waited for; if that run dies, or is on another machine and silent for too long, the arm is run
     here. `backend` names one of joblib's, such as "dask": then the arms are sent to its
-    workers, `jobs` of them at once (-1: as many as there are).
+    workers, `jobs` of them at once (-1: as many as there are; dask always does so).
 
     Processes that `torchrun` has started run each arm together; the first one writes its record.
     """

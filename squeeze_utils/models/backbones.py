@@ -45,6 +45,7 @@ class Backbone(nn.Module):
         self.channels = tuple(_channels(self.features))
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """The maps of images (N, C, H, W): one before each pooling, and the last, coarsest one."""
         maps = []
         for layer in self.features:
             if isinstance(layer, nn.MaxPool2d):

@@ -27,6 +27,7 @@ class Classifier(nn.Module):
         self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scores (N, classes) of images (N, C, H, W)."""
         return self.classifier(self.features(x).flatten(1))
 
 
@@ -150,6 +151,7 @@ class ResidualBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map (N, outputs, H, W) of a map (N, inputs, H, W), or one half as high and wide."""
         shortcut = x[:, :, :: self.stride, :: self.stride]
         if self.added:
             shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.added))

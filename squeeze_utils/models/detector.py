@@ -65,4 +65,5 @@ class Detector(nn.Module):
         return flat_layers(self.backbone.features, self.neck, self.predict)
 
     def forward(self, x: Tensor) -> Tensor:
+        """What is predicted for each cell, (N, BOX + num_classes, rows, columns), of images."""
         return self.predict(self.neck(self.backbone.features(x)))

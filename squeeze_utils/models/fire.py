@@ -105,6 +105,7 @@ class Fire(nn.Module):
         return torch.cat((self.expand1x1(squeezed), self.expand3x3(squeezed)), dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map (N, e1 + e3, H, W) of a map (N, channels, H, W), with the bypass, if any, added."""
         out = self.expand_activation(self.expand_norm(self._expanded(x)))
         if self.adds_input:
             return self.sum_quant(out + x)

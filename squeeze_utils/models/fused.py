@@ -25,6 +25,7 @@ class PointwiseConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, 1, bias=bias, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map (N, outputs, H, W) of a map (N, inputs, H, W)."""
         small = x.ndim == 4 and x.shape[2] * x.shape[3] <= POSITIONS
         if not (self.training and x.device.type == "cpu" and small) or self.padding != (0, 0):
             return super().forward(x)
@@ -124,6 +125,7 @@ class Features(nn.Sequential):
     """Layers in sequence; in training, pooling comes before normalising where it can."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """What the layers compute one after the other, with fewer passes in training."""
         if not self.training:
             return super().forward(x)
         layers = list(self)

@@ -77,6 +77,7 @@ class BlurPool(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map of half the height and width."""
         return _blurred(F.max_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, stride=1))
 
 
@@ -84,6 +85,7 @@ class WideBlurPool(nn.Module):
     """Max over a dense 3x3 window, the one of max pooling, then `BlurPool`'s filter."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map of half the height and width."""
         return _blurred(F.max_pool2d(x, 3, stride=1, padding=1))
 
 
@@ -95,6 +97,7 @@ class MixedPool(nn.Module):
         self.blend = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map of half the height and width, rounded up."""
         share = torch.sigmoid(self.blend).to(x.dtype)
         maximum = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
         return share * maximum + (1 - share) * F.avg_pool2d(x, 3, stride=2, ceil_mode=True)

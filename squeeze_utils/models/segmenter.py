@@ -61,6 +61,7 @@ class Segmenter(nn.Module):
         return flat_layers(self.backbone.features, self.decoder, self.predict)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scores (N, num_classes, H, W) of images (N, C, H, W)."""
         size = x.shape[2:]
         *finer, x = self.backbone(x)
         for skip, fire in zip(reversed(finer), self.decoder, strict=True):

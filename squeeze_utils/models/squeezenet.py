@@ -229,6 +229,7 @@ class SqueezeNet(nn.Module):
         return dict(zip(FIRES, fires, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scores (N, num_classes) of images (N, C, H, W)."""
         return self.classifier(self.features(x)).flatten(1)
 
 

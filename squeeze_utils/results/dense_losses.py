@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -14,6 +14,7 @@ from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS, measure_of
 from squeeze_utils.studies.dense_answers import DENSE, FLOAT
 from squeeze_utils.training.detection import THIRDS
+from squeeze_utils.training.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +60,8 @@ def _means(found: Results, values: Any) -> pd.DataFrame:
 def first_to_fail(found: Results) -> Sentence:
     """Which class and which size lose most, in points: at the fewest bits that leave anything.
 
-    They are compared with FLOAT: the network that was pruned and trained on as they were.
+    They are compared with FLOAT: the network that was pruned and trained on as they were. How rare
+    the class is among the test images is added where the records count that.
     """
     classes, sizes = by_class(found), by_size(found)
     few = sorted(bits for bits in classes.index if bits not in (DENSE, FLOAT))
@@ -74,13 +76,46 @@ def first_to_fail(found: Results) -> Sentence:
     words += (
         f"At {fewest} bits the class that loses most in the mean is *{lost.idxmax()}* "
         f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); "
-        f"{found.frame['seed'].nunique()} seed(s), no interval."
+        f"{found.frame['seed'].nunique()} seed(s), no interval.{_how_rare(found, lost.idxmax())}"
     )
     if len(sizes.columns):
         fell = sizes.loc[FLOAT] - sizes.loc[fewest]
         listed = ", ".join(f"{name} {value:.1f}" for name, value in fell.items())
         words += f" Points fewer of the objects found, by size: {listed}."
     return Sentence(words)
+
+
+def _how_rare(found: Results, name: str) -> str:
+    """The class's share of the test objects or pixels and its rank, as a sentence to be added."""
+    for record in found.found.values():
+        if "confusion" in record.final:
+            counts = [sum(row) for row in record.final["confusion"]]  # a row for each true class
+            break
+    else:
+        return ""
+    own = counts[SETS[record.data["name"]].classes.index(name)]
+    what = "pixels" if record.final.get("measure") == Segmentation.measure else "objects"
+    rank = 1 + sum(count < own for count in counts)
+    place = "the rarest" if rank == 1 else f"number {rank}, the rarest being number 1,"
+    share = 100 * own / sum(counts)
+    return f" It has {share:.1f} % of the test {what}: {place} of {len(counts)} classes."
+
+
+def failing_prediction(
+    found: Results, name: str, expected: Sequence[str], bits: int = 2
+) -> Sentence:
+    """Whether at so many bits a class that was `expected` to loses most, compared with FLOAT."""
+    classes, start = by_class(found), f"Part (2) for {name}, {bits} bits"
+    if FLOAT not in classes.index or bits not in classes.index:
+        return Sentence(f"{start}: open, not trained yet.")
+    if classes.loc[bits].max() < LEAST:
+        return Sentence(
+            f"{start}: nothing is found, so it cannot be tested. What happens at more bits was not "
+            "predicted."
+        )
+    most = (classes.loc[FLOAT] - classes.loc[bits]).idxmax()
+    word = "holds" if most in expected else "fails"
+    return Sentence(f"{start}: in the mean *{most}* loses most; it {word}.")
 
 
 def file_prediction(

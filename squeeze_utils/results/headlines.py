@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from squeeze_utils.results.comparison import LEAST
+from squeeze_utils.results.statistics import Difference, family, welch
 from squeeze_utils.results.study_results import Sentence
+from squeeze_utils.results.tables import ACCURACY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,41 +97,64 @@ def comparisons_table() -> pd.DataFrame:
 
 
 GOALS = {"SqueezeNet": 94.0, "late": 95.0}  # test accuracy (%), set before training
-VIEWS = {"mirrored": "and mirrored", "mirrored_shifted": "mirrored and shifted"}
+VIEWS = {"mirrored": "with mirrored images", "mirrored_shifted": "with mirrored and shifted ones"}
 
 
 def rungs(found: Results) -> Sentence:
-    """What each change of the training adds on test images, in the mean, to all before it."""
+    """What each change of the training adds on test images to all before it, with a verdict.
+
+    Each rung is compared with the one before it; the intervals hold all at once.
+    """
     if not len(found):
         return Sentence(f"The ladder: {MISSING}.")
-    means = found.frame.groupby("rung", sort=False)["test_accuracy"].agg(["mean", "size"])
-    gains = means["mean"].diff().dropna()
-    lines = [
-        f"- {name}: {row['mean']:.2f} % (n = {row['size']:.0f})" for name, row in means.iterrows()
-    ]
+    groups = {n: part[ACCURACY] for n, part in found.frame.groupby("rung", sort=False)}
+    gains = _gains([dict(arm.labels)["rung"] for arm in found.study.arms], groups)
+    lines = [f"- {name}: {_rung(values, gains.get(name))}" for name, values in groups.items()]
     whole = len(found) == len(found.study.arms) and not found.study.expected
-    word = ("holds" if (gains > 0).all() else "fails") + " in the means" if whole else "is open"
+    rises = np.diff([values.mean() for values in groups.values()]) > 0
+    word = ("holds" if rises.all() else "fails") + " in the means" if whole else "is open"
     return Sentence("\n".join([*lines, "", f"That every change gains {word}."]))
 
 
+def _gains(rungs: Sequence[str], groups: Mapping[str, pd.Series]) -> dict[str, Difference]:
+    """Of each rung on its neighbour below, where both have enough networks for an interval."""
+    measured = {name for name, values in groups.items() if len(values) >= LEAST}
+    known = [pair for pair in pairwise(dict.fromkeys(rungs)) if measured.issuperset(pair)]
+    gaps = {name: welch(groups[name], groups[before]) for before, name in known}
+    return family(gaps) if gaps else {}
+
+
+def _rung(values: pd.Series, gain: Difference | None) -> str:
+    """Its mean, and what it gained on the rung before it, where both have an interval."""
+    mean = f"{values.mean():.2f} % (n = {len(values)})"
+    if gain is None:
+        return mean
+    points = f"{gain.estimate:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+    return f"{mean}, {points} points against the one before: **{gain.verdict()}**"
+
+
 def best_networks(found: Results) -> Sentence:
-    """The headline's networks: accuracy, that of averaged answers, and whether goals are met."""
+    """The headline's networks, a row each: accuracy, and whether its goal is met.
+
+    Where answers of several views of an image were averaged, each kind of view has a row.
+    """
     if not len(found):
         return Sentence(f"The headline: {MISSING}.")
     lines = []
     for name, part in found.frame.groupby("network", sort=False):
-        mean, known = part["test_accuracy"].mean(), found.where(network=name)
-        line = f"- {name}: {mean:.2f} % (n = {len(part)})"
-        for key, title in VIEWS.items():
-            judged = [
-                step[key]["test_accuracy"]
-                for _, r in known.recorded()
-                for step in r.steps
-                if key in step
-            ]
-            line += f"; {title} {fmean(judged):.2f} %" if judged else ""
+        mean = part[ACCURACY].mean()
+        line = f"- {name}: {mean:.2f} % (n = {len(part)})."
         if name in GOALS:
             word = "reached" if mean >= GOALS[name] else "missed"
-            line += f". The goal of {GOALS[name]:g} % is {word}"
-        lines.append(f"{line}.")
+            line += f" The goal of {GOALS[name]:g} % is {word}."
+        lines += [line, *_views(name, found.where(network=name))]
     return Sentence("\n".join(lines))
+
+
+def _views(name: str, found: Results) -> Iterator[str]:
+    """A row for each kind of view that the records of a network have."""
+    steps = [step for _, record in found.recorded() for step in record.steps]
+    for key, title in VIEWS.items():
+        judged = [step[key][ACCURACY] for step in steps if key in step]
+        if judged:
+            yield f"- {name}, {title}: {fmean(judged):.2f} % (n = {len(judged)})."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from squeeze_utils.results.study_results import Results
+from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS
 
 if TYPE_CHECKING:
@@ -156,6 +156,22 @@ def _range(x: np.ndarray, accuracy: np.ndarray, within: float) -> tuple[float, f
         return float(x[order[-1]])
 
     return end(range(best, -1, -1)), end(range(best, len(x)))
+
+
+def ahead_by_rate(frame: pd.DataFrame, by: str, arm: str, control: str) -> Sentence:
+    """By how much an arm of a pilot is ahead of the control at each rate that both were tried at.
+
+    Means of accuracy on validation images, in points.
+    """
+    if frame.empty or not {arm, control} <= set(frame[by]):
+        return Sentence(f"{arm} against {control} at each rate: {NO_RECORDS}.")
+    means = frame.pivot_table(VALIDATION, "lr", by)
+    ahead = (means[arm] - means[control]).dropna()
+    gaps = ", ".join(f"{gap:+.2f} at {lr:g}" for lr, gap in ahead.items())
+    return Sentence(
+        f"{arm} minus {control}, in points on validation images: {gaps}. "
+        f"Ahead at {(ahead > 0).sum()} of {len(ahead)} rates."
+    )
 
 
 def rates_figure(

@@ -13,7 +13,7 @@ from squeeze_utils.results.replication import OneMoreSeed, train_arm
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.together import run_together
+from squeeze_utils.studies.together import refuse_backend, run_together
 from squeeze_utils.training.step import Step
 
 REFERENCE = Scale("reference")
@@ -60,7 +60,7 @@ class NamedStudy:
         What arms begin with in common is trained once. `jobs` processes share the work; with a
         `backend` of joblib, such as "dask", they are its workers, which may be on other machines
         if they share the folder of `cache`. Where a study's networks are trained by several
-        processes together, `torchrun` starts those, once for all arms.
+        processes together, `torchrun` starts those, once for all arms; a `backend` is refused.
 
         >>> import squeeze_utils as sq
         >>> live = sq.study("baseline").run(model="LeNet-5", jobs=1)
@@ -70,6 +70,7 @@ class NamedStudy:
         study = self.at(scale or Scale())
         study = study.where(**labels) if labels else study
         cache = cache or PrefixCache()
+        refuse_backend(study, backend)
         if study.processes > 1:
             return Results(study, run_together(study, scale or Scale(), cache=cache), cache)
         return Results(study, run_study(study, cache=cache, jobs=jobs, backend=backend), cache)

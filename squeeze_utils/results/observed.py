@@ -40,7 +40,7 @@ def observations(found: Results, by: str) -> dict[Any, Observation]:
     return seen
 
 
-def surfaces_figure(seen: Mapping[str, Observation]) -> Figure:
+def surfaces_figure(seen: Mapping[str, Observation], title: str = "") -> Figure:
     """Contours of the loss around each network, with the same levels in every panel."""
     import matplotlib.pyplot as plt
     from matplotlib.colors import LogNorm
@@ -58,10 +58,13 @@ def surfaces_figure(seen: Mapping[str, Observation]) -> Figure:
         ax.set(title=name, xlabel="first direction", aspect="equal")
         ax.grid(False)
     axes[0][0].set_ylabel("second direction")
+    fig.suptitle(title, fontsize=11)
     return fig
 
 
-def blocks_figure(seen: Mapping[str, Observation], looks: Mapping[str, Mapping]) -> Figure:
+def blocks_figure(
+    seen: Mapping[str, Observation], looks: Mapping[str, Mapping], title: str = ""
+) -> Figure:
     """Accuracy without each block; a line leads up to that of the whole network."""
     import matplotlib.pyplot as plt
 
@@ -76,7 +79,7 @@ def blocks_figure(seen: Mapping[str, Observation], looks: Mapping[str, Mapping])
     ax.axhline(10, color="0.35", linewidth=1, linestyle=":")
     ax.text(0.01, 11, "chance", fontsize=9, transform=ax.get_yaxis_transform())
     ax.set_xticks(range(len(blocks)), labels=blocks)
-    ax.set(ylim=(0, None), ylabel="validation accuracy (%)")
+    ax.set(ylim=(0, None), ylabel="validation accuracy (%)", title=title)
     ax.set_xlabel("Fire module whose branch is taken out")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     return fig

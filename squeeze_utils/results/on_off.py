@@ -128,3 +128,15 @@ def agreement(results: Results) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["network", "recipe", "seed", "estimated", "codes", "percent"]
     )
+
+
+def agreement_sentence(results: Results) -> Sentence:
+    """The largest difference between estimate and code section, over all recipes and seeds."""
+    rows = agreement(results)
+    if rows.empty:
+        return Sentence(f"Estimated and coded bytes: {NO_RECORDS}.")
+    worst = rows.loc[rows["percent"].abs().idxmax()]
+    return Sentence(
+        f"In the {len(rows)} files with an estimate, the code section differs from it by at most "
+        f"{abs(worst['percent']):.1f} % ({worst['network']}, {worst['recipe']})."
+    )

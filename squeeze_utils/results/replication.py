@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.training.distributed.launch import launch, take_part
 
 KEPT = "replications"  # the table of what was run again, below data/measurements/
 
@@ -73,15 +75,28 @@ def train_arm(
 
     The state is kept in the cache, so that what was interrupted goes on where it stopped.
     """
-    cache = PrefixCache(folder or paths.cache() / "states")
     again = replace(experiment, seed=seed)
-    return OneMoreSeed(seed, _accuracy(again, cache), tuple(known))
+    return OneMoreSeed(seed, _accuracy(again, folder or paths.cache() / "states"), tuple(known))
 
 
-def _accuracy(experiment: Experiment, cache: PrefixCache | None) -> float:
-    """The test accuracy that the experiment reaches here and now, in per cent."""
-    device = experiment.data.device()
-    state, steps = run_experiment(experiment, cache=cache, device=device, progress=True)
+def _accuracy(experiment: Experiment, states: Path | None) -> float:
+    """The test accuracy that the experiment reaches here and now, in per cent.
+
+    As many processes are started as its steps want. States are kept in the folder, if there is one.
+    """
+    workers = max(getattr(step, "workers", 1) for step in experiment.recipe)
+    asked = {"experiment": experiment.as_dict(), "states": str(states) if states else None}
+    if workers == 1:
+        return _trained(**asked)
+    module = "squeeze_utils.results.replication"
+    return launch(module, workers, seconds=None, show=True, **asked)[0]
+
+
+def _trained(experiment: dict[str, Any], states: str | None) -> float:
+    """What `_accuracy` says, in this process, which may be one of several."""
+    wanted = Experiment.from_dict(experiment)
+    cache, device = PrefixCache(Path(states)) if states else None, wanted.data.device()
+    state, steps = run_experiment(wanted, cache=cache, device=device, progress=True)
     return float(finish(state, steps)[-1]["test_accuracy"])
 
 
@@ -106,7 +121,7 @@ def draw_records(
 
 
 def repeat_records(drawn: Sequence[tuple[Path, Record]]) -> Iterator[dict[str, Any]]:
-    """Run records again with their own seeds; a row for each, which is also kept."""
+    """Run records again with their own seeds; a row for each, which is also kept if it can be."""
     for path, record in drawn:
         experiment = Experiment.from_dict(record.experiment)
         now = machine.facts(experiment.data.device())
@@ -120,7 +135,10 @@ def repeat_records(drawn: Sequence[tuple[Path, Record]]) -> Iterator[dict[str, A
             "torch": f"{record.versions.get('torch', '?')} / {torch.__version__.split('+')[0]}",
             "date": now["date"],
         }
-        _keep(row)
+        try:
+            _keep(row)
+        except (OSError, ValueError) as error:  # a read-only folder, a damaged table
+            print(f"this row is shown but not kept: {error}", file=sys.stderr)
         yield row
 
 
@@ -145,3 +163,7 @@ def compare_again(rows: Sequence[dict[str, Any]]) -> str:
         f"{len(rows)} records, {equal} equal to the last digit; root mean square {size:.2f}"
     )
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    take_part(_trained)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.studies.priced import DENSE, FIRE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +47,31 @@ PUBLISHED: tuple[Published, ...] = (
     Published("VGG-16", LILNETX, 76_000, 10.0),
     Published("VGG-16", ENTROPY, 101_000, 10.0),
 )
-ERRORS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
-TICKS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
-SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v"}
+SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v", LILNETX: "P"}
+# Digits of the marks of an axis: the first row is taken that gives at most MOST_MARKS.
+MARKS = (
+    (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 2, 5),
+    (1,),
+)
+MOST_MARKS = 7
+NARROWEST = (4.0, 2.0)  # how many times as high the axes of bytes and error end at least
+
+
+class Panel(NamedTuple):
+    """Title, the networks of this series that stand in it, and the published ones."""
+
+    title: str
+    ours: tuple[str, ...]
+    published: tuple[str, ...]
+
+
+LENETS = (
+    Panel("LeNet-300-100", ("LeNet-300-100",), ("LeNet-300-100",)),
+    Panel("LeNet-5", ("LeNet-5", FIRE), ("LeNet-5",)),
+)
+PHOTOGRAPHS = ("ResNet-20-4", "VGG-16")  # published ones
 
 
 def published(*networks: str) -> list[tuple[str, int, float]]:
@@ -63,59 +87,105 @@ def published(*networks: str) -> list[tuple[str, int, float]]:
     ]
 
 
-def size_and_error(results: Results) -> Figure:
-    """A panel for each network: our files (means over seeds), and published ones.
+def size_and_error(digits: Results, photographs: Results) -> Figure:
+    """A panel for each LeNet and one for CIFAR-10: our files (means over seeds), published ones.
 
-    Dense files are many times larger and left out. Where a network has no other record yet its
-    panel holds the published points alone, and says so.
+    `digits` and `photographs` are results of the studies `priced` and `priced_large`. Dense files
+    are many times larger and left out. A panel names the networks that have no other record yet;
+    without any record it holds the published points alone.
     """
     import matplotlib.pyplot as plt
 
-    names = list(DENSE_BYTES)
-    fig, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 4.0), squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
-        ours = _ours(results, name)
-        _draw(ax, name, ours)
-        title = f"{name} (ours: not trained yet)" if ours.empty else name
-        ax.set(title=title, xlabel="file (bytes, log scale)")
+    networks = dict.fromkeys(dict(arm.labels)["network"] for arm in photographs.study.arms)
+    panels = (*LENETS, Panel("CIFAR-10", tuple(networks), PHOTOGRAPHS))
+    looks = {name: curve_style(i) for i, name in enumerate(n for one in panels for n in one.ours)}
+    files = pd.concat([_files(digits), _files(photographs)])
+    fig, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4.6), squeeze=False)
+    for ax, panel in zip(axes[0], panels, strict=True):
+        for name in panel.ours:
+            _draw_ours(ax, name, files[files["network"] == name], looks[name])
+        _draw_published(ax, panel)
+        _mark(ax)
+        ax.set(title=_title(panel, set(files["network"])), xlabel="file (kB, log scale)")
     axes[0, 0].set_ylabel("test error (%, log scale)")
     pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
     unique = {label: handle for each in pairs for handle, label in each}
-    fig.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=4)
+    labels = sorted(unique, key=SHAPES.__contains__)  # ours first
+    handles = [unique[label] for label in labels]
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
     return fig
 
 
-def _ours(results: Results, network: str) -> pd.DataFrame:
-    """Mean bytes and error of each recipe of a network that has records and a small file."""
+def _files(results: Results) -> pd.DataFrame:
+    """Mean bytes and error of each network and recipe that has records and a small file."""
     frame = results.frame
     if frame.empty or "file_bytes" not in frame:
-        return pd.DataFrame(columns=["recipe", "bytes", "error"])
-    part = frame[(frame["network"] == network) & (frame["recipe"] != "dense")]
-    part = part[part["file_bytes"].notna()]
-    part = part.assign(bytes=part["file_bytes"], error=100 - part[ACCURACY])
-    return part.groupby("recipe", sort=False)[["bytes", "error"]].mean().reset_index()
+        frame = pd.DataFrame(columns=["network", "recipe", "file_bytes", ACCURACY])
+    part = frame[(frame["recipe"] != DENSE) & frame["file_bytes"].notna()]
+    part = part.assign(bytes=part["file_bytes"].astype(float), error=100.0 - part[ACCURACY])
+    groups = part.astype({"error": float}).groupby(["network", "recipe"], sort=False)
+    return groups[["bytes", "error"]].mean().reset_index()
 
 
-def _draw(ax: Axes, network: str, ours: pd.DataFrame) -> None:
+def _title(panel: Panel, trained: set[str]) -> str:
+    missing = [name for name in panel.ours if name not in trained]
+    if len(missing) == len(panel.ours):
+        return f"{panel.title} (ours: not trained yet)"
+    return "\n".join([panel.title, *(f"not trained yet: {name}" for name in missing)])
+
+
+def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -> None:
+    """Filled and joined: at a price. Hollow: without."""
+    priced = files["recipe"].astype(str).str.startswith("price ")
+    hollow = {**look, "linestyle": "none", "fillstyle": "none"}
+    for part, how, label in (
+        (files[priced], look, f"{name}, at a price"),
+        (files[~priced], hollow, f"{name}, other recipes"),
+    ):
+        if len(part):
+            part = part.sort_values("bytes")
+            ax.plot(part["bytes"], part["error"], label=label, **how)
+
+
+def _draw_published(ax: Axes, panel: Panel) -> None:
+    """Grey, each source with its shape; where a panel has several networks, their names beside."""
+    points = [point for point in PUBLISHED if point.network in panel.published]
+    largest = max(point.bytes for point in points)
+    for point in points:
+        style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.55"}
+        ax.plot(point.bytes, point.error, label=point.source, markersize=8, **style)
+        if len(panel.published) > 1:
+            away, side = (8, "left") if point.bytes == largest else (-8, "right")
+            where = {"xytext": (away, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+            ax.annotate(point.network, (point.bytes, point.error), fontsize=8, **where)
+
+
+def _mark(ax: Axes) -> None:
+    """Logarithmic axes with round numbers between the ends of what is drawn."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(TICKS))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(FixedLocator(ERRORS))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_locator(NullLocator())
-    priced = ours["recipe"].astype(str).str.startswith("price ")
-    groups = (("ours, priced in training", ours[priced]), ("ours, other recipes", ours[~priced]))
-    for place, (label, part) in enumerate(groups):
-        if len(part):
-            look = curve_style(place)
-            if place:
-                look |= {"linestyle": "none"}
-            part = part.sort_values("bytes")
-            ax.plot(part["bytes"], part["error"], label=label, **look)
-    for point in (p for p in PUBLISHED if p.network == network):
-        style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.45"}
-        ax.plot(point.bytes, point.error, label=point.source, markersize=7, **style)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.set(xscale="log", yscale="log")
+    ax.margins(0.12)
+    ends = (ax.get_xlim(), ax.get_ylim())
+    setters, units = (ax.set_xlim, ax.set_ylim), (1000, 1)
+    for axis, (low, high), setter, unit, narrowest in zip(
+        (ax.xaxis, ax.yaxis), ends, setters, units, NARROWEST, strict=True
+    ):
+        more = max(1.0, (narrowest * low / high) ** 0.5)
+        setter(low / more, high * more)
+        axis.set_major_locator(FixedLocator(marks_between(low / more, high * more)))
+        axis.set_major_formatter(FuncFormatter(lambda at, _, unit=unit: f"{at / unit:g}"))
+        axis.set_minor_locator(NullLocator())
+
+
+def marks_between(low: float, high: float) -> list[float]:
+    """At most MOST_MARKS round numbers from `low` to `high`, for a logarithmic axis."""
+    if not 0 < low < high:
+        raise ValueError(f"a logarithmic axis needs 0 < low < high, got {low} and {high}")
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in MARKS:
+        found = [digit * 10.0**power for power in powers for digit in digits]
+        found = [mark for mark in found if low <= mark <= high]
+        if len(found) <= MOST_MARKS:
+            break
+    return found

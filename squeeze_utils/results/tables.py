@@ -55,32 +55,6 @@ def recorded(
             yield {**dict(arm.labels), "seed": record.seed}, record
 
 
-def mean_sd_table(
-    frame: pd.DataFrame, by: Sequence[str] | str, values: Mapping[str, tuple[str, int]]
-) -> pd.DataFrame:
-    """One row for each group, in order of appearance, with ``mean ± sd`` as text, and n.
-
-    Args:
-        frame: one row for each run, as `results_table` gives it; may be empty.
-        by: the label or labels that make a group.
-        values: for each column the title to show it under and its digits after the point.
-    """
-    by = [by] if isinstance(by, str) else list(by)
-    titles = [title for title, _ in values.values()]
-    if frame.empty:
-        return pd.DataFrame(columns=[*by, *titles, "n"]).set_index(by)
-    unknown = [name for name in (*by, *values) if name not in frame.columns]
-    if unknown:
-        raise ValueError(
-            f"no column {', '.join(unknown)}; the table has {', '.join(map(str, frame.columns))}"
-        )
-    rows = []
-    for group, part in frame.groupby(by, sort=False, dropna=False):
-        cells = [mean_sd(part[name], digits) for name, (_, digits) in values.items()]
-        rows.append([*group, *cells, len(part)])
-    return pd.DataFrame(rows, columns=[*by, *titles, "n"]).set_index(by)
-
-
 def summary_table(
     study: Study, records: Mapping[str, Record], by: str | None = None
 ) -> pd.DataFrame:

@@ -181,7 +181,9 @@ def copies_figure(*kept: Measurement | None) -> Figure | None:
                 ax = axes[2 * above + place, column]
                 ax.imshow(Image.open(io.BytesIO(base64.b64decode(data))))
                 ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
-    fig.suptitle("In each pair, above: in the training images; below: in the test images", fontsize=9)
+    fig.suptitle(
+        "In each pair, above: in the training images; below: in the test images", fontsize=9
+    )
     return fig
 
 

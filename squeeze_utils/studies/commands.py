@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from squeeze_utils.base import machine, paths
-from squeeze_utils.base.parallel import run_tasks
+from squeeze_utils.base.parallel import run_tasks, workers_of
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.checkpoints import export_checkpoints
 from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
@@ -17,7 +17,7 @@ from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, hyperparameters
 from squeeze_utils.studies.plan import make_plan
-from squeeze_utils.studies.together import run_together
+from squeeze_utils.studies.together import refuse_backend, run_together
 from squeeze_utils.training.distributed.ranks import here
 
 REFERENCE = Scale("reference")
@@ -38,31 +38,42 @@ def list_studies() -> str:
     return "\n".join(lines)
 
 
-def run_study_named(name: str, scale: Scale, *, jobs: int = 1, only: str = "") -> None:
+def run_study_named(
+    name: str, scale: Scale, *, jobs: int = 1, only: str = "", backend: str | None = None
+) -> None:
     """Run what has no record yet of the study `name`, its pilot first; `only` as in `Study.only`.
 
     Of a pilot without arms of that name all is run: it chooses the settings of this study's.
     Records may add arms, as where the best rate of a pilot lies at the edge of its grid: then it
     goes on with those. The states of networks are kept, so that what was interrupted goes on
     where it stopped. An arm that fails is named at the end; it does not keep others from running.
+    `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
+    DASK_SCHEDULER_ADDRESS names.
     """
+    with workers_of(backend):
+        _run_with_pilot(name, scale, jobs, only, backend)
+
+
+def _run_with_pilot(name: str, scale: Scale, jobs: int, only: str, backend: str | None) -> None:
     pilot = catalogue.find(name, scale).pilot
     if pilot:
         slugs = [arm.slug for arm in catalogue.find(pilot, scale).arms]
         named = any(only.lower() in slug for slug in slugs)
-        run_study_named(pilot, scale, jobs=jobs, only=only if named else "")
+        _run_with_pilot(pilot, scale, jobs, only if named else "", backend)
     tried: set[str] = set()
     while True:
         study = catalogue.find(name, scale).only(only)  # its arms may depend on the pilot's records
         keys = {arm.experiment.key for arm in study.arms}
         if keys <= tried:
             return
+        refuse_backend(study, backend)
         _compare_processors(study)
         folder, cache = runs_folder(scale), _states()
         if study.processes > 1 and here().alone:
             run_together(study, scale, folder=folder, cache=cache)
         else:
-            run_study(study, folder=folder, cache=cache, jobs=jobs, keep_going=here().alone)
+            how = {"jobs": jobs, "backend": backend, "keep_going": here().alone}
+            run_study(study, folder=folder, cache=cache, **how)
         tried |= keys
 
 

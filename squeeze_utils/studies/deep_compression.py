@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual
@@ -132,7 +133,7 @@ def _rounded(first: Step, target_bytes: int, images: int = 1000) -> tuple[Step, 
 
 def squeezenet() -> dict[str, tuple[Step, ...]]:
     """From the committed dense network, which all seeds share: two sizes without any training."""
-    first = Load("squeezenet-cifar10")
+    first = Load(STARTING_NETWORK)
     return {
         "dense": (first,),
         "ours": _rounded(first, 140_000),
@@ -147,7 +148,7 @@ def squeezenet_trained() -> tuple[Step, ...]:
     own += tuple((name, 0.82) for name in large)
     pruning = Gradual(0.6, begin=0.0, end=0.6, per_layer=own)
     return (
-        Load("squeezenet-cifar10"),
+        Load(STARTING_NETWORK),
         Train(8, lr=0.02, schedule="linear", during=(pruning,), **MUON, **PHOTOS),
         Share(4, per_layer=tuple((name, 3) for name in large)),
         TuneCentroids(2, lr=1e-3, **PHOTOS),

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 
+from squeeze_utils.base.claims import Claims
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.records import Record, read_records
-from squeeze_utils.experiments.run_study import run_study
+from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.run_arm import CLAIMS, Failure
+from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
-from squeeze_utils.experiments.study import Study
+from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.training.distributed.launch import launch, take_part
+from squeeze_utils.training.distributed.ranks import LostProcessError
+
+
+def refuse_backend(study: Study, backend: str | None) -> None:
+    """Raise where networks that several processes train would be sent to a backend's workers."""
+    if study.processes > 1 and backend is not None:
+        raise ValueError(
+            f"each network of {study.name} is trained by {study.processes} processes together, "
+            f"which torchrun starts on this machine: leave the backend {backend!r} out"
+        )
 
 
 def run_together(
@@ -23,29 +35,58 @@ def run_together(
 ) -> dict[str, Record]:
     """`run_study` of arms of a study of the series by its number of processes; records by key.
 
-    The processes are started once for all arms. With a `folder` only what has no record there is
-    run, and its records are kept; progress is shown then.
+    Without a `folder` the processes are started once for all arms, and nothing is kept. With one,
+    they are started for each experiment that has no record there, and progress is shown. An
+    experiment that fails does not keep the others from running: `StudyIncomplete` names it at the
+    end.
     """
-    with ExitStack() as open_folders:
-        place = folder
-        if place is None:
-            place = Path(open_folders.enter_context(tempfile.TemporaryDirectory()))
-        wanted = {arm.experiment.key for arm in study.arms}
-        done = study.records(place) if folder else {}
-        if wanted - done.keys():
-            launch(
-                "squeeze_utils.studies.together",
-                study.processes,
-                seconds=None,
-                show=folder is not None,
-                name=study.name,
-                scale=scale.name,
-                keys=sorted(wanted),
-                folder=str(place),
-                states=str(cache.folder),
-            )
-        found = read_records(place / study.name)
-    return {key: record for key, record in found.items() if key in wanted}
+    if folder is None:
+        with tempfile.TemporaryDirectory() as place:
+            _start(study, scale, study.arms, Path(place), cache)
+            return study.records(Path(place))
+    claims, failures, tried = Claims(folder / CLAIMS), [], set()
+    while left := [arm for arm in study.missing(folder) if arm.experiment.key not in tried]:
+        arm = _first_free(left, claims)
+        tried.add(arm.experiment.key)
+        try:
+            _start(study, scale, [arm], folder, cache, show=True)
+        except LostProcessError as error:
+            failures.append(Failure(arm, str(error)))
+    if failures:
+        raise StudyIncomplete(study, failures, study.records(folder))
+    return study.records(folder)
+
+
+def _first_free(arms: Sequence[Arm], claims: Claims) -> Arm:
+    """The first arm that no other run has claimed; where all are claimed, the first is awaited."""
+    for arm in arms:
+        claim = claims.take(arm.experiment.key)
+        if claim is not None:
+            claim.give_back()  # the processes that are started claim it themselves
+            return arm
+    return arms[0]
+
+
+def _start(
+    study: Study,
+    scale: Scale,
+    arms: Sequence[Arm],
+    folder: Path,
+    cache: PrefixCache,
+    show: bool = False,
+) -> None:
+    """Start the processes, and wait until all of `arms` have their records."""
+    launch(
+        "squeeze_utils.studies.together",
+        study.processes,
+        seconds=None,
+        show=show,
+        name=study.name,
+        scale=scale.name,
+        keys=sorted({arm.experiment.key for arm in arms}),
+        folder=str(folder),
+        states=str(cache.folder),
+    )
 
 
 def job(name: str, scale: str, keys: list[str], folder: str, states: str) -> int:

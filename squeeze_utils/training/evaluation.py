@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from squeeze_utils.base import machine
 from squeeze_utils.data import Batches, ImageSet, Split
 from squeeze_utils.data.types import checked_count
-from squeeze_utils.training.tasks import task_of
+from squeeze_utils.training.tasks import only_classes, task_of
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def evaluate_views(model: nn.Module, split: Split, data: ImageSet, *, shift: int
     same of its mirror image: `count_views` times the arithmetic of `evaluate`.
     """
     checked_count("shift", shift, 0, data.size - 1)
-    if data.task != "classification":
-        raise ValueError(f"views are averaged for classification only, not for {data.task}")
+    only_classes(data, "views are averaged")
 
     def averaged(x: Tensor) -> Tensor:
         return sum(model(view).float() for view in _views(x, shift)) / count_views(shift)

@@ -104,6 +104,16 @@ class ClassCounts:
         return Judged(100 * hits / count, confusion)
 
 
+def only_classes(data: ImageSet, what: str) -> None:
+    """Raise unless each image of `data` has one class; `what` says what is done so only.
+
+    >>> import squeeze_utils as sq
+    >>> only_classes(sq.load_images("digits", size=8), "answers are noted")
+    """
+    if data.task != "classification":
+        raise ValueError(f"{what} for classification only, not for {data.task}")
+
+
 def task_of(data: ImageSet) -> Task:
     """The task that the labels of `data` are made for.
 

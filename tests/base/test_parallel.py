@@ -10,7 +10,13 @@ import torch
 from short_tasks import dies, fails, noted, torch_here, uneven, where
 
 from squeeze_utils.base import machine, parallel
-from squeeze_utils.base.parallel import run_elsewhere, run_in_order, run_tasks, start_helpers
+from squeeze_utils.base.parallel import (
+    run_elsewhere,
+    run_in_order,
+    run_tasks,
+    start_helpers,
+    workers_of,
+)
 
 
 def test_every_task_is_done_once_and_this_process_does_its_share():
@@ -107,6 +113,31 @@ def test_a_single_task_has_the_processor_to_itself(monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 2)
     ((_, threads, _),) = run_tasks(torch_here, [(0,)], jobs=2)
     assert threads == 2
+
+
+def test_a_backend_that_cannot_be_used_is_refused_before_any_work(monkeypatch):
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    for name in (None, "loky", "threading"):
+        with workers_of(name):
+            pass
+    with pytest.raises(ValueError, match="joblib has no backend 'cloud' here"), workers_of("cloud"):
+        pass
+    with pytest.raises(ValueError, match="set DASK_SCHEDULER_ADDRESS"), workers_of("dask"):
+        pass
+
+
+def test_dask_finds_the_scheduler_that_the_environment_names(monkeypatch):
+    from distributed import Client, LocalCluster
+
+    how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(processes=False, **how) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+        with workers_of("dask"):
+            made = Client.current()
+            assert sorted(run_elsewhere(abs, [(-1,), (2,)], jobs=-1, backend="dask")) == [1, 2]
+            with workers_of("dask"):
+                assert Client.current() is made
+        assert made.status == "closed"
 
 
 def test_joblibs_own_processes_and_ours_can_take_turns():

@@ -113,8 +113,10 @@ def test_an_unknown_backend_is_refused():
         run_study(rates(0.1), backend="cloud", progress=False)
 
 
+@pytest.mark.slow
 def test_a_cluster_of_dask_runs_a_study_and_survives_a_dead_worker(tmp_path):
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     support = str(Path(SCRIPT).parent)
     cluster = distributed.LocalCluster(
         n_workers=2,

@@ -11,20 +11,29 @@ from states import as_if_trained
 from torch import nn
 
 from squeeze_utils import models
+from squeeze_utils.anatomy.answers import ObserveAnswers
+from squeeze_utils.anatomy.class_maps import class_maps
 from squeeze_utils.anatomy.costs import count
+from squeeze_utils.anatomy.shifts import ObserveShifts
+from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
 from squeeze_utils.anatomy.tracing import trace
+from squeeze_utils.anatomy.views import ObserveViews
+from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning import filters
 from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.after_training import Calibrate, QuantizeWeights
+from squeeze_utils.compress.quantizing.equalising import Equalise
 from squeeze_utils.compress.quantizing.fold_batch_norm import folded
+from squeeze_utils.compress.quantizing.integer_network import integer_network
 from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
+from squeeze_utils.compress.updates import Federate
 from squeeze_utils.data import load_images
 from squeeze_utils.deploy import network_files
 from squeeze_utils.deploy.onnx_files import export_onnx
 from squeeze_utils.deploy.runners import open_runner
-from squeeze_utils.training.step import State
+from squeeze_utils.training.step import State, Step
 
 SMALL = {"in_channels": 1, "image_size": 48, "width": 0.25}
 DATA = {"detector": "digit_scenes", "segmenter": "digit_masks"}
@@ -164,3 +173,43 @@ def test_weights_can_be_rounded(name: str):
     state = State(folded(network(name)), load_images(DATA[name], train_limit=8))
     QuantizeWeights(4).apply(state)
     assert all(len(row.unique()) <= 15 for w in prunable(state.model).values() for row in w)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("criterion", ["gradient", "movement", "snip"])
+def test_weights_are_judged_by_the_loss_of_their_task(name: str, criterion: str):
+    state = State(network(name), load_images(DATA[name], train_limit=8))
+    found = Prune(0.5, criterion=criterion).apply(state)
+    assert found["sparsity"] == pytest.approx(0.5, abs=0.01)
+
+
+ONLY_CLASSES: dict[Step, str] = {
+    ObserveAnswers(): "answers are noted",
+    ObserveOutputs(): "dead outputs are counted",
+    ObserveShifts(): "answers to shifted images are compared",
+    ObserveSignals(): "signals are measured",
+    ObserveViews(): "views are averaged",
+    Federate(1): "images are dealt by class",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("step", ONLY_CLASSES, ids=lambda step: type(step).__name__)
+def test_what_is_about_one_class_for_each_image_is_refused(name: str, step: Step):
+    data = load_images(DATA[name], train_limit=8)
+    said = f"{ONLY_CLASSES[step]} for classification only, not for {data.task}"
+    with pytest.raises(ValueError, match=said):
+        step.apply(State(network(name), data))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_made_for_classifying_squeezenets_is_refused(name: str):
+    state = State(folded(network(name)), load_images(DATA[name], train_limit=8))
+    with pytest.raises(ValueError, match="only a SqueezeNet can be equalised"):
+        Equalise().apply(state)
+    with pytest.raises(ValueError, match="cannot be rounded layer by layer"):
+        Squeeze(10_000).apply(state)
+    with pytest.raises(ValueError, match="only a SqueezeNet whose maps are rounded"):
+        integer_network(state.model, state.data)
+    with pytest.raises(ValueError, match="class maps need a SqueezeNet"):
+        class_maps(state.model, images())

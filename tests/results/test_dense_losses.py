@@ -23,9 +23,11 @@ from squeeze_utils.results.dense_losses import (  # noqa: E402
 from squeeze_utils.results.study_results import Results  # noqa: E402
 from squeeze_utils.studies import dense_answers  # noqa: E402
 
+COUNTS = {"detection": [[700, 105], [71, 0], [60, 9]], "segmentation": [[9, 1]] + 10 * [[9, 2]]}
 
-def study_with(task: str, tmp_path, count: int, monkeypatch) -> Results:
-    """The study's arms, with so many pretended records."""
+
+def study_with(task: str, tmp_path, count: int, monkeypatch, counted: bool = False) -> Results:
+    """The study's arms, with so many pretended records; with objects or pixels `counted`."""
     monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
     scale, name = Scale("reference"), "SqueezeNet"
     arms = [
@@ -47,6 +49,9 @@ def study_with(task: str, tmp_path, count: int, monkeypatch) -> Results:
             **{"parameters": 100, "nonzero": 100, "dense_bytes": 400, "file_bytes": 50},
             "test_per_class": [90.0 - (8 - min(bits, 8)) * place for place in range(classes)],
         }
+        if counted:
+            record.steps[-1]["confusion"] = COUNTS[task]
+            record.steps[-1]["measure"] = {"detection": "mAP50", "segmentation": "mIoU"}[task]
         if task == "detection":
             record.steps[-1]["test_found_by_size"] = {"small": 10.0 * bits, "large": 90.0}
         path.write_text(record.text())
@@ -119,3 +124,36 @@ def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):
     assert "small 300.0, large 0.0" in words
     masks = study_with("segmentation", tmp_path / "masks", 18, monkeypatch)
     assert "by size" not in first_to_fail(masks)
+
+
+def test_how_rare_the_class_is_that_loses_most(tmp_path, monkeypatch):
+    cells = study_with("detection", tmp_path, 18, monkeypatch, counted=True)
+    rare = "It has 7.3 % of the test objects: the rarest of 3 classes."
+    assert rare in first_to_fail(cells)
+    classes = by_class(cells)
+    classes.loc[2] = [90.0, 10.0, 90.0]
+    monkeypatch.setattr(dense_losses, "by_class", lambda found: classes)
+    second = "*white cell* (80.0 points", "objects: number 2, the rarest being number 1, of 3 cla"
+    assert all(words in first_to_fail(cells) for words in second)
+    monkeypatch.undo()
+    streets = study_with("segmentation", tmp_path / "masks", 18, monkeypatch, counted=True)
+    assert "It has 9.2 % of the test pixels: number 2, the rarest" in first_to_fail(streets)
+    uncounted = study_with("detection", tmp_path / "no counts", 18, monkeypatch)
+    assert "of the test" not in first_to_fail(uncounted)
+
+
+def test_whether_the_class_that_was_expected_to_loses_most(tmp_path, monkeypatch):
+    cells = study_with("detection", tmp_path, 18, monkeypatch)
+
+    def judged(*expected: str, found: Results = cells) -> str:
+        return dense_losses.failing_prediction(found, "BCCD", expected)
+
+    held = "Part (2) for BCCD, 2 bits: in the mean *platelet* loses most; it holds."
+    assert judged("red cell", "platelet") == held
+    assert judged("red cell").endswith("*platelet* loses most; it fails.")
+    none = Results(cells.study, {})
+    assert judged("platelet", found=none) == "Part (2) for BCCD, 2 bits: open, not trained yet."
+    nothing = by_class(cells)
+    nothing.loc[2] = 0.0
+    monkeypatch.setattr(dense_losses, "by_class", lambda found: nothing)
+    assert "2 bits: nothing is found, so it cannot be tested" in judged("platelet")

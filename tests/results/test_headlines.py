@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from finished import finish, pretend
 
@@ -39,11 +41,37 @@ def test_rungs_are_told_and_judged_when_all_are_there(runs):
         return {"test_accuracy": 90.0 + order.index(labels["rung"])}
 
     words = rungs(recorded("ladder", rising))
-    assert "- + mixup: 93.00 % (n = 2)" in words and words.endswith("gains holds in the means.")
+    gain = "+1.00 (+1.00 to +1.00) points against the one before: **higher**"
+    assert f"- + mixup: 93.00 % (n = 2), {gain}\n" in words
+    assert words.startswith("- base: 90.00 % (n = 2)\n")  # nothing comes before it
+    assert words.endswith("gains holds in the means.")
     fallen = rungs(
         recorded("ladder", lambda labels: {"test_accuracy": -rising(labels)["test_accuracy"]})
     )
-    assert fallen.endswith("gains fails in the means.")
+    assert "**lower**" in fallen and fallen.endswith("gains fails in the means.")
+
+
+def test_the_gains_of_the_ladder_are_judged_together_and_against_neighbours_only(runs):
+    finish("ladder_lr", runs)
+    finish("ladder", runs)
+    order = [name for name, _ in headline.CHANGES]
+    found = recorded("ladder", lambda labels: {"test_accuracy": 90.0 + order.index(labels["rung"])})
+    for number, record in enumerate(found.found.values()):
+        record.steps[-1]["test_accuracy"] += number % 2 / 10
+    alone = rungs(found.where(rung=tuple(order[:2]))).splitlines()[1]
+    among = rungs(found).splitlines()[1]
+    assert "+1.00 (+0.70 to +1.30)" in alone
+    assert "+1.00 (" in among and among != alone  # four intervals hold at once: they are wider
+    gone = {key: r for key, r in found.found.items() if r.labels["rung"] != order[1]}
+    assert "against" not in rungs(replace(found, found=gone)).splitlines()[1]
+
+
+def test_a_study_without_rungs_is_refused(runs):
+    finish("residual_lr_long", runs)
+    pretend(study("residual_long").records().study.arms[0], runs / "residual_long")
+    found = recorded("residual_long", lambda labels: {"test_accuracy": 90.0})
+    with pytest.raises(KeyError, match="rung"):
+        rungs(found)
 
 
 def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
@@ -59,8 +87,11 @@ def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
             lambda labels: {"test_accuracy": accuracy.get(labels["network"], 95.0), **views},
         )
     )
-    assert (
-        "- SqueezeNet: 94.10 % (n = 3); and mirrored 94.50 %; mirrored and shifted 94.70 %. "
-        "The goal of 94 % is reached." in words
-    )
+    assert words.splitlines()[:3] == [
+        "- SqueezeNet: 94.10 % (n = 3). The goal of 94 % is reached.",
+        "- SqueezeNet, with mirrored images: 94.50 % (n = 3).",
+        "- SqueezeNet, with mirrored and shifted ones: 94.70 % (n = 3).",
+    ]
     assert "The goal of 95 % is missed." in words and words.count("goal") == 2
+    plain = best_networks(recorded("headline", lambda labels: {"test_accuracy": 94.0}))
+    assert len(plain.splitlines()) == 3  # no views: no rows for them

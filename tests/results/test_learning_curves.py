@@ -108,3 +108,28 @@ def test_rates_are_drawn_in_families():
     )
     fig = learning_curves.rates_figure(frame, "rule", LOOKS, [["slow"], ["fast"]], "Rates")
     assert [ax.get_legend_handles_labels()[1] for ax in fig.axes] == [["slow"], ["fast"]]
+
+
+PILOT = [
+    ("plain", 0.02, 80.0),
+    ("plain", 0.02, 82.0),
+    ("plain", 0.04, 85.0),
+    ("fast", 0.02, 82.5),
+    ("fast", 0.04, 84.0),
+    ("fast", 0.08, 90.0),  # a rate that the control was not tried at
+]
+
+
+def test_a_lead_is_told_for_each_rate_that_both_were_tried_at():
+    frame = pd.DataFrame(PILOT, columns=["rule", "lr", "validation_accuracy"])
+    assert learning_curves.ahead_by_rate(frame, "rule", "fast", "plain") == (
+        "fast minus plain, in points on validation images: +1.50 at 0.02, -1.00 at 0.04. "
+        "Ahead at 1 of 2 rates."
+    )
+
+
+def test_a_lead_is_not_told_while_one_of_both_has_no_record():
+    frame = pd.DataFrame(PILOT[:3], columns=["rule", "lr", "validation_accuracy"])
+    for known in (frame, pd.DataFrame()):
+        words = learning_curves.ahead_by_rate(known, "rule", "fast", "plain")
+        assert words == f"fast against plain at each rate: {NO_RECORDS}."

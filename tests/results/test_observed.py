@@ -33,7 +33,9 @@ def test_a_study_without_records_has_no_observations():
 
 
 def test_the_surfaces_share_their_levels(seen):
-    panels = surfaces_figure(seen).axes
+    figure = surfaces_figure(seen, "Short training")
+    assert figure.get_suptitle() == "Short training"
+    panels = figure.axes
     assert [ax.get_title() for ax in panels] == list(seen)
     contours = [c for ax in panels for c in ax.collections if hasattr(c, "levels")]
     assert len(contours) == 2 * len(seen)  # areas and lines
@@ -42,7 +44,8 @@ def test_the_surfaces_share_their_levels(seen):
 
 def test_the_blocks_stand_in_order_and_every_network_has_a_label(seen):
     looks = {name: curve_style(i) for i, name in enumerate(seen)}
-    (ax,) = blocks_figure(seen, looks).axes
+    (ax,) = blocks_figure(seen, looks, "Short training").axes
+    assert ax.get_title() == "Short training"
     assert [label.get_text() for label in ax.get_xticklabels()] == [
         f"fire{i}" for i in range(2, 10)
     ]

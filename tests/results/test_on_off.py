@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from priced_results import STUDY, row, with_rows
 
+import squeeze_utils as sq
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results import on_off
 from squeeze_utils.studies import priced
@@ -15,6 +16,7 @@ def test_without_records_everything_is_empty_and_says_so():
     assert "still open" in on_off.advantage_sentence(nothing)
     assert "still open" in on_off.prediction_sentence(nothing)
     assert on_off.agreement(nothing).empty and on_off.recipes(nothing).empty
+    assert "no reference records yet" in on_off.agreement_sentence(nothing)
 
 
 def test_one_arm_alone_is_compared_with_nothing():
@@ -77,3 +79,16 @@ def test_the_ratio_is_to_the_whole_network_and_means_are_over_seeds():
 def test_dense_bytes_are_those_of_float32(name):
     known = {"LeNet-300-100": 1_066_440, "LeNet-5": 1_724_320}
     assert on_off.dense_bytes(priced.network(name, Scale("reference"))) == known[name]
+
+
+@pytest.mark.parametrize("name", ["priced", "priced_large"])
+def test_estimates_and_code_sections_of_every_committed_record_agree_within_2_per_cent(name):
+    rows = on_off.agreement(sq.study(name).records())
+    assert (rows["percent"].abs() <= 2).all()
+
+
+def test_the_largest_difference_is_named():
+    reference = sq.study("priced").records()
+    told, rows = on_off.agreement_sentence(reference), on_off.agreement(reference)
+    assert len(rows) >= 24 and told.startswith(f"In the {len(rows)} files")
+    assert f"at most {rows['percent'].abs().max():.1f} %" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.results import named_study, replication
 from squeeze_utils.results.replication import OneMoreSeed
+from squeeze_utils.training.distributed import TrainTogether
 from squeeze_utils.training.loop import Train
 
 SMALL = Experiment(
@@ -69,6 +71,14 @@ def test_an_arm_is_trained_with_another_seed(tmp_path: Path) -> None:
     assert 20 < first.accuracy < 100 and other.accuracy != first.accuracy
 
 
+@pytest.mark.slow
+def test_what_several_processes_train_is_trained_by_as_many(tmp_path: Path) -> None:
+    both = replace(SMALL, recipe=(TrainTogether(1, lr=0.1, workers=2, precision="float32"),))
+    found = replication.train_arm(both, 9, [], tmp_path)
+    assert 20 < found.accuracy < 100
+    assert list(tmp_path.glob("*.state"))  # goes on from there
+
+
 def test_a_study_hands_over_the_seeds_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(named_study, "train_arm", lambda *given: asked.append(given))
@@ -98,6 +108,25 @@ def test_a_record_run_again_on_this_machine_is_equal(runs: Path, kept: Path) -> 
     list(replication.repeat_records(drawn))  # the newest of a record on a device stays
     found = measurements.read_measurement(replication.KEPT)
     assert found is not None and len(found.rows) == 1 and kept.is_file()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(30, "Read-only file system"), ValueError("damaged table replications.json")]
+)
+def test_a_row_that_cannot_be_kept_is_shown(
+    error: Exception,
+    runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*given: object, **about: object) -> None:
+        raise error
+
+    monkeypatch.setattr(measurements, "keep_measurement", refuse)
+    monkeypatch.setattr(replication, "_accuracy", lambda *given: 81.234)
+    rows = list(replication.repeat_records(replication.draw_records(1, 10, 0, runs)))
+    assert [row["again"] for row in rows] == [81.23]
+    assert f"shown but not kept: {error}" in capsys.readouterr().err
 
 
 def test_the_draw_depends_on_its_seed_and_on_the_minutes() -> None:

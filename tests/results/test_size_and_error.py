@@ -5,16 +5,17 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
-from priced_results import row, with_rows  # noqa: E402
+from priced_results import PHOTOGRAPHS, row, with_rows  # noqa: E402
 
 from squeeze_utils.results import size_and_error as module  # noqa: E402
 
 
-def test_every_published_lenet_has_a_source_with_a_shape():
-    lenets = [point for point in module.PUBLISHED if point.network in module.DENSE_BYTES]
-    for point in lenets:
-        assert point.source in module.SHAPES and 500 < point.bytes < 1e5 and 0 < point.error < 5
-    assert {point.network for point in lenets} == set(module.DENSE_BYTES)
+def test_every_published_point_has_a_source_with_a_shape_and_a_panel():
+    shown = [*module.DENSE_BYTES, *module.PHOTOGRAPHS]
+    for point in module.PUBLISHED:
+        assert point.source in module.SHAPES and point.network in shown
+        assert 500 < point.bytes < 2e5 and 0 < point.error < 11
+    assert {point.network for point in module.PUBLISHED} == set(shown)
 
 
 def test_published_points_name_their_network_where_there_are_several():
@@ -24,18 +25,81 @@ def test_published_points_name_their_network_where_there_are_several():
     assert len(photographs) == 3 and not module.published("AlexNet")
 
 
+LENET = row("price 1e-6", 3000, 99.2)
+FIRE = row("price 2e-6", 2000, 99.1, "LeNet-5 with Fire modules")
+CHALLENGER = row("price 1e-6", 30_000, 90.5, "ResNet-20, width 0.625")
+PRUNED = row("pruned and shared", 120_000, 91.0, "SqueezeNet")
+
+
+def titles(fig) -> list[str]:
+    return [ax.get_title() for ax in fig.axes]
+
+
+def drawn(fig, panel: int) -> set[tuple[float, float]]:
+    """Bytes and error of every point of a panel."""
+    lines = fig.axes[panel].lines
+    return {(x, round(y, 6)) for line in lines for x, y in line.get_xydata()}
+
+
+def figure(lenets=(), photographs=()):
+    return module.size_and_error(with_rows(*lenets), with_rows(*photographs, study=PHOTOGRAPHS))
+
+
+def test_without_records_each_panel_holds_the_published_points_alone_and_says_so():
+    fig = figure()
+    assert titles(fig) == [
+        f"{name} (ours: not trained yet)" for name in ("LeNet-300-100", "LeNet-5", "CIFAR-10")
+    ]
+    for panel, names in enumerate((["LeNet-300-100"], ["LeNet-5"], module.PHOTOGRAPHS)):
+        wanted = {(p.bytes, p.error) for p in module.PUBLISHED if p.network in names}
+        assert drawn(fig, panel) == wanted
+    assert {text.get_text() for text in fig.axes[2].texts} == set(module.PHOTOGRAPHS)
+
+
+def test_dense_files_are_left_out():
+    assert "not trained yet" in titles(figure([row("dense", 8e5, 99.3, "LeNet-300-100")]))[0]
+
+
+def test_every_network_has_a_look_and_those_without_records_are_named():
+    fig = figure([LENET, FIRE], [CHALLENGER, PRUNED])
+    assert titles(fig)[1] == "LeNet-5" and {(3000, 0.8), (2000, 0.9)} < drawn(fig, 1)
+    assert titles(fig)[2].splitlines() == [
+        "CIFAR-10",
+        "not trained yet: SqueezeNet, half width",
+        "not trained yet: VGG-11",
+    ]
+    assert {(30_000, 9.5), (120_000, 9.0)} < drawn(fig, 2)
+    labels = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert len(labels) == len(set(labels)) and set(labels[-5:]) == set(module.SHAPES)
+    assert "ResNet-20, width 0.625, at a price" in labels
+    assert "SqueezeNet, other recipes" in labels
+    ours = {line.get_label(): line for ax in fig.axes for line in ax.lines}
+    looks = {(ours[label].get_color(), ours[label].get_marker()) for label in labels[:-5]}
+    assert len(looks) == len(labels) - 5 == 4
+
+
+def test_marks_are_inside_their_panel_and_few():
+    fig = figure([LENET, FIRE], [CHALLENGER])
+    for ax in fig.axes:
+        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            marks = axis.get_majorticklocs()
+            assert 2 <= len(marks) <= module.MOST_MARKS
+            assert low <= min(marks) and max(marks) <= high
+
+
 @pytest.mark.parametrize(
-    "rows",
+    ("ends", "marks"),
     [
-        (),
-        (row("price 1e-6", 3000, 99.2),),
-        (row("dense", 8e5, 99.3, "LeNet-300-100"), row("price 1e-6", 3000, 99.2)),
+        ((0.9, 1.6), [0.9, 1, 1.2, 1.5]),
+        ((900, 3e5), [1e3, 1e4, 1e5]),
+        ((6.5, 12.5), [7, 8, 9, 10, 12]),
     ],
 )
-def test_the_figure_is_drawn_with_no_some_and_all_records(rows):
-    fig = module.size_and_error(with_rows(*rows))
-    titles = " ".join(ax.get_title() for ax in fig.axes)
-    trained = {r["network"] for r in rows if r["recipe"] != "dense"}
-    assert titles.count("ours: not trained yet") == 2 - len(trained)
-    labels = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert len(labels) == len(set(labels)) and set(module.SHAPES) <= set(labels)
+def test_marks_are_round_numbers(ends, marks):
+    assert module.marks_between(*ends) == pytest.approx(marks)
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (2, 2), (-1, 3)])
+def test_ends_that_a_logarithmic_axis_cannot_have_are_refused(ends):
+    with pytest.raises(ValueError, match="0 < low < high"):
+        module.marks_between(*ends)

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from tiny import tiny_experiment
 
@@ -11,7 +10,6 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import tables
 from squeeze_utils.results.study_results import Results
-from squeeze_utils.results.tables import results_table
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
@@ -59,37 +57,6 @@ def _record(arm: Arm, **changed) -> Record:
 @pytest.fixture(scope="module")
 def records(study) -> dict[str, Record]:
     return {arm.experiment.key: _record(arm) for arm in study.arms}
-
-
-def test_a_tidy_table_has_a_row_for_each_group(study, records):
-    found = tables.mean_sd_table(
-        results_table(study, records),
-        "model",
-        {"test_accuracy": ("accuracy (%)", 1), "parameters": ("parameters", 0)},
-    )
-    assert found.index.names == ["model"]
-    assert found.loc["wide"].tolist() == ["92.0 ± 2.0", "1,234,567 ± 0", 3]
-    assert found.loc["narrow"].tolist() == ["50.0", "1,234,567", 1]
-
-
-def test_a_tidy_table_by_two_labels():
-    frame = pd.DataFrame({"a": [1, 1, 2], "b": ["x", "x", "y"], "v": [1.0, 3.0, 5.0]})
-    found = tables.mean_sd_table(frame, ["a", "b"], {"v": ("value", 0)})
-    assert found.loc[(1, "x"), "value"] == "2 ± 1"
-    assert found.loc[(2, "y"), "n"] == 1
-
-
-def test_without_records_a_table_is_empty_but_whole(study):
-    found = tables.mean_sd_table(
-        results_table(study, {}), "model", {"test_accuracy": ("accuracy (%)", 1)}
-    )
-    assert found.empty
-    assert found.columns.tolist() == ["accuracy (%)", "n"]
-
-
-def test_an_unknown_column_is_named(study, records):
-    with pytest.raises(ValueError, match="no column speed; the table has model"):
-        tables.mean_sd_table(results_table(study, records), "model", {"speed": ("speed", 1)})
 
 
 def test_epochs_as_rows(study, records):

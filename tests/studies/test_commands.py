@@ -88,6 +88,26 @@ def test_only_the_arms_that_are_asked_for_are_run(known, fits):
         commands.run_study_named("small", QUICK, only="0.7")
 
 
+def test_a_backend_runs_the_pilot_and_the_study(known, monkeypatch):
+    asked = []
+
+    def run(study, **how):
+        asked.append((study.name, how["jobs"], how["backend"]))
+
+    monkeypatch.setattr(commands, "run_study", run)
+    commands.run_study_named("later", QUICK, jobs=3, backend="loky")
+    assert asked == [("small", 3, "loky"), ("later", 3, "loky")]
+
+
+def test_a_backend_is_refused_where_it_is_unknown_or_several_processes_train_together(known):
+    with pytest.raises(ValueError, match="joblib has no backend 'cloud' here"):
+        commands.run_study_named("small", QUICK, backend="cloud")
+    known["pair"] = lambda scale: Study("pair", "?", rates(0.1).arms, processes=2)
+    said = "each network of pair is trained by 2 processes .* leave the backend 'loky' out"
+    with pytest.raises(ValueError, match=said):
+        commands.run_study_named("pair", QUICK, backend="loky")
+
+
 def test_a_pilot_without_arms_of_that_name_is_run_whole(known, fits):
     known["named"] = lambda scale: Study(
         "named", "then?", [Arm.of(tiny_experiment(seed=3), name="plain")], pilot="small"

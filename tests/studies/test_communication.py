@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import together_job
+from finished import pretend
+
+from squeeze_utils.base import paths
+from squeeze_utils.base.claims import Claims
+from squeeze_utils.base.measurements import keep_measurement
 from squeeze_utils.base.scale import SCALES, Scale
+from squeeze_utils.experiments.run_arm import CLAIMS
+from squeeze_utils.experiments.run_study import StudyIncomplete
+from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.results.named_study import study
 from squeeze_utils.studies import communication, together
-from squeeze_utils.studies.scaling import makespan, reference_hours, step_seconds
+from squeeze_utils.studies.scaling import (
+    MESSAGE,
+    TERMS,
+    makespan,
+    message_seconds,
+    reference_hours,
+    shares_of,
+    step_seconds,
+)
+from squeeze_utils.training.distributed.launch import launch
 from squeeze_utils.training.distributed.together import EXCHANGES
 
 
@@ -70,8 +89,6 @@ def test_tables_wait_for_their_records():
 
 def test_a_study_of_two_processes_is_launched_and_its_records_are_read(monkeypatch, tmp_path):
     """The processes themselves are tested with the launching; here they are pretended."""
-    from finished import pretend
-
     asked = {}
 
     def launched(module, count, **how):
@@ -88,13 +105,93 @@ def test_a_study_of_two_processes_is_launched_and_its_records_are_read(monkeypat
     assert asked["module"] == together.job.__module__
 
 
+def test_a_backend_is_refused_where_processes_train_together():
+    with pytest.raises(ValueError, match="leave the backend 'dask' out"):
+        study("exchanges_long").run(Scale("quick"), backend="dask")
+
+
+@pytest.fixture
+def crashing(monkeypatch, tmp_path):
+    """Two processes crash for one experiment, for real; what others measure is pretended."""
+    made = communication.exchanges_vgg(Scale("quick"))
+    bad, started = made.arms[1], []
+    support = str(Path(together_job.__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", support)
+
+    def launched(module, count, **how):
+        started.append(how["keys"])
+        (arm,) = (arm for arm in made.arms if arm.experiment.key in how["keys"])
+        if arm == bad:
+            asked = {"experiments": [], "folder": str(tmp_path), "fail": True}
+            return launch("together_job", count, seconds=60, **asked)
+        pretend(arm, tmp_path / made.name)
+        return [1, 1]
+
+    monkeypatch.setattr(together, "launch", launched)
+    return made, bad, started
+
+
+@pytest.mark.slow
+def test_an_experiment_that_crashes_does_not_keep_the_others_from_running(crashing, tmp_path):
+    made, bad, started = crashing
+    how = {"folder": tmp_path, "cache": PrefixCache(tmp_path / "states")}
+    with pytest.raises(StudyIncomplete, match=r"process \d of 2 has failed") as stopped:
+        together.run_together(made, Scale("quick"), **how)
+    assert started == [[arm.experiment.key] for arm in made.arms]
+    assert [failure.arm for failure in stopped.value.failures] == [bad]
+    assert len(stopped.value.records) == len(made.arms) - 1
+    with pytest.raises(StudyIncomplete):  # only what failed is tried again
+        together.run_together(made, Scale("quick"), **how)
+    assert started[len(made.arms) :] == [[bad.experiment.key]]
+
+
+def test_an_experiment_that_another_run_has_claimed_comes_last(monkeypatch, tmp_path):
+    made, started = communication.exchanges_vgg(Scale("quick")), []
+
+    def launched(module, count, **how):
+        started.append(*how["keys"])
+        arm = next(arm for arm in made.arms if arm.experiment.key in how["keys"])
+        pretend(arm, tmp_path / made.name)
+
+    monkeypatch.setattr(together, "launch", launched)
+    keys = [arm.experiment.key for arm in made.arms]
+    with Claims(tmp_path / CLAIMS).take(keys[0]):
+        cache = PrefixCache(tmp_path / "states")
+        found = together.run_together(made, Scale("quick"), folder=tmp_path, cache=cache)
+    assert started == [*keys[1:], keys[0]] and len(found) == len(keys)
+
+
 def test_a_step_on_paper():
     one = step_seconds(1.0, 10_000_000, 1, 1e9)
-    assert one == {"seconds": 1.0, "share": 0.0, "speed-up": 1.0}
+    assert one["seconds"] == one["speed-up"] == one["computing"] == 1 and one["share"] == 0
+    slow = step_seconds(1.0, 10_000_000, 2, 1e9, latency=0.09)
+    assert slow["seconds"] == pytest.approx(0.5 + 0.32 + 0.18)
+    assert [slow[name] for name in TERMS] == pytest.approx([0.5, 0.32, 0.18])
+    assert slow["share"] == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="latency must be at least 0"):
+        step_seconds(1.0, 1, 2, 1e9, latency=-1)
     many = [step_seconds(1.0, 10_000_000, n, 1e9)["speed-up"] for n in (1, 2, 4, 8, 64, 1000)]
     assert many[0] < many[1] < many[2] and many[-1] < max(many)  # it rises, then it falls
     with pytest.raises(ValueError, match="workers must be"):
         step_seconds(1.0, 1, 0, 1e9)
+
+
+def test_the_time_of_a_message_is_half_of_the_shortest_exchange_of_two(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="communication/message is not measured"):
+        message_seconds()
+    rows = [{"median_seconds": seconds} for seconds in (3e-4, 1e-4, 2e-4)]
+    keep_measurement(MESSAGE, rows, workers=2)
+    assert message_seconds() == pytest.approx(5e-5)
+    step = step_seconds(1.0, 0, 3, 1e9)
+    assert step["seconds"] == pytest.approx(1 / 3 + 4 * 5e-5)
+
+
+def test_what_ends_the_gain_is_named():
+    few = step_seconds(1.0, 10_000_000, 2, 1e9, latency=0.01)
+    said = "computing 60 %, sending the bytes 38 %, latency 2 %: the exchange is mostly sending"
+    assert shares_of(few).startswith(said)
+    assert shares_of(step_seconds(1.0, 10, 64, 1e9)).endswith("the exchange is mostly latency")
 
 
 def test_many_trainings_side_by_side_end_with_the_longest():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,15 @@ from tools.site.symbols import Symbol
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$", re.DOTALL)
 _WORD = re.compile(r"\\(?:text|textrm|textit|operatorname|mathrm)\b")
 _WORDS = re.compile(_WORD.pattern + r"\s*\{[^{}]*\}")
+#: Letters that need no entry: indices, and the constant.
+PLAIN = frozenset({"c", "i", "j", "\\pi"})
+_GREEK = re.compile(
+    r"\\(?:alpha|beta|gamma|delta|(?:var)?epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|"
+    r"tau|(?:var)?phi|chi|psi|omega|ell|Gamma|Delta|Theta|Lambda|Xi|Sigma|Phi|Psi|Omega)"
+)
+_UNREAD = re.compile(r"\\(?:begin|end)\{\w+\}|\\mathbb\s*\{?\w\}?|_(?:\{[^{}]*\}|\\[A-Za-z]+|\w)")
+_LETTER = re.compile(r"\\[A-Za-z]+|[A-Za-z]")
+_NAMED = re.compile(r"\bwith ([A-Za-z])[:,]")
 _BRACES = re.compile(r"(\\(?:mathbb|mathbf|hat|bar))\{(\w)\}")
 
 
@@ -59,3 +69,34 @@ def not_found(symbols: list[Symbol], found: dict[str, list[str]]) -> list[str]:
         for number in symbol.chapters
         if number in found and not any(occurs(symbol.tex, formula) for formula in found[number])
     ]
+
+
+def unexplained(symbols: list[Symbol], found: dict[str, list[str]], often: int = 6) -> list[str]:
+    """Every letter in `often` formulas of a chapter that no symbol of the glossary has there.
+
+    A letter that the meaning of another one names ("with B: ...") has its entry with it.
+    """
+    known: dict[str, set[str]] = {}
+    for symbol in symbols:
+        named = set(_NAMED.findall(symbol.meaning))
+        for number in symbol.chapters:
+            known.setdefault(number, set()).update(letters(symbol.tex) | named)
+    counted = {
+        number: Counter(x for one in those for x in letters(one)) for number, those in found.items()
+    }
+    return [
+        f"{letter} of chapter {number} has no entry: it is in {count} formulas"
+        for number, counts in counted.items()
+        for letter, count in sorted(counts.items())
+        if count >= often and letter not in PLAIN | known.get(number, set())
+    ]
+
+
+def letters(formula: str) -> set[str]:
+    """The letters of a formula, Latin and Greek, without those of words and of subscripts.
+
+    >>> sorted(letters(r"\\hat x_i = \\alpha \\sqrt{m'}"))
+    ['\\\\alpha', 'm', 'x']
+    """
+    bare = _UNREAD.sub(" ", _WORDS.sub(" ", formula))
+    return {one for one in _LETTER.findall(bare) if len(one) == 1 or _GREEK.fullmatch(one)}

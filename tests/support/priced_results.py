@@ -1,14 +1,16 @@
-"""Results of the study of chapter 15 whose table is written by hand."""
+"""Results of the studies of chapter 15 whose table is written by hand."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.study import Study
 from squeeze_utils.results.study_results import Results
-from squeeze_utils.studies import priced
+from squeeze_utils.studies import priced, priced_photographs
 
 STUDY = priced.on_digits(Scale("reference"))
+PHOTOGRAPHS = priced_photographs.on_photographs(Scale("reference"))
 
 
 class Fake(Results):
@@ -21,9 +23,9 @@ class Fake(Results):
         return pd.DataFrame(list(type(self).rows))
 
 
-def with_rows(*rows: dict) -> Results:
+def with_rows(*rows: dict, study: Study = STUDY) -> Results:
     """Results whose table has these rows."""
-    return type("Some", (Fake,), {"rows": rows})(STUDY, {})
+    return type("Some", (Fake,), {"rows": rows})(study, {})
 
 
 def row(recipe: str, size: float, accuracy: float, network: str = "LeNet-5") -> dict:

@@ -95,19 +95,37 @@ def test_a_new_python_is_accepted(version):
     assert preflight.python_problem(version) is None
 
 
-def test_a_full_disk_is_refused_with_the_way_out(tmp_path):
+def test_a_full_disk_is_refused_with_the_way_out(tmp_path, monkeypatch):
     folder = tmp_path / "not" / "yet"
     assert preflight.disk_problem(folder, free=6e9) is None
     problem = preflight.disk_problem(folder, free=5.9e9)
-    assert "Only 5.9 GB are free" in problem and "6 GB" in problem and "VENV=" in problem
-    assert "Only" in preflight.disk_problem(folder, needed=1e9)  # looks the disk up
+    assert "Only 5.9 GB are free" in problem and "6.0 GB\n" in problem and "VENV=" in problem
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: SimpleNamespace(free=7))
+    assert "Only 0.0 GB" in preflight.disk_problem(folder)  # looks the disk up
+    assert "make site SITE=" in preflight.disk_problem(folder, kind="site")
+
+
+def test_what_is_installed_already_needs_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "size_of", lambda folder: 4e9)
+    assert preflight.disk_problem(tmp_path, free=2e9) is None
+    problem = preflight.disk_problem(tmp_path, free=1e9)
+    assert "Only 1.0 GB" in problem and "needs about 2.0 GB more" in problem
+
+
+def test_the_size_of_a_folder(tmp_path):
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "file").write_bytes(b"12345")
+    (tmp_path / "lost").symlink_to("nowhere")
+    assert 5 <= preflight.size_of(tmp_path) < 20
+    assert preflight.size_of(tmp_path / "not there") == 0
 
 
 def test_preflight_as_a_command(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
     assert preflight.main([str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: Only 0.0 GB are free")
-    assert preflight.main([]) == 2
+    assert preflight.main([]) == preflight.main([str(tmp_path), "kitchen"]) == 2
+    assert "[notebooks|site]" in capsys.readouterr().err
 
 
 def test_preflight_is_readable_by_old_pythons():
@@ -136,7 +154,8 @@ def stub_project(tmp_path):
     """The Makefile with what it looks at, and a stand-in for Python that only writes down calls."""
     if shutil.which("make") is None:
         pytest.skip("needs make")
-    for name in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml", "setup.py"):
+    names = ["requirements.txt", "requirements-site.txt", "constraints.txt"]
+    for name in ("Makefile", *names, "pyproject.toml", "setup.py"):
         shutil.copy(ROOT / name, tmp_path)
 
     def make(*arguments: str, status: int = 0, pip: int = 0) -> tuple[int, list[str], str]:
@@ -144,6 +163,8 @@ def stub_project(tmp_path):
         log.write_text("")
         stub.write_text(STUB.format(log=log, status=status, pip=pip))
         stub.chmod(0o755)
+        if (tmp_path / "env").exists():
+            shutil.copy(stub, tmp_path / "env" / "bin" / "python")
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
         command = ["make", "PYTHON=./stub", "VENV=env", *arguments]
         done = subprocess.run(
@@ -162,7 +183,7 @@ def stub_project(tmp_path):
 def test_a_second_call_installs_nothing(stub_project):
     status, calls, output = stub_project("notebooks")
     assert status == 0, output
-    assert calls[0] == "tools/preflight.py env"
+    assert calls[0] == "tools/preflight.py env notebooks"
     assert calls[1] == "-m venv env"
     assert "-r requirements.txt -c constraints.txt" in calls[2]
     assert "--no-deps" in calls[3]
@@ -174,15 +195,29 @@ def test_a_second_call_installs_nothing(stub_project):
 def test_nothing_is_made_when_the_check_before_fails(stub_project, tmp_path):
     status, calls, _ = stub_project("test", status=1)
     assert status != 0
-    assert calls == ["tools/preflight.py env"]
+    assert calls == ["tools/preflight.py env notebooks"]
     assert not (tmp_path / "env").exists()
+
+
+def test_a_disk_that_fills_midway_is_named_and_looked_at_again(stub_project):
+    status, calls, output = stub_project("notebooks", pip=1)
+    assert status != 0 and calls[-1] == "tools/preflight.py env notebooks"
+    status, calls, output = stub_project("notebooks", status=1)
+    assert status != 0 and calls == ["tools/preflight.py env notebooks"]
+    assert "proxy" not in output
+
+
+def test_the_site_looks_at_python_and_disk_first(stub_project, tmp_path):
+    status, calls, _ = stub_project("site", "SITE=pages", status=1)
+    assert status != 0 and calls == ["tools/preflight.py pages site"]
+    assert not (tmp_path / "pages").exists()
 
 
 def test_packages_that_cannot_be_had_are_asked_for_again(stub_project):
     for _ in range(2):
         status, calls, output = stub_project("notebooks", pip=1)
         assert status != 0 and "This needs PyPI once; behind a proxy" in output
-        assert "-r requirements.txt" in calls[-1]
+        assert "-r requirements.txt" in calls[-2]
 
 
 def test_make_test_runs_all_the_checks(stub_project):

@@ -21,7 +21,7 @@ from tools import execute, readme, title_cells
 from tools.readme_results import COMPARISONS
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("notebooks", "results", "speed")
+PARTS = ("headlines", "notebooks", "results", "speed")
 ROWS = """
 
 | | notebook | question | |
@@ -120,10 +120,10 @@ def test_an_edited_number_is_noticed(home):
 
 def test_a_readme_without_marks_is_refused(home):
     (home / "README.md").write_text("# Title\n")
-    with pytest.raises(ValueError, match=r"README.md lacks <!-- notebooks:begin -->"):
+    with pytest.raises(ValueError, match=r"README.md lacks <!-- headlines:begin -->"):
         readme.update_readme(home)
     (problem,) = readme.check_readme(home)
-    assert problem.startswith("README.md lacks <!-- notebooks:begin -->")
+    assert problem.startswith("README.md lacks <!-- headlines:begin -->")
     (home / "README.md").unlink()
     assert not readme.update_readme(home)
     assert readme.check_readme(home) == []
@@ -194,6 +194,17 @@ def test_small_files_are_chosen_on_validation_images_and_by_their_bytes(home):
     assert "| MNIST | LeNet-300-100, paper | 90.00 | 3 | 18,000 | 13 |" in found
     assert found.count("| MNIST |") == 1 and "CIFAR-10 |" not in found  # nothing else fits
     assert "ImageNet, 500" not in found
+
+
+def test_the_best_network_comes_first_then_the_comparisons_then_the_rest(home):
+    for name in ("residual_best", "deep_compression"):
+        study = find(name, Scale("reference"))
+        for arm in study.arms:
+            record, folder = finished(arm, 91.0, file_bytes=6_000), home / "data" / "runs" / name
+            write_record(record, record_path(folder, arm.slug, record.key))
+    found = readme.parts(home)["results"]
+    parts = [found.index(part) for part in ("`residual_best`", "**Five comp", "**In few bytes**")]
+    assert parts == sorted(parts)
 
 
 def test_the_speed_comes_from_the_benchmark(home):

@@ -139,6 +139,36 @@ def test_a_failure_does_not_stop_the_notebooks_after_it(home, capsys):
         assert cells[0].outputs[0].text == f"{number}\n"
 
 
+def test_a_full_disk_does_not_stop_the_notebooks_after_it(home, capsys, monkeypatch):
+    for number in range(3):
+        bare(home, f"0{number}_n.ipynb", f"1 / {number}")
+
+    def write(notebook, path):
+        if path.name < "02":
+            raise OSError(28, "No space left on device")
+        return execute.write_notebook(notebook, path)
+
+    monkeypatch.setattr(series, "write_notebook", write)
+    assert series.main(["run", "--output", "build"]) == 1
+    printed = capsys.readouterr()
+    assert "[3/3] 02_n.ipynb" in printed.out and (home / "build" / "02_n.ipynb").is_file()
+    first, second = printed.err.splitlines()
+    assert "ZeroDivisionError" in first and first.endswith("No space left on device")
+    assert second == "FAILED 01_n.ipynb could not be written: [Errno 28] No space left on device"
+
+
+def test_without_room_for_a_kernel_the_others_are_still_tried(home, capsys, monkeypatch):
+    def refuse(notebook, path, seconds):
+        raise OSError(28, "No space left on device")
+
+    for number in range(2):
+        bare(home, f"0{number}_n.ipynb", "1")
+    monkeypatch.setattr(series, "execute", refuse)
+    assert series.main(["run", "--output", "build"]) == 1
+    assert capsys.readouterr().err.count("could not be executed: [Errno 28]") == 2
+    assert not (home / "build").exists()
+
+
 def test_a_notebook_that_fails_to_render_is_left_as_it_was(home, light, capsys):
     path = write_sample(home, code="raise RuntimeError('no')")
     series.rewrite_all(home)

@@ -14,6 +14,7 @@ import pytest
 from tools.site import build, dependency_map, links, pages, stage, symbols
 from tools.site import paths as reading
 from tools.site.chapters import (
+    PACE,
     Chapter,
     Section,
     headings,
@@ -32,7 +33,7 @@ RUNS = re.compile(r"the cells (run in|take) .+? on two", re.IGNORECASE)
 def chapter(
     number: str, *needs: str, minutes: int = 60, exercises: tuple[int, ...] = ()
 ) -> Chapter:
-    sections = (Section("First", 300), Section("Second", 100))
+    sections = (Section("First", 45 * PACE), Section("Second", 15 * PACE))
     return Chapter(
         number, f"{number}_topic", f"Topic {number}", "Why?", needs, minutes,
         exercises, sections, (),
@@ -167,6 +168,23 @@ def test_a_symbol_that_is_not_there_is_reported():
     assert found == [r"\aleph does not occur in chapter 00"]
 
 
+# A letter that one section explains and uses alone.
+LOCAL = {("00", "k"), ("08", "x"), ("11", "b"), ("11", "l"), ("16", "a")}
+
+
+def test_every_letter_that_a_chapter_uses_often_is_in_the_glossary():
+    made = [symbols.Symbol(letter, "local", (number,), "") for number, letter in LOCAL]
+    found = formulas.unexplained([*symbols.read_symbols(), *made], formulas.formulas(ROOT))
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_a_letter_without_entry_is_reported():
+    made = [symbols.Symbol("A", "with B: boxes", ("00",), "group")]
+    text = {"00": [r"A B x_Q \text{words}"] * 6 + ["y"] * 5}
+    found = formulas.unexplained(made, text)
+    assert found == ["x of chapter 00 has no entry: it is in 6 formulas"]
+
+
 def test_every_symbol_has_a_meaning_and_no_meaning_is_given_twice():
     entries = symbols.read_symbols()
     assert all(entry.tex and entry.meaning and entry.chapters for entry in entries)
@@ -202,16 +220,23 @@ def test_the_paths_fit_into_their_time():
     assert 90 <= paths[0].minutes <= 120
 
 
+def test_what_a_chapter_states_is_about_what_it_takes():
+    for found in CHAPTERS:
+        assert found.minutes == pytest.approx(found.minutes_of(), rel=0.45), found.stem
+    stated, computed = sum(c.minutes for c in CHAPTERS), sum(c.minutes_of() for c in CHAPTERS)
+    assert stated == pytest.approx(computed, rel=0.1)
+
+
 def test_ten_weeks_hold_every_chapter_once():
     steps = reading.read_paths(CHAPTERS)[2].steps
     assert [step.chapter.number for step in steps] == [c.number for c in CHAPTERS]
 
 
-def test_minutes_of_sections_are_their_share():
-    one = chapter("01", minutes=60)
-    assert one.minutes_of(["Second"]) == 15
-    more = replace(one, sections=(*one.sections, Section("Exercises", 400)))
-    assert more.minutes_of(["Second"]) == 15  # reading does not include the exercises
+def test_minutes_are_those_of_one_pace():
+    sections = (Section("First", 4 * PACE), Section("Second", 2 * PACE), Section("Exercises", 900))
+    one = replace(chapter("01"), sections=sections)
+    assert one.minutes_of(["Second"]) == 2
+    assert one.minutes_of() == 6  # reading does not include the exercises
     with pytest.raises(ValueError, match="chapter 01 has no section 'Third'"):
         chapter("01").minutes_of(["Third"])
 
@@ -313,6 +338,24 @@ def test_the_gallery_shows_the_figures_that_exist(tmp_path):
     assert "03_topic" not in pages.gallery([found], set())
 
 
+def test_the_gallery_shows_live_figures_from_the_notebook(tmp_path):
+    cells = (*SAMPLE[:5], ("code", "boxes-figure", "fig = draw()"), *SAMPLE[5:])
+    path = notebook(tmp_path, *cells, ("code", "answer", "plt.show()"))
+    made = json.loads(path.read_text())
+    for cell in made["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [{"data": {"image/png": "cGljdHVyZQ=="}}]
+    path.write_text(json.dumps(made))
+    found = read_chapter(path)
+    install, saved, live = found.figures
+    assert install.name == "03_live_1" and saved.name == "03_wide_map"  # no exercise's
+    assert (live.name, live.words, live.png) == ("03_live_2", "boxes", b"picture")
+    text = pages.gallery([found], set())
+    assert 'src="figures/03_live_2.png"' in text and "03_live_2.pdf" not in text
+    shown = stage.staged(made, PLACE, found, HERE)["cells"]
+    assert any('id="figure-03_live_2"' in "".join(cell["source"]) for cell in shown)
+
+
 def test_every_committed_figure_is_in_the_gallery():
     there = {path.stem for path in (ROOT / "figures").glob("*.png")}
     text = pages.gallery(CHAPTERS, there)
@@ -411,6 +454,8 @@ def test_the_whole_series_can_be_staged(tmp_path):
     assert {tmp_path / "index.md", tmp_path / "glossary.md"} <= written
     assert (tmp_path / "notebooks" / f"{CHAPTERS[0].stem}.ipynb").is_file()
     assert all(path.is_file() for path in written)
+    live = next(figure for found in CHAPTERS for figure in found.figures if figure.png)
+    assert (tmp_path / "extra" / "figures" / f"{live.name}.png").read_bytes() == live.png
 
 
 # --- links of the finished pages ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import shutil
 from pathlib import Path
@@ -89,12 +90,30 @@ def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) 
         new_code_cell('if records:\n    sq.save_figure(fig, "10_later")'),
         new_markdown_cell("## Exercises"),
         _shows({"text/html": HTML}),
+        _shows({"image/png": PIXEL}),
     )
     (chapter,) = chapters(tmp_path)
     assert (chapter.number, chapter.title) == ("10", "Pruning")
     table, figure = chapter.exhibits
     assert table == Table("10_table_1", "How masks work", ("a",), (("1",),))
     assert figure == Figure("10_masks", "How masks work")
+
+
+def test_a_figure_that_is_only_shown_is_taken_from_the_notebook(tmp_path: Path) -> None:
+    _notebook(
+        tmp_path,
+        _shows({"image/png": PIXEL}, SAVE),
+        new_markdown_cell("## Live"),
+        _shows({"image/png": PIXEL}, "plt.show()"),
+        _shows({"image/png": PIXEL}, "fig = draw()"),
+    )
+    (chapter,) = chapters(tmp_path)
+    live = chapter.exhibits[1:]
+    assert [(one.name, one.caption) for one in live] == [
+        ("10_live_1", "Live"),
+        ("10_live_2", "Live"),
+    ]
+    assert all(one.png == base64.b64decode(PIXEL) for one in live)
 
 
 def test_a_missing_figure_is_named(tmp_path: Path) -> None:
@@ -106,7 +125,12 @@ def test_a_missing_figure_is_named(tmp_path: Path) -> None:
 
 
 def test_every_table_and_figure_is_written_in_every_form(tmp_path: Path) -> None:
-    _notebook(tmp_path, _shows({"text/html": HTML}), _shows({"image/png": PIXEL}, SAVE))
+    _notebook(
+        tmp_path,
+        _shows({"text/html": HTML}),
+        _shows({"image/png": PIXEL}, SAVE),
+        _shows({"image/png": PIXEL}, "plt.show()"),
+    )
     (tmp_path / "figures").mkdir()
     for ending in ("png", "pdf"):
         (tmp_path / "figures" / f"10_masks.{ending}").write_bytes(b"picture")
@@ -118,9 +142,13 @@ def test_every_table_and_figure_is_written_in_every_form(tmp_path: Path) -> None
     assert (output / "figures" / "10_masks.pdf").read_bytes() == b"picture"
     main = (output / "main.tex").read_text()
     assert r"\input{tables/10_table_1.tex}" in main and "figures/10_masks.pdf" in main
+    assert "figures/10_live_1.png" in main and "10_live_1.pdf" not in main
+    assert (output / "figures" / "10_live_1.png").read_bytes() == base64.b64decode(PIXEL)
     html = (output / "writeup.html").read_text()
     assert "data:image/png;base64,cGljdHVyZQ==" in html and "http" not in html
-    assert "![Pruning](figures/10_masks.png)" in (output / "writeup.md").read_text()
+    assert f"data:image/png;base64,{PIXEL}" in html
+    text = (output / "writeup.md").read_text()
+    assert all(f"![Pruning](figures/10_{name}.png)" in text for name in ("masks", "live_1"))
 
 
 def test_the_committed_series_has_no_character_that_latex_lacks() -> None:

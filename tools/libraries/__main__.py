@@ -18,9 +18,10 @@ import torch
 
 from squeeze_utils.base import measurements
 from squeeze_utils.base.commandline import exit_code
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.data.sets import load_images
 from tools.libraries import trials
-from tools.libraries.bench import BATCH, NETWORK, Bench
+from tools.libraries.bench import BATCH, Bench
 from tools.libraries.kept_up import kept_up
 from tools.libraries.released import released
 from tools.libraries.scores import scores
@@ -42,7 +43,7 @@ def keep(topic: str, bench: Bench) -> Path:
     rows = list(TOPICS[topic](bench))
     about: dict[str, Any] = {"threads": torch.get_num_threads()}
     if topic not in ("kept_up", "released", "scores", "updates"):
-        about |= {"network": NETWORK, "batch": BATCH}
+        about |= {"network": STARTING_NETWORK, "batch": BATCH}
     return measurements.keep_measurement(f"libraries/{topic}", rows, **about)
 
 

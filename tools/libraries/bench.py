@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.timing import median_time
 from squeeze_utils.data import ImageSet, normalise
 from squeeze_utils.models.checkpoint_files import load_model, save_model
 
-NETWORK = "squeezenet-cifar10"
 BATCH = 160  # pictures at a time: exported networks take batches of one size only
 
 
@@ -38,7 +38,7 @@ class Bench:
 
     def network(self) -> nn.Module:
         """A fresh copy of the committed checkpoint."""
-        return load_model(NETWORK)[0].eval()
+        return load_model(STARTING_NETWORK)[0].eval()
 
     def batch(self, split: str, start: int, count: int) -> Tensor:
         """Normalised images of a split."""

@@ -100,6 +100,8 @@ def stage(root: Path, source: Path, demo: bool) -> set[Path]:
     for path in (root / "figures").iterdir():
         if path.suffix in (".png", ".pdf"):
             write(f"extra/figures/{path.name}", path.read_bytes())
+    for figure in (one for chapter in chapters for one in chapter.figures if one.png):
+        write(f"extra/figures/{figure.name}.png", figure.png)
     return written
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ _READ = re.compile(
     r"|(?P<hours>an|one|two|three) hours?(?P<more> and a quarter| and a half| and three quarters)?)"
     r" to read"
 )
+PACE = 70  # words a minute, read slowly; all chapters together then take what they state
 CODE_WORDS = 4  # a line of code takes about as long to read as four words
 _HOURS = {"an": 60, "one": 60, "two": 120, "three": 180}
 _MORE = {None: 0, " and a quarter": 15, " and a half": 30, " and three quarters": 45}
@@ -37,16 +39,22 @@ class Section:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that a notebook saves: its name, the cell that draws it, the section around it."""
+    """A figure of a notebook: its name, the cell that draws it, the section around it.
+
+    One that is saved lies in ``figures/``. One that is only shown, because it changes with the
+    processor, is called ``NN_live_K`` and has its picture here.
+    """
 
     name: str
     cell: str
     section: str
+    png: bytes = b""
 
     @property
     def words(self) -> str:
-        """The name as words: ``02_network_map`` is "network map"."""
-        return self.name[3:].replace("_", " ")
+        """The name as words: ``02_network_map`` is "network map"; a live one has its cell's."""
+        name = self.cell.removesuffix("-figure") if self.png else self.name[3:]
+        return name.replace("_", " ").replace("-", " ")
 
 
 @dataclass(frozen=True)
@@ -58,15 +66,15 @@ class Chapter:
     title: str
     question: str
     needs: tuple[str, ...]  # the numbers of the chapters it builds on
-    minutes: int  # to read
+    minutes: int  # to read, as its first cell states
     exercises: tuple[int, ...]  # minutes of each
     sections: tuple[Section, ...]
     figures: tuple[Figure, ...]
 
-    def minutes_of(self, titles: list[str]) -> int:
-        """The minutes of some sections: their share, by length, of the time to read.
+    def minutes_of(self, titles: Sequence[str] = ()) -> int:
+        """The minutes that some sections take at `PACE`; without any, all but the exercises.
 
-        That time does not include the exercises, which state their own minutes.
+        Exercises state their own minutes.
         """
         known = {section.title: section.weight for section in self.sections}
         missing = [title for title in titles if title not in known]
@@ -74,8 +82,8 @@ class Chapter:
             raise ValueError(
                 f"chapter {self.number} has no section {missing[0]!r}; it has {list(known)}"
             )
-        whole = sum(weight for title, weight in known.items() if title != EXERCISES)
-        return round(self.minutes * sum(known[title] for title in titles) / whole)
+        wanted = titles or [title for title in known if title != EXERCISES]
+        return round(sum(known[title] for title in wanted) / PACE)
 
 
 def notebook_paths(root: Path) -> list[Path]:
@@ -126,7 +134,7 @@ def read_chapter(path: Path) -> Chapter:
         minutes=reading_minutes(_paragraph(prose, "Time."), path.name),
         exercises=tuple(map(int, _EXERCISE.findall(prose))),
         sections=tuple(_sections(cells)),
-        figures=tuple(_figures(cells)),
+        figures=tuple(figures(cells, found[1])),
     )
 
 
@@ -188,12 +196,23 @@ def _sections(cells: list[Cell]) -> Iterator[Section]:
         yield Section(title, weight)
 
 
-def _figures(cells: list[Cell]) -> Iterator[Figure]:
-    section = ""
+def figures(cells: Iterable[Cell], number: str) -> Iterator[Figure]:
+    """What the cells of chapter ``number`` save or show, in order; exercises are left out."""
+    section, live = "", 0
     for cell in cells:
         if cell["cell_type"] == "markdown":
             titles = [text for level, text in headings(cell["source"]) if level == 2]
             section = titles[-1] if titles else section
-        else:
+        elif section != EXERCISES:
             for name in FIGURE_CALL.findall(cell["source"]):
                 yield Figure(name, cell["id"], section)
+            for png in () if "save_figure(" in cell["source"] else _pictures(cell):
+                live += 1
+                yield Figure(f"{number}_live_{live}", cell["id"], section, png)
+
+
+def _pictures(cell: Cell) -> Iterator[bytes]:
+    """The PNG pictures that a cell shows."""
+    for output in cell.get("outputs", ()):
+        if text := "".join(output.get("data", {}).get("image/png", "")):
+            yield base64.b64decode(text)

@@ -26,6 +26,7 @@ class Item(NamedTuple):
 
     @property
     def width(self) -> int:
+        """Of the drawing, in its own units."""
         return BEND if self.bend else WIDTH
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tools.site import dependency_map
-from tools.site.chapters import Chapter, Figure
+from tools.site.chapters import CODE_WORDS, PACE, Chapter, Figure
 from tools.site.paths import ReadingPath, Step, hours
 from tools.site.stage import raw_html
 from tools.site.symbols import Symbol
@@ -54,7 +54,7 @@ def start(chapters: list[Chapter], paths: list[ReadingPath], documents: list[str
 
 def reading_paths(paths: list[ReadingPath]) -> str:
     """What to read in two hours, on a weekend, in ten weeks."""
-    text = (TEXT / "paths.md").read_text(encoding="utf-8")
+    text = (TEXT / "paths.md").read_text(encoding="utf-8").format(pace=PACE, code=CODE_WORDS)
     return text + "\n\n".join(_one_path(path) for path in paths) + "\n"
 
 
@@ -91,7 +91,7 @@ def _cells(step: Step, exercises: bool) -> list[str]:
     page = f"notebooks/{chapter.stem}.ipynb"
     link = f"[{chapter.number} · {chapter.title}]({page})"
     if exercises:
-        return [link, str(chapter.minutes), str(sum(chapter.exercises)), str(step.minutes)]
+        return [link, str(step.to_read), str(sum(chapter.exercises)), str(step.minutes)]
     parts = ", ".join(f"[{title}]({page}#{slug(title)})" for title in step.sections)
     return [link, f"{step.why} {parts}".strip(), str(step.minutes)]
 
@@ -117,10 +117,10 @@ def chapter_map(chapters: list[Chapter]) -> str:
 
 
 def gallery(chapters: list[Chapter], there: set[str]) -> str:
-    """All figures that are ``there``, by chapter; each leads to the place that draws it."""
+    """All live figures and those that are ``there``; each leads to the place that draws it."""
     parts = [(TEXT / "gallery.md").read_text(encoding="utf-8")]
     for chapter in chapters:
-        figures = [figure for figure in chapter.figures if figure.name in there]
+        figures = [one for one in chapter.figures if one.png or one.name in there]
         if figures:
             cards = "".join(_card(chapter, figure) for figure in figures)
             title = f"## {chapter.number} · {chapter.title}"
@@ -131,12 +131,13 @@ def gallery(chapters: list[Chapter], there: set[str]) -> str:
 def _card(chapter: Chapter, figure: Figure) -> str:
     name, words, section = figure.name, figure.words, figure.section
     page = f"notebooks/{chapter.stem}.html#figure-{name}"
+    pdf = "" if figure.png else f' <a href="figures/{name}.pdf">PDF</a>'
     return (
         f'<figure><a href="{page}"><img src="figures/{name}.png" loading="lazy" '
         f'alt="Figure: {escape(words)}"></a><figcaption><a href="{page}">{escape(words)}</a>'
         f'<span class="where">{escape(section)}</span>'
-        f'<span class="files"><a href="figures/{name}.png">PNG</a> '
-        f'<a href="figures/{name}.pdf">PDF</a></span></figcaption></figure>'
+        f'<span class="files"><a href="figures/{name}.png">PNG</a>{pdf}</span>'
+        "</figcaption></figure>"
     )
 
 

@@ -22,11 +22,14 @@ class Step:
     stage: str  # "Week 1"; empty where a path has no stages
 
     @property
+    def to_read(self) -> int:
+        """Minutes to read it, computed from its length."""
+        return self.chapter.minutes_of(self.sections)
+
+    @property
     def minutes(self) -> int:
         """To read, and for the exercises if they belong to it."""
-        parts = list(self.sections)
-        read = self.chapter.minutes_of(parts) if parts else self.chapter.minutes
-        return read + (sum(self.chapter.exercises) if self.exercises else 0)
+        return self.to_read + (sum(self.chapter.exercises) if self.exercises else 0)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tools.site.chapters import FIGURE_CALL, Chapter
+from tools.site.chapters import Chapter, Figure
 from tools.site.paths import hours
 
 Notebook = dict[str, Any]
@@ -65,8 +65,10 @@ def staged(
         elif cell["cell_type"] == "markdown":
             cell["source"] = prose(cell["source"], cell.get("id", ""), place, here)
         else:
-            cells += anchors(cell)
-            describe(cell)
+            known = chapter.figures if chapter else ()
+            drawn = [figure for figure in known if figure.cell == cell.get("id")]
+            cells += anchors(drawn)
+            describe(cell, drawn)
             if cell.get("id", "").startswith("summary"):  # its code only fills in numbers
                 cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
         cells += around(cell, chapter)
@@ -106,17 +108,16 @@ def boxes(text: str) -> str:
     return _PREDICTION.sub(box, text)
 
 
-def anchors(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    """A place to link to before a cell that saves figures."""
-    names = FIGURE_CALL.findall(cell["source"])
+def anchors(drawn: list[Figure]) -> list[dict[str, Any]]:
+    """A place to link to before a cell that draws figures."""
+    names = [figure.name for figure in drawn]
     spans = "".join(f'<span id="figure-{name}" class="figure-place"></span>' for name in names)
     return [markdown_cell(raw_html(spans), f"place-{names[0]}")] if names else []
 
 
-def describe(cell: dict[str, Any]) -> None:
+def describe(cell: dict[str, Any], drawn: list[Figure]) -> None:
     """Say what a picture shows, for those who do not see it: its figure's name in words."""
-    names = FIGURE_CALL.findall(cell["source"])
-    words = f"Figure: {names[0][3:].replace('_', ' ')}" if names else "Output of the cell above"
+    words = f"Figure: {drawn[0].words}" if drawn else "Output of the cell above"
     cell["metadata"] = {**cell["metadata"], "mystnb": {"image": {"alt": words}}}
 
 

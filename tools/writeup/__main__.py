@@ -40,7 +40,7 @@ def write(root: Path, output: Path) -> list[Chapter]:
     exhibits = [exhibit for chapter in found for exhibit in chapter.exhibits]
     for exhibit in exhibits:
         if isinstance(exhibit, Figure):
-            _copy_figure(root / "figures", output / "figures", exhibit.name)
+            _write_figure(root / "figures", output / "figures", exhibit)
         else:
             _write_table(output / "tables", exhibit)
     write_atomically(output / "main.tex", latex.document(found).encode())
@@ -49,9 +49,12 @@ def write(root: Path, output: Path) -> list[Chapter]:
     return found
 
 
-def _copy_figure(source: Path, target: Path, name: str) -> None:
+def _write_figure(source: Path, target: Path, figure: Figure) -> None:
+    if figure.png:
+        write_atomically(target / f"{figure.name}.png", figure.png)
+        return
     for ending in ("pdf", "png"):
-        file = source / f"{name}.{ending}"
+        file = source / f"{figure.name}.{ending}"
         if not file.is_file():
             raise FileNotFoundError(f"figures/{file.name} is missing: make notebooks draws it")
         write_atomically(target / file.name, file.read_bytes())

@@ -15,7 +15,7 @@ from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import catalogue
 from tools.check_notebooks import saved_figures
 from tools.execute import notebooks, read_notebook
-from tools.site.chapters import headings
+from tools.site.chapters import figures, headings
 from tools.writeup.html_tables import read_tables
 
 #: What every document says first.
@@ -43,10 +43,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A committed figure: `name` is that of its files without ending."""
+    """A figure: `name` is that of its files without ending.
+
+    `png` is the picture of one that a notebook shows and does not save, because it changes with the
+    processor; one that is saved is a committed file.
+    """
 
     name: str
     caption: str
+    png: bytes = b""
 
 
 Exhibit = Table | Figure
@@ -72,7 +77,9 @@ def chapters(root: Path) -> list[Chapter]:
 def _chapter(path: Path) -> Chapter:
     number, title, heading = path.name[:2], path.stem, ""
     exhibits: list[Exhibit] = []
-    for cell in read_notebook(path).cells:
+    cells = read_notebook(path).cells
+    live = [figure for figure in figures(cells, number) if figure.png]
+    for cell in cells:
         if cell.cell_type == "markdown":
             for _, found in headings(cell.source):
                 heading = re.sub(r"[*`]", "", found)
@@ -81,11 +88,12 @@ def _chapter(path: Path) -> Chapter:
         elif heading != "Exercises":
             count = sum(isinstance(one, Table) for one in exhibits)
             exhibits += _shown(cell, number, heading, count)
+            exhibits += [Figure(f.name, heading, f.png) for f in live if f.cell == cell.id]
     return Chapter(number, title, tuple(exhibits))
 
 
 def _shown(cell: Any, number: str, heading: str, count: int) -> Iterator[Exhibit]:
-    """The tables and figures of a cell; `count` tables of the chapter came before.
+    """The tables and saved figures of a cell; `count` tables of the chapter came before.
 
     A figure that waits for its records was not drawn, and is left out.
     """

@@ -108,7 +108,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def document(chapters: list[Chapter]) -> str:
-    """A main.tex that includes everything: the tables by file, the figures as PDF."""
+    """A main.tex that includes everything: the tables by file, the figures as PDF, else as PNG."""
     lines = [_PREAMBLE, rf"\noindent {NOTE}", r"\tableofcontents"]
     for chapter in chapters:
         lines.append(f"\\section{{{escape(f'{chapter.number} {chapter.title}'.strip())}}}")
@@ -123,9 +123,8 @@ def document(chapters: list[Chapter]) -> str:
 def _float(exhibit: Exhibit) -> str:
     caption, label = escape(exhibit.caption), exhibit.name
     if isinstance(exhibit, Figure):
-        inner = (
-            f"\\fitted{{\\includegraphics{{figures/{exhibit.name}.pdf}}}}\n\\caption{{{caption}}}"
-        )
+        file = f"figures/{exhibit.name}.{'png' if exhibit.png else 'pdf'}"
+        inner = f"\\fitted{{\\includegraphics{{{file}}}}}\n\\caption{{{caption}}}"
         return _placed("figure", inner, f"fig:{label}")
     note = f" {{\\footnotesize {escape(exhibit.source)}}}" if exhibit.source else ""
     inner = f"\\caption{{{caption}{note}}}\n\\fitted{{\\input{{tables/{exhibit.name}.tex}}}}"

@@ -62,7 +62,8 @@ def html(chapters: list[Chapter], figures: Path) -> str:
 def _html_of(exhibit: Exhibit, figures: Path) -> str:
     caption = escape(exhibit.caption)
     if isinstance(exhibit, Figure):
-        data = base64.b64encode((figures / f"{exhibit.name}.png").read_bytes()).decode()
+        png = exhibit.png or (figures / f"{exhibit.name}.png").read_bytes()
+        data = base64.b64encode(png).decode()
         picture = (
             f"<img alt='{escape(exhibit.caption, quote=True)}' src='data:image/png;base64,{data}'>"
         )

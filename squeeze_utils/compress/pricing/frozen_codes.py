@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from squeeze_utils.compress.pricing import rate_model
 from squeeze_utils.compress.pricing.in_training import priced_parameters
@@ -18,8 +19,8 @@ from squeeze_utils.training.step import State, Step, masks_from_zeros
 class FreezeCodes(Step):
     """Make every weight and bias with a grid a whole number times a step that a file holds.
 
-    Measured are the bits that the model of `rate_model` gives to the numbers of each layer. What
-    is zero becomes a mask for later steps.
+    Measured are the bits that the model of `rate_model` gives to the numbers of each layer, and
+    how many of its rows (outputs) hold zeros only. What is zero becomes a mask for later steps.
     """
 
     @torch.no_grad()
@@ -45,6 +46,7 @@ class FreezeCodes(Step):
                     "layer": name,
                     "numbers": int(counts.numbers),
                     "nonzero": int(counts.nonzero),
+                    "silent": silent_rows(numbers),
                     "values": len(numbers.unique()),
                     "step": float(step),
                     "bits": bits,
@@ -52,3 +54,8 @@ class FreezeCodes(Step):
             )
         masks_from_zeros(state)
         return {"estimated_bytes": total / 8, "priced_layers": layers}
+
+
+def silent_rows(numbers: Tensor) -> int:
+    """How many rows, that is outputs, of a weight (out, ...) or a bias (out) hold zeros only."""
+    return int((numbers.reshape(len(numbers), -1) == 0).all(dim=1).sum())

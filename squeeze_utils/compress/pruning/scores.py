@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.data import Batches
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.frozen import is_in
 from squeeze_utils.training.step import State
+from squeeze_utils.training.tasks import task_of
 
 Scores = dict[str, Tensor]
 BATCH = 128
@@ -125,8 +125,8 @@ def scores(criterion: str, state: State, names: list[str]) -> Scores:
 
 def _losses(state: State, model: nn.Module, batches: int) -> Iterator[Tensor]:
     """The loss on `batches` random training batches, drawn pass after pass if need be."""
-    data = state.data
+    data, task = state.data, task_of(state.data)
     size = min(BATCH, len(data.train))
     one = Batches(data.train, size, mean=data.mean, std=data.std, generator=state.generator)
     for x, y in itertools.islice(itertools.chain.from_iterable(itertools.repeat(one)), batches):
-        yield F.cross_entropy(model(x.to(state.device)), y.to(state.device))
+        yield task.loss(model(x.to(state.device)), y.to(state.device))

@@ -38,6 +38,7 @@ class ScoreGrid(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scores of any shape, rounded."""
         return torch.round(x / SCORE_STEP) * SCORE_STEP
 
 

@@ -1,8 +1,9 @@
 """Federated averaging (McMahan et al. 2017): clients train on their own images, a server averages.
 
-Everything happens in this process, with the interface that libraries have: a client's `fit` takes
-the server's weights and returns an update and a number of images. Only messages of bytes pass
-between client and server, and they are counted.
+Everything happens in this process. Only messages of bytes pass between client and server, and they
+are counted. Flower's `NumPyClient.fit(parameters, config)` takes and returns lists of arrays: the
+new weights, the number of images, and a dictionary of metrics; our `Client.fit(weights, generator)`
+takes tensors by name and random numbers, and returns the encoded *change* and the number of images.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from squeeze_utils.data import ImageSet, Split
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.loop import Train, fit
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import only_classes
 
 
 def unequal_parts(
@@ -165,6 +167,7 @@ class Federate(Step):
         """Run the rounds; after each: bytes so far (up from clients, down to them), accuracy."""
         if state.masks or state.codebooks:
             raise ValueError("clients train all weights freely: prune or share afterwards")
+        only_classes(state.data, "images are dealt by class")
         state.model.to(state.device)
         clients = self._clients(state)
         server = Server(float_state(state.model), self.message, self.spacing)

@@ -53,12 +53,15 @@ class Sampler(BaseSampler):
         self._fresh = self._make(int(seed), self._startup)
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        """The settings that are drawn together: see Optuna's sampler of this name."""
         return self._fresh.infer_relative_search_space(study, trial)
 
     def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        """A value for each setting that is drawn together with others."""
         return self._fresh.sample_relative(study, trial, search_space)
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+        """A value for the setting `name`, drawn by itself."""
         return self._fresh.sample_independent(study, trial, name, distribution)
 
 

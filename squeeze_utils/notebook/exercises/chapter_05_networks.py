@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from scipy import stats
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import load_model
@@ -50,7 +51,7 @@ def nearly_separable(answer: Any) -> Claims:
         yield "random layer", not close(share, unsquared, 1e-4), energy
         right = sum(map(_strongest, matrices)) / inputs
         yield "random layer", close(share, right, 1e-3), "for random weights it differs."
-    network, _ = load_model("squeezenet-cifar10")
+    network, _ = load_model(STARTING_NETWORK)
     layers = [fire.expand3x3.weight.detach() for fire in network.fires().values()]
     listed = items(given["trained"], len(layers), "trained")
     for place, (one, weight) in enumerate(zip(listed, layers, strict=True), 2):

@@ -74,6 +74,7 @@ def _sheets(drawing: Diagram, x: float, y: float, colours: list[Colour]) -> None
 
 
 def numbers_in(module: nn.Module) -> int:
+    """How many parameters a module has: weights, biases, and those of normalisation."""
     return sum(p.numel() for p in module.parameters())
 
 

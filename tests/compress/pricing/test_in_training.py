@@ -115,23 +115,32 @@ def test_a_layer_priced_to_death_still_loads_and_runs():
     assert torch.equal(state.model(state.data.test.images.float()[:2]), torch.zeros(2, 3))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_layer_does_not_lock_itself_into_two_values_that_are_not_zero(seed):
-    state = new_state(seed)
+# Size of the weights and the first step, in these sizes: numbers of 1, of 4 to 6, and of 2.
+STARTS = pytest.mark.parametrize(("size", "first_step"), [(0.05, 1.0), (0.01, 0.2), (0.2, 0.5)])
+
+
+def without_zeros(size: float, first_step: float) -> State:
+    """A network whose weights and biases are all about `size`, and on no grid yet."""
+    state = new_state()
     for parameter in priced_parameters(state.model).values():
-        with torch.no_grad():  # a start in which no number is zero
-            parameter.copy_(torch.where(parameter < 0, -1.0, 1.0) * 0.05)
-    priced(state, 3e-3, 20)
+        with torch.no_grad():
+            parameter.copy_(parameter.sign() * size * (0.8 + 0.4 * torch.rand_like(parameter)))
+        assert LearnedGrid(parameter.detach(), first_step).numbers(parameter).all()
+    return state
+
+
+@STARTS
+def test_a_layer_does_not_lock_itself_into_values_that_are_not_zero(size, first_step):
+    state = without_zeros(size, first_step)
+    priced(state, 3e-3, 20, first_step=first_step)
     assert share_of_zeros(state) > 0.5
 
 
-def test_without_the_guard_it_does():
-    state = new_state()
-    weight = state.model.classifier[0].weight
-    with torch.no_grad():
-        weight.copy_(torch.where(weight < 0, -1.0, 1.0) * 0.05)
-    priced(state, 3e-3, 20, least_zero=0.0)
-    assert float((weight == 0).float().mean()) < 0.1
+@STARTS
+def test_without_the_guard_it_does(size, first_step):
+    state = without_zeros(size, first_step)
+    priced(state, 3e-3, 20, first_step=first_step, least_zero=0.0)
+    assert share_of_zeros(state) < 0.1
 
 
 def test_it_goes_on_half_way_to_the_same_bits(tmp_path):
