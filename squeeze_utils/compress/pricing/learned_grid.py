@@ -53,6 +53,7 @@ class LearnedGrid(nn.Module):
         return torch.round((weight / self.step).clamp(-MOST, MOST)).detach()
 
     def forward(self, weight: Tensor) -> Tensor:
+        """`weight`, rounded."""
         step = self.step
         u = (weight / step).clamp(-MOST, MOST)
         return step * (u + (torch.round(u) - u).detach())
