@@ -11,7 +11,7 @@ from tools.readme_results import markdown_table
 #: Image set, its name here, and budgets in bytes: the network that is best on validation images.
 BUDGETS = {"CIFAR-10": ("cifar10", (5_000_000, 100_000)), "MNIST": ("mnist", (6_500,))}
 RELEASED = "squeezenet1_0"  # the smallest of its files is shown
-HEADER = ["images", "network", "file (bytes)", "test accuracy (%)", "chapter"]
+HEADER = ["images", "network", "bytes", "test accuracy (%)", "chapter"]
 
 
 def headlines(root: Path) -> str:
@@ -23,7 +23,10 @@ def headlines(root: Path) -> str:
     for row in rows:
         if row[-1] in files:
             row[-1] = f"[{row[-1]}](notebooks/{files[row[-1]]})"
-    note = "Means over the seeds, from committed records. [More results](#results-so-far)."
+    note = (
+        "Means over the seeds, from committed records. Bytes are those of a file, or of "
+        "the float32 parameters where none was written. [More results](#results-so-far)."
+    )
     return f"{markdown_table(HEADER, rows)}\n\n{note}"
 
 

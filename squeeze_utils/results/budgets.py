@@ -67,12 +67,14 @@ def conclusion(short: Contrast, long: Contrast | Results) -> Sentence:
     began = f"{name}: {_verdict(first)} after {short.budget}"
     if last is None:
         return Sentence(
-            f"{began}. The study of {long.budget} is not trained yet: whether it lasts is open."
+            f"{began}. The study of {long.budget} has no verdict yet: whether this one lasts is "
+            "open."
         )
-    end = "The conclusion stays."
+    end = "The verdict stays."
     if first["verdict"] != last["verdict"]:
-        also = ", ".join(["the budget", *_changed(short, long)])
-        end = f"The conclusion changes. What changes too, and may be the reason: {also}."
+        seeds = ["n"] if first["n"] != last["n"] else []
+        also = ", ".join(["the budget", *seeds, *_changed(short, long)])
+        end = f"The verdict changes. What changes too, and may be the reason: {also}."
     return Sentence(f"{began}, {_verdict(last)} after {long.budget}. {end}")
 
 
@@ -104,7 +106,7 @@ def order(first: Results, longer: Results, by: str) -> Sentence:
     if not longer.study.arms:
         return Sentence(
             f"Whether the order lasts for {epochs} epochs is open: which two networks lead after "
-            "the first budget is not settled yet."
+            "the shorter training is not settled yet."
         )
     arm, control = names
     known = {dict(one.labels)[by] for one in (*first.study.arms, *first.study.expected)}

@@ -96,7 +96,7 @@ def _how_rare(found: Results, name: str) -> str:
     own = counts[SETS[record.data["name"]].classes.index(name)]
     what = "pixels" if record.final.get("measure") == Segmentation.measure else "objects"
     rank = 1 + sum(count < own for count in counts)
-    place = "the rarest" if rank == 1 else f"number {rank}, the rarest being number 1,"
+    place = "the rarest" if rank == 1 else f"number {rank} from the rarest"
     share = 100 * own / sum(counts)
     return f" It has {share:.1f} % of the test {what}: {place} of {len(counts)} classes."
 
@@ -115,7 +115,7 @@ def failing_prediction(
         )
     most = (classes.loc[FLOAT] - classes.loc[bits]).idxmax()
     word = "holds" if most in expected else "fails"
-    return Sentence(f"{start}: in the mean *{most}* loses most; it {word}.")
+    return Sentence(f"{start}: in the mean *{most}* loses most. The prediction {word}.")
 
 
 def file_prediction(

@@ -97,7 +97,7 @@ def comparisons_table() -> pd.DataFrame:
 
 
 GOALS = {"SqueezeNet": 94.0, "late": 95.0}  # test accuracy (%), set before training
-VIEWS = {"mirrored": "with mirrored images", "mirrored_shifted": "with mirrored and shifted ones"}
+VIEWS = {"mirrored": "with mirrored images", "mirrored_shifted": "with mirrored and shifted images"}
 
 
 def rungs(found: Results) -> Sentence:
@@ -129,8 +129,8 @@ def _rung(values: pd.Series, gain: Difference | None) -> str:
     mean = f"{values.mean():.2f} % (n = {len(values)})"
     if gain is None:
         return mean
-    points = f"{gain.estimate:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
-    return f"{mean}, {points} points against the one before: **{gain.verdict()}**"
+    points = f"{gain.estimate:+.2f} points ({gain.low:+.2f} to {gain.high:+.2f})"
+    return f"{mean}, {points} against the one before: **{gain.verdict()}**"
 
 
 def best_networks(found: Results) -> Sentence:

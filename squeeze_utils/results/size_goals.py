@@ -35,7 +35,7 @@ class Goal(NamedTuple):
 
     def __str__(self) -> str:
         limit = f"{self.points:g} points above dense" if self.error is None else f"{self.error:g} %"
-        dense = "" if self.dense_error is None else f", dense at most {self.dense_error:g} %"
+        dense = "" if self.dense_error is None else f", dense error at most {self.dense_error:g} %"
         further = " (further goal)" if self.further else ""
         return f"{self.network}, {self.bytes:,} bytes, error at most {limit}{dense}{further}"
 

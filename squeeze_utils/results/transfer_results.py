@@ -181,9 +181,7 @@ def copies_figure(*kept: Measurement | None) -> Figure | None:
                 ax = axes[2 * above + place, column]
                 ax.imshow(Image.open(io.BytesIO(base64.b64decode(data))))
                 ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
-    fig.suptitle(
-        "In each pair, above: in the training images; below: in the test images", fontsize=9
-    )
+    fig.suptitle("Of each pair, above: the training image; below: the test image", fontsize=9)
     return fig
 
 
@@ -271,11 +269,12 @@ def goal(
     verdict = f"is **{'reached' if within else 'missed'}** in the mean"
     if len(both) < SEEDS:
         verdict = "stays open until all seeds are there"
-    floor = f" and a dense network of at least {dense:g} %" if dense else ""
-    floor += f" in {most_bytes:,.0f} bytes" if most_bytes < math.inf else ""
+    floor = f" in {most_bytes:,.0f} bytes" if most_bytes < math.inf else ""
+    floor += f" and a dense network of at least {dense:g} %" if dense else ""
+    start = "The goal" if against == "dense" else "Judged against this network, the goal"
     return (
-        f"**{images}, {file}** ({sizes:,.0f} bytes at most): {against} "
+        f"**{images}, {file}** ({sizes:,.0f} bytes at most): *{against}* "
         f"{both[against].mean():.2f} %, "
-        f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. The goal of at most "
+        f"{lost:.2f} points lost in the mean of {len(both)} of {SEEDS} seeds. {start} of at most "
         f"{points:g} points{floor} {verdict}."
     )

@@ -71,7 +71,7 @@ def step_seconds(
 def shares_of(step: dict[str, float]) -> str:
     """What a step of `step_seconds` consists of, in words, and the larger part of the exchange."""
     parts = ", ".join(f"{name} {100 * step[name]:.0f} %" for name in TERMS)
-    return f"{parts}: the exchange is mostly {max(TERMS[1:], key=step.__getitem__)}"
+    return f"{parts}. The exchange is mostly {max(TERMS[1:], key=step.__getitem__)}"
 
 
 def reference_hours() -> list[float]:

@@ -51,7 +51,7 @@ def test_a_conclusion_that_stays_names_both_budgets():
     assert words == conclusion(contrast(SHORT), trained(24, {"plain": 86, "bypass": 87}, **LONG))
     assert words == (
         "**bypass** against plain: *higher* (+3.00 points, n = 3) after 8 epochs of 500 images, "
-        "*higher* (+1.00 points, n = 5) after 24 epochs of 900 images. The conclusion stays."
+        "*higher* (+1.00 points, n = 5) after 24 epochs of 900 images. The verdict stays."
     )
 
 
@@ -59,7 +59,7 @@ def test_a_conclusion_that_changes_names_what_else_did():
     long = trained(24, {"plain": 87, "bypass": 86}, **LONG, lr=0.2)
     words = conclusion(contrast(SHORT), contrast(long))
     assert "*lower* (-1.00 points, n = 5)" in words
-    assert words.endswith("changes too, and may be the reason: the budget, learning rate.")
+    assert words.endswith("changes too, and may be the reason: the budget, n, learning rate.")
     long = trained(24, {"plain": 87, "bypass": 87}, **LONG)
     words = conclusion(contrast(SHORT), contrast(long, margin=1))
     assert "*equal within ±1*" in words and words.endswith("the reason: the budget.")
@@ -68,7 +68,7 @@ def test_a_conclusion_that_changes_names_what_else_did():
 def test_a_conclusion_is_open_until_both_arms_have_an_interval():
     untrained = trained(24, {"plain": None, "bypass": None}, **LONG)
     words = conclusion(contrast(SHORT), contrast(untrained))
-    assert words.endswith("not trained yet: whether it lasts is open.")
+    assert words.endswith("no verdict yet: whether this one lasts is open.")
     half = trained(24, {"plain": 86, "bypass": None}, **LONG)
     assert "open" in conclusion(contrast(SHORT), contrast(half))
     assert "open" in conclusion(
@@ -112,7 +112,7 @@ def test_an_order_is_open_while_networks_are_untrained_or_not_chosen():
     words = order(FIRST, longer, "network")
     assert words.endswith("lasts for 72 epochs is open: 2 of their networks have no record yet.")
     waiting = Results(longer.study.once(False), {})
-    assert "which two networks lead after the first budget" in order(FIRST, waiting, "network")
+    assert "which two networks lead after the shorter training" in order(FIRST, waiting, "network")
 
 
 def test_an_order_is_one_of_two_networks_that_both_studies_have():

@@ -133,11 +133,11 @@ def test_how_rare_the_class_is_that_loses_most(tmp_path, monkeypatch):
     classes = by_class(cells)
     classes.loc[2] = [90.0, 10.0, 90.0]
     monkeypatch.setattr(dense_losses, "by_class", lambda found: classes)
-    second = "*white cell* (80.0 points", "objects: number 2, the rarest being number 1, of 3 cla"
+    second = "*white cell* (80.0 points", "objects: number 2 from the rarest of 3 cla"
     assert all(words in first_to_fail(cells) for words in second)
     monkeypatch.undo()
     streets = study_with("segmentation", tmp_path / "masks", 18, monkeypatch, counted=True)
-    assert "It has 9.2 % of the test pixels: number 2, the rarest" in first_to_fail(streets)
+    assert "It has 9.2 % of the test pixels: number 2 from the rarest" in first_to_fail(streets)
     uncounted = study_with("detection", tmp_path / "no counts", 18, monkeypatch)
     assert "of the test" not in first_to_fail(uncounted)
 
@@ -148,9 +148,9 @@ def test_whether_the_class_that_was_expected_to_loses_most(tmp_path, monkeypatch
     def judged(*expected: str, found: Results = cells) -> str:
         return dense_losses.failing_prediction(found, "BCCD", expected)
 
-    held = "Part (2) for BCCD, 2 bits: in the mean *platelet* loses most; it holds."
+    held = "Part (2) for BCCD, 2 bits: in the mean *platelet* loses most. The prediction holds."
     assert judged("red cell", "platelet") == held
-    assert judged("red cell").endswith("*platelet* loses most; it fails.")
+    assert judged("red cell").endswith("*platelet* loses most. The prediction fails.")
     none = Results(cells.study, {})
     assert judged("platelet", found=none) == "Part (2) for BCCD, 2 bits: open, not trained yet."
     nothing = by_class(cells)

@@ -41,7 +41,7 @@ def test_rungs_are_told_and_judged_when_all_are_there(runs):
         return {"test_accuracy": 90.0 + order.index(labels["rung"])}
 
     words = rungs(recorded("ladder", rising))
-    gain = "+1.00 (+1.00 to +1.00) points against the one before: **higher**"
+    gain = "+1.00 points (+1.00 to +1.00) against the one before: **higher**"
     assert f"- + mixup: 93.00 % (n = 2), {gain}\n" in words
     assert words.startswith("- base: 90.00 % (n = 2)\n")  # nothing comes before it
     assert words.endswith("gains holds in the means.")
@@ -60,8 +60,8 @@ def test_the_gains_of_the_ladder_are_judged_together_and_against_neighbours_only
         record.steps[-1]["test_accuracy"] += number % 2 / 10
     alone = rungs(found.where(rung=tuple(order[:2]))).splitlines()[1]
     among = rungs(found).splitlines()[1]
-    assert "+1.00 (+0.70 to +1.30)" in alone
-    assert "+1.00 (" in among and among != alone  # four intervals hold at once: they are wider
+    assert "+1.00 points (+0.70 to +1.30)" in alone
+    assert "+1.00 points (" in among and among != alone  # four intervals hold at once: they are wider
     gone = {key: r for key, r in found.found.items() if r.labels["rung"] != order[1]}
     assert "against" not in rungs(replace(found, found=gone)).splitlines()[1]
 
@@ -90,7 +90,7 @@ def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
     assert words.splitlines()[:3] == [
         "- SqueezeNet: 94.10 % (n = 3). The goal of 94 % is reached.",
         "- SqueezeNet, with mirrored images: 94.50 % (n = 3).",
-        "- SqueezeNet, with mirrored and shifted ones: 94.70 % (n = 3).",
+        "- SqueezeNet, with mirrored and shifted images: 94.70 % (n = 3).",
     ]
     assert "The goal of 95 % is missed." in words and words.count("goal") == 2
     plain = best_networks(recorded("headline", lambda labels: {"test_accuracy": 94.0}))

@@ -189,9 +189,9 @@ def test_the_time_of_a_message_is_half_of_the_shortest_exchange_of_two(monkeypat
 
 def test_what_ends_the_gain_is_named():
     few = step_seconds(1.0, 10_000_000, 2, 1e9, latency=0.01)
-    said = "computing 60 %, sending the bytes 38 %, latency 2 %: the exchange is mostly sending"
+    said = "computing 60 %, sending the bytes 38 %, latency 2 %. The exchange is mostly sending"
     assert shares_of(few).startswith(said)
-    assert shares_of(step_seconds(1.0, 10, 64, 1e9)).endswith("the exchange is mostly latency")
+    assert shares_of(step_seconds(1.0, 10, 64, 1e9)).endswith("The exchange is mostly latency")
 
 
 def test_many_trainings_side_by_side_end_with_the_longest():
