@@ -49,7 +49,15 @@ def disk_problem(folder, free=None, kind="notebooks"):
 def size_of(folder):
     """The bytes of all files below a folder; 0 if there is none."""
     paths = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
-    return sum(os.lstat(path).st_size for path in paths)
+    return sum(size for size in map(_size, paths))
+
+
+def _size(path):
+    """The bytes of a file; 0 for one that has just gone, as the temporary files of pip do."""
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
 
 
 def nearest_existing(folder):

@@ -49,4 +49,10 @@ def _released(root: Path) -> Iterator[list[str]]:
         lost = f"{row['change']:+.1f} ± {row['interval']:.1f} points against the original"
         network = f"{TITLES[RELEASED]}, rounded after training"
         accuracy = f"{row['top-1']:.1f} ({lost})"
-        yield ["ImageNet, 500 training pictures", network, f"{row['bytes']:,}", accuracy, "14"]
+        yield [
+            f"ImageNet, {row['n']} training pictures",
+            network,
+            f"{row['bytes']:,}",
+            accuracy,
+            "14",
+        ]

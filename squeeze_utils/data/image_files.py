@@ -50,7 +50,8 @@ def classes_folder(folder: Path) -> Path:
         return folder
     inside = _folders_in(folder)
     only = folder / inside[0] if len(inside) == 1 else folder
-    return only if _folders_in(only) and only.name != "test" else folder
+    has_images = any(entry.name.lower().endswith(EXTENSIONS) for entry in os.scandir(only))
+    return only if _folders_in(only) and not has_images and only.name != "test" else folder
 
 
 def _folders_in(folder: Path) -> list[str]:

@@ -70,8 +70,12 @@ def conclusion(short: Contrast, long: Contrast | Results) -> Sentence:
             f"{began}. The study of {long.budget} has no verdict yet: whether this one lasts is "
             "open."
         )
-    end = "The verdict stays."
-    if first["verdict"] != last["verdict"]:
+    verdicts = {first["verdict"], last["verdict"]}
+    if len(verdicts) == 1:
+        end = "The verdict stays."
+    elif "undecided" in verdicts:
+        end = "One of the two is undecided: they do not contradict each other."
+    else:
         seeds = ["n"] if first["n"] != last["n"] else []
         also = ", ".join(["the budget", *seeds, *_changed(short, long)])
         end = f"The verdict changes. What changes too, and may be the reason: {also}."
@@ -113,6 +117,10 @@ def order(first: Results, longer: Results, by: str) -> Sentence:
     if unknown := set(names) - known:
         raise ValueError(f"{first.study.name} has no arms called {', '.join(map(str, unknown))}")
     pairs = [found.where(**{by: (arm, control)}) for found in (first, longer)]
+    if not pairs[0].study.arms:
+        return Sentence(
+            f"Whether the order of **{arm}** and {control} lasts is open: {NO_RECORDS}."
+        )
     lacking = sum(len(pair.study.arms) - len(pair) for pair in pairs)
     if lacking:
         return Sentence(
@@ -125,7 +133,8 @@ def order(first: Results, longer: Results, by: str) -> Sentence:
         f"{gap['mean']:+.2f} points after {count} epochs ({gap['verdict']}, n = {gap['n']})"
         for gap, count in zip(gaps, (shorter, epochs), strict=True)
     )
-    word = "stays" if gaps[0]["mean"] * gaps[1]["mean"] > 0 else "changes"
+    product = gaps[0]["mean"] * gaps[1]["mean"]
+    word = "stays" if product > 0 else "changes" if product else "ends in a tie"
     return Sentence(f"**{arm}** against {control}: {before}, {after}. The order of means {word}.")
 
 

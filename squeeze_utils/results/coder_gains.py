@@ -14,15 +14,16 @@ from squeeze_utils.compress.sqz.container import COMPACT, decode_sqz, encode_sqz
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.step import State
 
-FLOAT_BIASES = "compact, biases float16"
+FLOAT_BIASES = "compact, biases without a step"
 
 
 def file_sizes(state: State) -> dict[str, int]:
-    """Bytes of a rounded network with each compact coder, and with its biases as float16.
+    """Bytes of a rounded network with each compact coder, and with its biases without a step.
 
-    Every file is read again and compared bit for bit. Rounding a bias to float16 moves it a
-    little, so the last file holds the same weights, but not quite the same biases; a network
-    without whole numbers for its biases has no such file.
+    Every file is read again and compared bit for bit. In the last file the biases are rounded to
+    float16 and stored in the smallest form that needs no step, such as a list of their values. So
+    it holds the same weights, but not quite the same biases. A network without whole numbers for
+    its biases has no such file.
     """
     return {
         name: Encode(coder).apply(copy(one))["file_bytes"]

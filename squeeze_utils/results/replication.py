@@ -84,7 +84,7 @@ def _accuracy(experiment: Experiment, states: Path | None) -> float:
 
     As many processes are started as its steps want. States are kept in the folder, if there is one.
     """
-    workers = max(getattr(step, "workers", 1) for step in experiment.recipe)
+    workers = max((getattr(step, "workers", 1) for step in experiment.recipe), default=1)
     asked = {"experiment": experiment.as_dict(), "states": str(states) if states else None}
     if workers == 1:
         return _trained(**asked)

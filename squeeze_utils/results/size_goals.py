@@ -57,7 +57,8 @@ GOALS = (
 def goals(results: Results) -> Sentence:
     """A line for each goal of the study's networks: reached, missed, or still open.
 
-    What counts are the largest file and the mean error of all seeds of a recipe.
+    What counts are the largest file and the mean test error of all seeds of a recipe. The recipes
+    were fixed before training; if several reach a goal, the smallest file is named.
     """
     arms = [dict(arm.labels) for arm in results.study.arms]
     seeds = Counter((one.get("network"), one.get("recipe")) for one in arms)

@@ -39,6 +39,7 @@ def test_classes_one_level_down_are_found_where_torchvision_unpacks_them(tmp_pat
 
 def test_one_class_folder_is_no_level_more(tmp_path):
     write_folder(tmp_path / "zoo" / "cat", pixels(12), ".png")
+    (tmp_path / "zoo" / "cat" / "thumbnails").mkdir()
     assert load_images("zoo", 8, tmp_path).classes == ("cat",)
     with pytest.raises(DataError, match="missing folder"):
         write_folder(tmp_path / "torn" / "test" / "cat", pixels(2), ".png")

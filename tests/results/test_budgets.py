@@ -62,7 +62,13 @@ def test_a_conclusion_that_changes_names_what_else_did():
     assert words.endswith("changes too, and may be the reason: the budget, n, learning rate.")
     long = trained(24, {"plain": 87, "bypass": 87}, **LONG)
     words = conclusion(contrast(SHORT), contrast(long, margin=1))
-    assert "*equal within ±1*" in words and words.endswith("the reason: the budget.")
+    assert "*equal within ±1*" in words and words.endswith("the reason: the budget, n.")
+
+
+def test_an_undecided_verdict_contradicts_nothing():
+    long = trained(24, {"plain": 87.0, "bypass": 87.0}, **LONG)
+    words = conclusion(contrast(SHORT), contrast(long))
+    assert words.endswith("One of the two is undecided: they do not contradict each other.")
 
 
 def test_a_conclusion_is_open_until_both_arms_have_an_interval():
@@ -96,7 +102,9 @@ def test_a_recipe_without_training_has_none_to_compare():
 FIRST = trained(24, {"plain": 86.0, "bypass": 87.0, "wide": 80.0}, seeds=5)
 
 
-@pytest.mark.parametrize(("mean", "word"), [(88.4, "stays"), (87.6, "changes"), (88.0, "changes")])
+@pytest.mark.parametrize(
+    ("mean", "word"), [(88.4, "stays"), (87.6, "changes"), (88.0, "ends in a tie")]
+)
 def test_an_order_of_means_stays_or_changes(mean, word):
     longer = trained(72, {"bypass": mean, "plain": 88.0}, seeds=2)
     words = order(FIRST, longer, "network")

@@ -177,7 +177,7 @@ def test_figures_of_a_whole_factorial():
         line.get_label(): line for line in figures.pareto_figure(frame, "", BASE).axes[0].lines
     }
     near = best.within(frame, BASE)
-    for words, reading in (("10 points below", "absolute"), ("90 % of it", "relative")):
+    for words, reading in (("below the baseline", "absolute"), ("90 % of it", "relative")):
         drawn = next(line for label, line in rings.items() if label.endswith(words))
         assert len(drawn.get_xdata()) == near[reading].sum() > 0
     both = {"halvings": effects.interactions(frame, BASE)}

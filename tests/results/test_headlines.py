@@ -61,7 +61,9 @@ def test_the_gains_of_the_ladder_are_judged_together_and_against_neighbours_only
     alone = rungs(found.where(rung=tuple(order[:2]))).splitlines()[1]
     among = rungs(found).splitlines()[1]
     assert "+1.00 points (+0.70 to +1.30)" in alone
-    assert "+1.00 points (" in among and among != alone  # four intervals hold at once: they are wider
+    assert (
+        "+1.00 points (" in among and among != alone
+    )  # four intervals hold at once: they are wider
     gone = {key: r for key, r in found.found.items() if r.labels["rung"] != order[1]}
     assert "against" not in rungs(replace(found, found=gone)).splitlines()[1]
 

@@ -7,6 +7,7 @@ import pytest
 from squeeze_utils.training.distributed.short_messages import time_messages
 
 
+@pytest.mark.slow
 def test_the_shortest_exchange_is_timed_round_by_round():
     found = time_messages(3, 20, seconds=120)
     assert len(found) == 3 and all(0 < median < 1 for median in found)

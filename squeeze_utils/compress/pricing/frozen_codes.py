@@ -46,7 +46,7 @@ class FreezeCodes(Step):
                     "layer": name,
                     "numbers": int(counts.numbers),
                     "nonzero": int(counts.nonzero),
-                    "silent": silent_rows(numbers),
+                    "zero_rows": zero_rows(numbers),
                     "values": len(numbers.unique()),
                     "step": float(step),
                     "bits": bits,
@@ -56,6 +56,6 @@ class FreezeCodes(Step):
         return {"estimated_bytes": total / 8, "priced_layers": layers}
 
 
-def silent_rows(numbers: Tensor) -> int:
+def zero_rows(numbers: Tensor) -> int:
     """How many rows, that is outputs, of a weight (out, ...) or a bias (out) hold zeros only."""
     return int((numbers.reshape(len(numbers), -1) == 0).all(dim=1).sum())

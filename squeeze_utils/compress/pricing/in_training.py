@@ -25,7 +25,8 @@ class PriceBits(Within):
     the model of `rate_model`, counted as training goes on. The price rises linearly until the
     share `rise` of training and then stays. Every convolution and dense layer has a learned step
     for its weights and one for its biases; steps begin at `first_step` root mean squares of what
-    they round, or where the network is rounded already, as by `Squeeze`, at the steps it has.
+    they round, or where the network is rounded already, as by `Squeeze`, at the steps it has (at a
+    multiple, where all numbers of a tensor share a factor).
     `least_zero` is the smallest probability of zero that the price assumes: at 0 a
     layer can lock itself into two values that are not zero. When training ends the weights are
     the rounded ones, and the state knows their grids.

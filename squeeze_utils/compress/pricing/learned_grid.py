@@ -29,7 +29,7 @@ class LearnedGrid(nn.Module):
 
     The gradient passes the rounding (straight-through); that of the step is round(u) - u with
     u = weight / step, as in LSQ. What is trained is the step's logarithm, divided by SPEED. It
-    starts from the step of a weight that lies on a grid already, so that nothing changes then, and
+    starts from the step of a weight that lies on a grid already, so that its numbers stay, and
     from `first_step` root mean squares of any other.
     `shares` follows, slowly, which share of the numbers is not zero and how large they are on
     average.
@@ -78,7 +78,9 @@ def _own_step(weight: Tensor) -> float | None:
     """The step of which all of a weight's numbers are small multiples; None if there is none."""
     found = forms.find_steps(forms.values_of(weight), rows=1)
     largest = float(weight.detach().abs().max())
-    return None if found is None or largest > MOST * found[0] else float(found[0])
+    if found is None or not SMALLEST_STEP <= found[0] <= LARGEST_STEP or largest > MOST * found[0]:
+        return None
+    return float(found[0])
 
 
 def _spread(weight: Tensor) -> float:

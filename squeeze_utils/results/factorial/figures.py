@@ -59,8 +59,8 @@ def pareto_figure(
 def _draw_rings(ax: Axes, table: pd.DataFrame) -> None:
     """A ring around each recipe that is close to the baseline, for each reading of "within"."""
     readings = {
-        "absolute": (f"at most {SHARE} points below", 11),
-        "relative": (f"at least {100 - SHARE} % of it", 15),
+        "absolute": (f"validation: at most {SHARE} points below the baseline", 11),
+        "relative": (f"validation: at least {100 - SHARE} % of it", 15),
     }
     for reading, (words, size) in readings.items():
         near = table[table[reading].astype(bool)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import tiny_set
 
-from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes, silent_rows
+from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes, zero_rows
 from squeeze_utils.compress.pricing.in_training import priced_parameters
 from squeeze_utils.models import build
 from squeeze_utils.training.step import State
@@ -30,16 +30,16 @@ def test_rows_of_zeros_are_counted_for_a_network_whose_links_nobody_knows():
             state.model.get_parameter(name)[:rows] = STEP / 3  # rounds to zero
         state.model.get_parameter("features.2.squeeze.weight")[0, 1:] = 0  # one weight is left
     layers = FreezeCodes().apply(state)["priced_layers"]
-    assert {row["layer"]: row["silent"] for row in layers if row["silent"]} == wanted
+    assert {row["layer"]: row["zero_rows"] for row in layers if row["zero_rows"]} == wanted
     assert [row["layer"] for row in layers] == list(priced_parameters(state.model))
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 2, 3, 3)])
 def test_a_row_is_silent_only_if_all_of_it_is_zero(shape):
     numbers = torch.zeros(shape)
-    assert silent_rows(numbers) == 4
+    assert zero_rows(numbers) == 4
     numbers.view(4, -1)[1, -1] = -1
-    assert silent_rows(numbers) == 3 and silent_rows(torch.ones(shape)) == 0
+    assert zero_rows(numbers) == 3 and zero_rows(torch.ones(shape)) == 0
 
 
 def test_one_step_for_each_row_is_refused():

@@ -7,9 +7,17 @@ from torch import nn
 
 from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.in_training import PriceBits, priced_parameters
-from squeeze_utils.compress.pricing.learned_grid import MOST, SPEED, LearnedGrid, grids_of, half
+from squeeze_utils.compress.pricing.learned_grid import (
+    MOST,
+    SMALLEST_STEP,
+    SPEED,
+    LearnedGrid,
+    grids_of,
+    half,
+)
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.sharing.steps import Share
+from squeeze_utils.compress.sqz import forms
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.resuming import HalfwayFile
@@ -80,11 +88,15 @@ def test_a_rounded_network_trained_at_a_price_keeps_its_zeros_and_gets_smaller()
     assert sizes[1] < sizes[0]
 
 
-@pytest.mark.parametrize("weight", [torch.zeros(20), torch.linspace(-1, 1, 20) * 300])
-def test_a_weight_of_zeros_or_of_too_many_levels_gets_a_step_by_its_size(weight):
+@pytest.mark.parametrize(
+    "weight", [torch.zeros(20), torch.arange(-300.0, 301.0), torch.arange(-9.0, 10.0) * 1e-6]
+)
+def test_a_weight_of_zeros_of_many_levels_or_of_tiny_steps_gets_a_step_by_its_size(weight):
+    assert forms.find_steps(forms.values_of(weight), 1) is not None
     grid = LearnedGrid(weight, first_step=0.5)
     spread = float(weight.square().mean().sqrt()) or 0.05
-    assert float(grid.step.detach()) == pytest.approx(0.5 * spread, rel=1e-3)
+    least = max(0.5 * spread, SMALLEST_STEP)
+    assert float(grid.step.detach()) == pytest.approx(least, rel=1e-3)
 
 
 def test_a_higher_price_makes_a_smaller_file():
