@@ -42,19 +42,22 @@ def before_rounding(experiment: Experiment) -> Experiment:
 def rows(
     moved: pd.DataFrame, data: ImageSet, dense: nn.Module, rounded: nn.Module
 ) -> list[dict[str, Any]]:
-    """A row for each picture of `moved`: small picture, answers, maps (h, w) before and after."""
+    """A row for each picture of `moved`: small picture, answers, maps (h, w) before and after.
+
+    Networks that do not give the answers of the record are refused.
+    """
     found = []
     for row in moved.to_dict("records"):
         picture, true = int(row["picture"]), int(row["class"])
         image = data.test.images[picture]
         x = normalise(image[None], data.mean, data.std)
-        maps = [class_maps(model, x)[0, true] for model in (dense, rounded)]
-        named = {name: int(row[name]) for name in ("class", "before", "after")}
-        drawn = {
-            "image": small_picture(image),
-            "maps": [m.round(decimals=2).tolist() for m in maps],
-        }
-        found.append({"picture": picture, **named, **drawn})
+        maps = {"before": class_maps(dense, x)[0], "after": class_maps(rounded, x)[0]}
+        for when, each in maps.items():
+            if int(each.mean((1, 2)).argmax()) != row[when]:
+                raise ValueError(f"picture {picture}: {when} is not what the record says")
+        named = {name: int(row[name]) for name in ("class", *maps)}
+        drawn = [each[true].round(decimals=2).tolist() for each in maps.values()]
+        found.append({"picture": picture, **named, "image": small_picture(image), "maps": drawn})
     return found
 
 
