@@ -50,7 +50,7 @@ def _released(root: Path) -> Iterator[list[str]]:
         network = f"{TITLES[RELEASED]}, rounded after training"
         accuracy = f"{row['top-1']:.1f} ({lost})"
         yield [
-            f"ImageNet, {row['n']} training pictures",
+            f"ImageNet, {row['n']:.0f} training pictures",
             network,
             f"{row['bytes']:,}",
             accuracy,
