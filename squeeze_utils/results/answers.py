@@ -143,14 +143,14 @@ def changed_figure(kept: Measurement | None) -> Figure | None:
     if kept is None or not kept.rows:
         return None
     names = [name.replace("_", " ") for name in kept.about["classes"]]
-    size = (1.3 * len(kept.rows), 4.4)
+    size = (0.85 * len(kept.rows), 3.2)
     fig, axes = plt.subplots(3, len(kept.rows), figsize=size, squeeze=False)
     for column, row in enumerate(kept.rows):
         picture = Image.open(io.BytesIO(base64.b64decode(row["image"])))
         low, high = np.min(row["maps"]), np.max(row["maps"])
         true, before, after = (names[row[key]] for key in ("class", "before", "after"))
         axes[0, column].imshow(picture)
-        axes[0, column].set_title(f"{true}:\n{before}\n→ {after}", fontsize=7)
+        axes[0, column].set_title(f"{true}:\n{before}\n→ {after}", fontsize=6)
         for place, heat in enumerate(row["maps"], start=1):
             axes[place, column].imshow(heat, cmap="cividis", vmin=low, vmax=high)
     for ax in axes.flat:

@@ -159,19 +159,19 @@ def _right(final: dict[str, Any]) -> np.ndarray:
 def copies_figure(*kept: Measurement | None) -> Figure | None:
     """Pairs of nearly equal images, two rows for each set: from training, and below from test.
 
-    At most six pairs of each set, the titles are their labels. None where no pictures are kept.
+    At most four pairs of each set, the titles are their labels. None where no pictures are kept.
     """
     import matplotlib.pyplot as plt
     from PIL import Image
 
     sets = []
     for each in filter(None, kept):
-        pairs = [row for row in each.rows if "pictures" in row][:6]
+        pairs = [row for row in each.rows if "pictures" in row][:4]
         sets += [(pairs, each.about["classes"])] if pairs else []
     if not sets:
         return None
     columns = max(len(pairs) for pairs, _ in sets)
-    size = (1.35 * columns, 2.9 * len(sets) + 0.3)
+    size = (1.1 * columns, 2.45 * len(sets) + 0.3)
     fig, axes = plt.subplots(2 * len(sets), columns, figsize=size, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
