@@ -182,7 +182,8 @@ def test_the_committed_records_are_whole_and_named_by_their_key():
 def test_the_committed_networks_evaluate_as_they_did_in_training():
     """The last epoch's validation is in the training's precision, the step's in float32.
 
-    They part where running statistics are wrong; there a recipe has to renew them.
+    They part where running statistics are wrong, in accuracy and in loss; there a recipe has to
+    renew them. Accuracy alone also parts by two points where three of 120 images are close calls.
     """
     wrong, compared = [], 0
     for path in sorted(paths.shipped("runs").glob("*/*.json")):
@@ -190,8 +191,10 @@ def test_the_committed_networks_evaluate_as_they_did_in_training():
         names = [step["step"] for step in record.experiment["recipe"]]
         for step, after in zip(record.steps, [*names[1:], "nothing"], strict=True):
             if step.get("history") and after != "Recalibrate":
-                last = step["history"][-1]["validation_accuracy"]
+                last = step["history"][-1]
                 compared += 1
-                if abs(last - step["validation_accuracy"]) > 1:
+                points = abs(last["validation_accuracy"] - step["validation_accuracy"])
+                loss = abs(last["validation_loss"] / step["validation_loss"] - 1)
+                if points > 1 and (loss > 0.01 or points > 3):
                     wrong.append(path.name)
     assert compared > 500 and wrong == []
