@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from tools.execute import notebooks
-from tools.readme_results import markdown_table
+from tools.readme_results import chosen, markdown_table, released
 
 #: Image set, its name here, and budgets in bytes: the network that is best on validation images.
 BUDGETS = {"CIFAR-10": ("cifar10", (5_000_000, 100_000)), "MNIST": ("mnist", (6_500,))}
-RELEASED = "squeezenet1_0"  # the smallest of its files is shown
 HEADER = ["images", "network", "bytes", "test accuracy (%)", "chapter"]
 
 
 def headlines(root: Path) -> str:
     """The headline numbers as Markdown, from what is kept below `root`; nothing without records."""
-    rows = [*_chosen(root), *_released(root)]
+    rows = [*_chosen(root), *_smallest_released(root)]
     if not rows:
         return ""
     files = {path.name[:2]: path.name for path in notebooks(root)}
@@ -31,28 +31,17 @@ def headlines(root: Path) -> str:
 
 
 def _chosen(root: Path) -> Iterator[list[str]]:
-    from squeeze_utils.results.whole_series import choose, every_network
-
-    runs = root / "data" / "runs"
-    for images, (name, budgets) in BUDGETS.items() if runs.is_dir() else ():
-        found = choose(every_network(name, runs), budgets)
-        for _, row in found.drop_duplicates("bytes").iterrows():
-            accuracy, size = f"{row['test']:.2f}", f"{row['bytes']:,.0f}"
+    known = set()
+    for images, row in chosen(root, BUDGETS):
+        one = images, row["bytes"]
+        if one not in known:  # a network that is best for two budgets stands once
+            known.add(one)
+            size, accuracy = f"{row['bytes']:,.0f}", f"{row['test']:.2f}"
             yield [images, row["network"], size, accuracy, row["chapter"]]
 
 
-def _released(root: Path) -> Iterator[list[str]]:
-    from squeeze_utils.imagenet.size_curve import TITLES, points
-
-    if (root / "data" / "measurements" / "released" / f"{RELEASED}.json").is_file():
-        row = points(RELEASED).iloc[0]
+def _smallest_released(root: Path) -> Iterator[list[str]]:
+    for images, network, row in itertools.islice(released(root), 1):
         lost = f"{row['change']:+.1f} ± {row['interval']:.1f} points against the original"
-        network = f"{TITLES[RELEASED]}, rounded after training"
         accuracy = f"{row['top-1']:.1f} ({lost})"
-        yield [
-            f"ImageNet, {row['n']:.0f} training pictures",
-            network,
-            f"{row['bytes']:,}",
-            accuracy,
-            "14",
-        ]
+        yield [images, network, f"{row['bytes']:,}", accuracy, "14"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from squeeze_utils.results.headlines import COMPARISONS, HEADER, Comparison
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from squeeze_utils.experiments.records import Record
     from squeeze_utils.experiments.study import Study
     from squeeze_utils.results.study_results import Results
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 NETWORKS = ("headline", "residual_best")
 #: Image set: its name here, and budgets in bytes. The best on validation images that fits is shown.
 BUDGETS = {"MNIST": ("mnist", (6_500, 20_000)), "CIFAR-10": ("cifar10", (100_000, 300_000))}
+RELEASED = "squeezenet1_0"
 IMAGENET = (240_000, 340_000)  # bytes of files of the released SqueezeNet
+
+Budgets = Mapping[str, tuple[str, Sequence[int]]]
 
 
 def results(root: Path) -> str:
@@ -36,24 +41,34 @@ def results(root: Path) -> str:
     return "\n\n".join(part for part in (network, compared, _small_files(root)) if part)
 
 
-def _small_files(root: Path) -> str:
-    from squeeze_utils.imagenet.size_curve import TITLES, points
+def chosen(root: Path, budgets: Budgets) -> Iterator[tuple[str, pd.Series]]:
+    """Images, and the network that is best on validation images, for each number of bytes."""
     from squeeze_utils.results.whole_series import choose, every_network
 
-    rows = []
-    for images, (name, budgets) in BUDGETS.items():
-        every = every_network(name, root / "data" / "runs")
-        for _, row in choose(every, budgets).iterrows():
-            rows.append(_small_file(images, row["network"], row["test"], row))
-    kept = "squeezenet1_0"
-    if (root / "data" / "measurements" / "released" / f"{kept}.json").is_file():
-        for _, row in points(kept).iterrows():
-            if row["target"] in IMAGENET:
-                more = {"n": len(row["seeds"]), "chapter": "14", "bytes": row["bytes"]}
-                name = f"{TITLES[kept]}, rounded after training"
-                rows.append(
-                    _small_file("ImageNet, 500 training pictures", name, row["top-1"], more)
-                )
+    for images, (name, sizes) in budgets.items():
+        for _, row in choose(every_network(name, root / "data" / "runs"), sizes).iterrows():
+            yield images, row
+
+
+def released(root: Path) -> Iterator[tuple[str, str, pd.Series]]:
+    """Images, network and numbers of the released SqueezeNet in each size, the smallest first."""
+    from squeeze_utils.imagenet.size_curve import TITLES, points
+
+    if (root / "data" / "measurements" / "released" / f"{RELEASED}.json").is_file():
+        for _, row in points(RELEASED).iterrows():
+            images = f"ImageNet, {row['n']:.0f} training pictures"
+            yield images, f"{TITLES[RELEASED]}, rounded after training", row
+
+
+def _small_files(root: Path) -> str:
+    rows = [
+        _small_file(images, row["network"], row["test"], row)
+        for images, row in chosen(root, BUDGETS)
+    ]
+    for images, network, row in released(root):
+        if row["target"] in IMAGENET:
+            more = {"n": len(row["seeds"]), "chapter": "14", "bytes": row["bytes"]}
+            rows.append(_small_file(images, network, row["top-1"], more))
     if not rows:
         return ""
     header = ["images", "network", "test accuracy (%)", "seeds", "file (bytes)", "chapter"]

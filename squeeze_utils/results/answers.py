@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from squeeze_utils.base.measurements import Measurement, read_measurement
-from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.figures import curve_style, kept_picture
 from squeeze_utils.results.statistics import Difference, family, mcnemar
 
 if TYPE_CHECKING:
@@ -138,7 +136,6 @@ def changed_figure(kept: Measurement | None) -> Figure | None:
     Both maps of a picture have one scale. None where no pictures are kept.
     """
     import matplotlib.pyplot as plt
-    from PIL import Image
 
     if kept is None or not kept.rows:
         return None
@@ -146,10 +143,9 @@ def changed_figure(kept: Measurement | None) -> Figure | None:
     size = (0.85 * len(kept.rows), 3.2)
     fig, axes = plt.subplots(3, len(kept.rows), figsize=size, squeeze=False)
     for column, row in enumerate(kept.rows):
-        picture = Image.open(io.BytesIO(base64.b64decode(row["image"])))
         low, high = np.min(row["maps"]), np.max(row["maps"])
         true, before, after = (names[row[key]] for key in ("class", "before", "after"))
-        axes[0, column].imshow(picture)
+        axes[0, column].imshow(kept_picture(row["image"]))
         axes[0, column].set_title(f"{true}:\n{before}\n→ {after}", fontsize=6)
         for place, heat in enumerate(row["maps"], start=1):
             axes[place, column].imshow(heat, cmap="cividis", vmin=low, vmax=high)

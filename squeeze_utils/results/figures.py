@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
@@ -14,6 +15,7 @@ from squeeze_utils.base.paths import repository
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
+    from PIL.Image import Image
 
 # Seven of the eight colours of Okabe and Ito, which stay apart for colour-blind readers (the
 # eighth, yellow, is too pale for a line on white). Neighbours in this order differ in lightness,
@@ -54,6 +56,13 @@ def _matplotlib() -> Any:
             "figures need matplotlib: python -m pip install matplotlib seaborn"
         ) from error
     return matplotlib
+
+
+def kept_picture(text: str) -> Image:
+    """A picture that a measurement keeps: an image file in base64."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
 def curve_style(index: int) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ from squeeze_utils.anatomy.costs import count
 from squeeze_utils.anatomy.energy import estimate, training_multiply_adds
 from squeeze_utils.base.measurements import Measurement
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.figures import curve_style, kept_picture
 from squeeze_utils.results.statistics import mcnemar, mean_sd
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.studies.durations import training_images
@@ -162,7 +160,6 @@ def copies_figure(*kept: Measurement | None) -> Figure | None:
     At most four pairs of each set, the titles are their labels. None where no pictures are kept.
     """
     import matplotlib.pyplot as plt
-    from PIL import Image
 
     sets = []
     for each in filter(None, kept):
@@ -179,7 +176,7 @@ def copies_figure(*kept: Measurement | None) -> Figure | None:
         for column, row in enumerate(pairs):
             for place, data in enumerate(row["pictures"]):
                 ax = axes[2 * above + place, column]
-                ax.imshow(Image.open(io.BytesIO(base64.b64decode(data))))
+                ax.imshow(kept_picture(data))
                 ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
     fig.suptitle("Of each pair, above: the training image; below: the test image", fontsize=9)
     return fig

@@ -13,7 +13,7 @@ from typing import Any
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
+from squeeze_utils.experiments.rates import extended, pilot_records, rate_arms, rate_or
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import MUON
@@ -134,19 +134,14 @@ def ways(scale: Scale) -> tuple[str, ...]:
     return (HEAD, LAST, ALL, SCRATCH, *scale.pick((), (ALEXNET,)))
 
 
-def rate(scale: Scale, way: str) -> float | None:
-    """The learning rate of a way; None while the pilot has not settled it."""
+def rate(scale: Scale, way: str) -> tuple[float, bool]:
+    """The learning rate of a way, and whether the pilot has settled it; until then a likely one."""
     if way == HEAD:
-        return 0.0
+        return 0.0, True
     if scale.name == "quick":
-        return 0.02 if way == SCRATCH else 0.01
+        return 0.02 if way == SCRATCH else 0.01, True
     records = pilot_records(PILOT, scale)
-    return best_rate(records, _tried(scale, way, records))
-
-
-def likely(way: str) -> float:
-    """A guess at the rate of a way that the pilot has not settled."""
-    return TUNED[way][1]
+    return rate_or(TUNED[way][1], records, _tried(scale, way, records))
 
 
 def study_of(name: str, title: str, arms: Sequence[tuple[Arm, bool]], needs: bool = True) -> Study:
@@ -172,14 +167,13 @@ def each_seed(
 
     `data` gives the images of a seed; `how` changes the training of the way.
     """
-    found = rate(scale, way)
-    lr = likely(way) if found is None else found
+    lr, known = rate(scale, way)
     path = recipe(scale, way, lr, **{"epochs": scale.pick(*EPOCHS), **(how or {})})
     for seed in scale.pick((0,), seeds):
         spec = network(scale, name, way)
         seen = data(seed) if data else images(scale, name)
         experiment = Experiment(spec, seen, (*path, *steps), seed)
-        yield Arm.of(experiment, **labels), found is not None
+        yield Arm.of(experiment, **labels), known
 
 
 # --- the studies ---

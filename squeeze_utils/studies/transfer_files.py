@@ -20,7 +20,6 @@ from squeeze_utils.studies.transfer import (
     LAST,
     STYLES,
     each_seed,
-    likely,
     rate,
     study_of,
     training,
@@ -73,7 +72,7 @@ def _pruned(scale: Scale, size: int) -> dict[str, tuple[Step, ...]]:
 
     And the dense network after this epoch, for comparison.
     """
-    lr = (rate(scale, LAST) or likely(LAST)) / 4
+    lr = rate(scale, LAST)[0] / 4
     heal = training(scale, ALL, lr, 1, schedule="linear")
     return {
         "dense, one epoch more": (heal, ObserveAnswers()),
@@ -89,7 +88,7 @@ def _trained_on(scale: Scale, starts: Mapping[int, int]) -> dict[str, tuple[Step
     """
     how: dict[str, Any] = {"schedule": "cosine", "weight_decay": 0.0, "during": (PriceBits(0.0),)}
     tune = training(scale, ALL, TUNING_RATE, TUNING_EPOCHS, **how)
-    longer = training(scale, ALL, rate(scale, ALL) or likely(ALL), TUNING_EPOCHS)
+    longer = training(scale, ALL, rate(scale, ALL)[0], TUNING_EPOCHS)
     ends = (Halve(), FreezeCodes(), Encode("compact contexts"), ObserveAnswers())
     return {"dense, trained on": (longer, ObserveAnswers())} | {
         f"{size // 1000} kB, trained on": (Squeeze(start, 500), tune, *ends)
