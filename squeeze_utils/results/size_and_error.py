@@ -87,19 +87,20 @@ def published(*networks: str) -> list[tuple[str, int, float]]:
     ]
 
 
-def size_and_error(digits: Results, photographs: Results) -> Figure:
+def size_and_error(digits: Results, *photographs: Results) -> Figure:
     """A panel for each LeNet and one for CIFAR-10: our files (means over seeds), published ones.
 
-    `digits` and `photographs` are results of the studies `priced` and `priced_large`. Dense files
-    are many times larger and left out. A panel names the networks that have no other record yet;
+    `digits` are results of the study `priced`, `photographs` of others on CIFAR-10. Dense files are
+    many times larger and left out. A panel names the networks that have no other record yet;
     without any record it holds the published points alone.
     """
     import matplotlib.pyplot as plt
 
-    networks = dict.fromkeys(dict(arm.labels)["network"] for arm in photographs.study.arms)
+    arms = [arm for results in photographs for arm in results.study.arms]
+    networks = dict.fromkeys(dict(arm.labels)["network"] for arm in arms)
     panels = (*LENETS, Panel("CIFAR-10", tuple(networks), PHOTOGRAPHS))
     looks = {name: curve_style(i) for i, name in enumerate(n for one in panels for n in one.ours)}
-    files = pd.concat([_files(digits), _files(photographs)])
+    files = pd.concat([_files(digits), *map(_files, photographs)])
     fig, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4.6), squeeze=False)
     for ax, panel in zip(axes[0], panels, strict=True):
         for name in panel.ours:
@@ -121,7 +122,8 @@ def _files(results: Results) -> pd.DataFrame:
     frame = results.frame
     if frame.empty or "file_bytes" not in frame:
         frame = pd.DataFrame(columns=["network", "recipe", "file_bytes", ACCURACY])
-    part = frame[(frame["recipe"] != DENSE) & frame["file_bytes"].notna()]
+    small = ~frame["recipe"].astype(str).str.startswith(DENSE)
+    part = frame[small & frame["file_bytes"].notna()]
     part = part.assign(bytes=part["file_bytes"].astype(float), error=100.0 - part[ACCURACY])
     groups = part.astype({"error": float}).groupby(["network", "recipe"], sort=False)
     return groups[["bytes", "error"]].mean().reset_index()

@@ -26,6 +26,7 @@ ORDER = (
     "combining_order_long",
     "ladder",
     "headline",
+    "few_bytes",
     "priced",
     "priced_large",
     "optimizers_long",

@@ -10,6 +10,7 @@ from typing import Any
 
 from squeeze_utils.anatomy.ablation import ObserveBlocks
 from squeeze_utils.anatomy.loss_surface import ObserveSurface
+from squeeze_utils.base.paths import BEST_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.experiments.variants import (
@@ -88,7 +89,7 @@ def full_width(scale: Scale) -> Study:
     study = FULL_WIDTH.study(scale)
     kept = ("model", MODELS["simple"])
     arms = [
-        replace(arm, checkpoint="squeezenet-bypass-cifar10")
+        replace(arm, checkpoint=BEST_NETWORK)
         if scale.name == "reference" and kept in arm.labels and arm.experiment.seed == 0
         else arm
         for arm in study.arms

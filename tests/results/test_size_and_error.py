@@ -5,9 +5,10 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
-from priced_results import PHOTOGRAPHS, row, with_rows  # noqa: E402
+from priced_results import FEW_BYTES, PHOTOGRAPHS, row, with_rows  # noqa: E402
 
 from squeeze_utils.results import size_and_error as module  # noqa: E402
+from squeeze_utils.studies import few_bytes  # noqa: E402
 
 
 def test_every_published_point_has_a_source_with_a_shape_and_a_panel():
@@ -54,6 +55,15 @@ def test_without_records_each_panel_holds_the_published_points_alone_and_says_so
         wanted = {(p.bytes, p.error) for p in module.PUBLISHED if p.network in names}
         assert drawn(fig, panel) == wanted
     assert {text.get_text() for text in fig.axes[2].texts} == set(module.PHOTOGRAPHS)
+
+
+def test_several_studies_of_photographs_share_a_panel():
+    small = row("rounded after training, 66 kB", 64_000, 91.6, few_bytes.NETWORK)
+    dense = row("dense, trained on", 1.4e6, 92.5, few_bytes.NETWORK)
+    few = with_rows(small, dense, study=FEW_BYTES)
+    fig = module.size_and_error(with_rows(), with_rows(PRUNED, study=PHOTOGRAPHS), few)
+    assert {(64_000, 8.4), (120_000, 9.0)} < drawn(fig, 2) and (1.4e6, 7.5) not in drawn(fig, 2)
+    assert few_bytes.NETWORK not in titles(fig)[2]
 
 
 def test_dense_files_are_left_out():

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from priced_results import PHOTOGRAPHS, STUDY, row, with_rows
+from priced_results import FEW_BYTES, PHOTOGRAPHS, STUDY, row, with_rows
 
 import squeeze_utils as sq
 from squeeze_utils.results.size_goals import GOALS, goals
 from squeeze_utils.results.study_results import Results
-from squeeze_utils.studies import priced
+from squeeze_utils.studies import few_bytes, priced
 
 
 def lines(results: Results, network: str) -> list[str]:
@@ -28,12 +28,13 @@ def with_price(rows: list[dict], price: str, *sizes: float, accuracy: float) -> 
 
 
 def test_every_goal_is_of_a_network_that_is_trained():
-    networks = {dict(a.labels)["network"] for study in (STUDY, PHOTOGRAPHS) for a in study.arms}
+    studies = (STUDY, PHOTOGRAPHS, FEW_BYTES)
+    networks = {dict(a.labels)["network"] for study in studies for a in study.arms}
     assert {goal.network for goal in GOALS} <= networks
 
 
 def test_without_records_every_goal_is_open():
-    for study in (STUDY, PHOTOGRAPHS):
+    for study in (STUDY, PHOTOGRAPHS, FEW_BYTES):
         told = goals(with_rows(study=study)).splitlines()
         assert told and all(line.endswith("open, records are missing.") for line in told)
 
@@ -76,6 +77,17 @@ def test_points_are_those_lost_against_the_dense_network(accuracy, answer):
     rows = with_price(rows, "price 2e-7", 140e3, accuracy=accuracy)
     first, _ = lines(with_rows(*rows, study=PHOTOGRAPHS), "VGG-11")
     assert answer in first and "price 2e-7" in first and "n = 1" in first
+
+
+@pytest.mark.parametrize(("trained_on", "answer"), [(92.0, "reached by"), (92.3, "missed")])
+def test_of_two_dense_networks_the_better_one_counts(trained_on, answer):
+    rows = every_recipe(few_bytes.NETWORK, 90e3, 91.6, FEW_BYTES)
+    dense = {"dense": 92.0, "dense, trained on": trained_on}
+    rows = [{**one, "test_accuracy": dense.get(one["recipe"], 91.6)} for one in rows]
+    last = lines(with_rows(*rows, study=FEW_BYTES), few_bytes.NETWORK)[-1]
+    assert "100,000 bytes" in last and answer in last
+    rows = [one for one in rows if one["recipe"] != "dense, trained on"]
+    assert "open" in lines(with_rows(*rows, study=FEW_BYTES), few_bytes.NETWORK)[-1]
 
 
 def test_the_committed_records_reach_the_goal_of_the_dense_lenet():

@@ -7,9 +7,10 @@ import pandas as pd
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results.study_results import Results
-from squeeze_utils.studies import priced, priced_photographs
+from squeeze_utils.studies import few_bytes, priced, priced_photographs
 
 STUDY = priced.on_digits(Scale("reference"))
+FEW_BYTES = few_bytes.few_bytes(Scale("reference"))
 PHOTOGRAPHS = priced_photographs.on_photographs(Scale("reference"))
 
 

@@ -26,7 +26,8 @@ class PriceBits(Within):
     share `rise` of training and then stays. Every convolution and dense layer has a learned step
     for its weights and one for its biases; steps begin at `first_step` root mean squares of what
     they round, or where the network is rounded already, as by `Squeeze`, at the steps it has (at a
-    multiple, where all numbers of a tensor share a factor).
+    multiple, where all numbers of a tensor share a factor). Biases begin at `first_bias_step`, if
+    that is not 0: where normalisation is folded into them they are large, and need fine steps.
     `least_zero` is the smallest probability of zero that the price assumes: at 0 a
     layer can lock itself into two values that are not zero. When training ends the weights are
     the rounded ones, and the state knows their grids.
@@ -43,12 +44,14 @@ class PriceBits(Within):
     price: float
     rise: float = 0.5
     first_step: float = 1.0
+    first_bias_step: float = 0.0
     least_zero: float = rate_model.LEAST_ZERO
 
     def __post_init__(self) -> None:
         real_number("price", self.price, least=0)
         real_number("rise", self.rise, least=0, most=1)
         real_number("first_step", self.first_step, above=0)
+        real_number("first_bias_step", self.first_bias_step, least=0)
         real_number("least_zero", self.least_zero, least=0, below=1)
 
     def price_at(self, done: float) -> float:
@@ -63,7 +66,8 @@ class PriceBits(Within):
         try:
             for name, parameter in priced_parameters(state.model).items():
                 layer, _, part = name.rpartition(".")
-                grid = LearnedGrid(parameter.detach(), self.first_step)
+                own = self.first_bias_step if part == "bias" else 0.0
+                grid = LearnedGrid(parameter.detach(), own or self.first_step)
                 module = state.model.get_submodule(layer)
                 parametrize.register_parametrization(module, part, grid)
             yield

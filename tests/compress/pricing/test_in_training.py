@@ -73,6 +73,21 @@ def test_training_at_a_price_begins_with_the_steps_of_a_rounded_network():
         assert multiple == pytest.approx(round(multiple), rel=1e-3), name
 
 
+def test_biases_can_begin_with_finer_steps_than_weights():
+    def first_steps(**options) -> dict[str, float]:
+        state = new_state()
+        for name, parameter in priced_parameters(state.model).items():
+            torch.nn.init.normal_(parameter, std=9.0 if name.endswith("bias") else 0.1)
+        with PriceBits(0.0, **options).around(state):
+            return {name: float(grid.step.detach()) for name, grid, _ in grids_of(state.model)}
+
+    alike, finer = first_steps(first_step=0.5), first_steps(first_step=0.5, first_bias_step=0.05)
+    for name, step in alike.items():
+        tenth = 0.1 if name.endswith("bias") else 1.0
+        assert finer[name] == pytest.approx(tenth * step, rel=2e-3), name
+    assert {name.rpartition(".")[2] for name in alike} == {"weight", "bias"}
+
+
 def test_a_rounded_network_trained_at_a_price_keeps_its_zeros_and_gets_smaller():
     state, before = rounded(), rounded()
     zeros = {name: ~mask for name, mask in state.masks.items()}
@@ -197,7 +212,14 @@ def test_the_price_rises_and_stays():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"price": -1}, {"rise": 1.5}, {"first_step": 0}, {"least_zero": 1.0}, {"price": float("nan")}],
+    [
+        {"price": -1},
+        {"price": float("nan")},
+        {"rise": 1.5},
+        {"first_step": 0},
+        {"first_bias_step": -0.1},
+        {"least_zero": 1.0},
+    ],
 )
 def test_bad_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from squeeze_utils.base.paths import BEST_NETWORK
+from squeeze_utils.base.scale import SCALES, Scale
+from squeeze_utils.compress.pricing.in_training import PriceBits
+from squeeze_utils.compress.pricing.steps import Squeeze
+from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.models import checkpoint_files
+from squeeze_utils.studies import few_bytes, priced, residual
+from squeeze_utils.training.loop import Train
+from squeeze_utils.training.start_from_checkpoint import Load
+
+REFERENCE = Scale("reference")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_experiment_comes_back_from_its_record(scale):
+    for arm in few_bytes.few_bytes(Scale(scale)).arms:
+        again = Experiment.from_dict(arm.experiment.as_dict())
+        assert again == arm.experiment and again.key == arm.experiment.key
+
+
+def test_all_begin_with_the_best_network_which_chapter_09_keeps():
+    arms = few_bytes.few_bytes(REFERENCE).arms
+    assert {arm.experiment.recipe[0] for arm in arms} == {Load(BEST_NETWORK)}
+    spec = checkpoint_files.load_model(BEST_NETWORK)[0].spec
+    assert {arm.experiment.model for arm in arms} == {spec}
+    kept = [arm for arm in residual.full_width(REFERENCE).arms if arm.checkpoint]
+    assert [arm.checkpoint for arm in kept] == [BEST_NETWORK]
+
+
+def test_the_dense_control_is_trained_as_the_rounded_network_is():
+    found = few_bytes.recipes(REFERENCE)
+    trained = {
+        name: step for name, steps in found.items() for step in steps[1:] if isinstance(step, Train)
+    }
+    plain = trained.pop(f"{priced.DENSE}, trained on")
+    assert not plain.during and len(trained) == 4
+    for step in trained.values():
+        (within,) = step.during
+        assert isinstance(within, PriceBits) and within.price == 0
+        assert step == Train(**{**vars(plain), "during": (within,)})
+
+
+def test_what_is_trained_on_begins_a_little_larger_than_it_may_end():
+    for size, start in few_bytes.STARTS[1].items():
+        steps = few_bytes.recipes(REFERENCE)[f"rounded, trained on, {size // 1000} kB"]
+        (rounded,) = (step for step in steps if isinstance(step, Squeeze))
+        assert rounded.target_bytes == start and size < start < 1.05 * size
+
+
+def test_only_the_network_as_it_is_has_one_seed():
+    arms = few_bytes.few_bytes(REFERENCE).arms
+    seeds = {}
+    for arm in arms:
+        seeds.setdefault(dict(arm.labels)["recipe"], []).append(arm.experiment.seed)
+    assert seeds.pop(priced.DENSE) == [0]
+    assert all(found == [0, 1, 2] for found in seeds.values())
