@@ -1,6 +1,6 @@
-"""`python -m tools.remaking`: what another starting network would have to train again.
+"""`python -m tools.remaking`: what a better network would have to train again.
 
-Prints a row for each study that begins with the committed checkpoint, as data/README.md lists them.
+Prints a row for each study that begins with a committed checkpoint, as data/README.md lists them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from squeeze_utils.base.paths import STARTING_NETWORK
+from squeeze_utils.base.paths import BEST_NETWORK, STARTING_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies.catalogue import catalogue
@@ -46,9 +46,10 @@ def begun_with(checkpoint: str, studies: Iterable[Study]) -> Iterator[Begun]:
 
 def main() -> None:
     """Print the rows."""
-    studies = (make(Scale("reference")) for make in catalogue().values())
-    for row in begun_with(STARTING_NETWORK, studies):
-        print(row)
+    studies = [make(Scale("reference")) for make in catalogue().values()]
+    for checkpoint in (STARTING_NETWORK, BEST_NETWORK):
+        for row in begun_with(checkpoint, studies):
+            print(row)
 
 
 if __name__ == "__main__":

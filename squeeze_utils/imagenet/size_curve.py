@@ -6,10 +6,11 @@ of both halves are added, and those of several seeds averaged.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
+from squeeze_utils.base.interpolating import bytes_at
 from squeeze_utils.base.measurements import Measurement, read_measurement
+from squeeze_utils.base.verdicts import verdict_of
 from squeeze_utils.imagenet.judging import Verdict
 
 TITLES = {"squeezenet1_0": "SqueezeNet 1.0", "squeezenet1_1": "SqueezeNet 1.1"}
@@ -59,8 +60,7 @@ def against_nncodec(name: str) -> str:
         return f"{TITLES[name]}: {NOT_YET}"
     theirs, whole = theirs.sort_values("divergence"), len(ours)
     ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
-    logs = (np.log(kept["divergence"].astype(float)) for kept in (ours, theirs))
-    needed = np.interp(*logs, theirs["bytes"].astype(float))
+    needed = bytes_at(ours["divergence"], theirs["divergence"], theirs["bytes"])
     pairs = zip(ours["divergence"], ours["bytes"], needed, strict=True)
     parts = [
         f"{nats:.4f} nats in {own:,} bytes, nncodec {other:,.0f}" for nats, own, other in pairs
@@ -72,10 +72,7 @@ def against_nncodec(name: str) -> str:
 
 def change(row: pd.Series, margin: float) -> str:
     """One of the four verdicts on the change of top-1, from its interval."""
-    low, high = row["change"] - row["interval"], row["change"] + row["interval"]
-    if -margin < low and high < margin:
-        return f"equal within ±{margin:g}"
-    return "higher" if low > 0 else "lower" if high < 0 else "undecided"
+    return verdict_of(row["change"] - row["interval"], row["change"] + row["interval"], margin)
 
 
 def table(name: str, margin: float = 1.0) -> pd.DataFrame:

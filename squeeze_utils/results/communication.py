@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from squeeze_utils.base.interpolating import bytes_at
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.results import tables
 from squeeze_utils.results.figures import curve_style
@@ -107,8 +107,8 @@ def exchange_figure(found: Results, title: str) -> Figure | None:
 def against_nncodec() -> Sentence:
     """The bytes of one client's change, by us and by nncodec, at equal distance of the receivers.
 
-    Between two settings of nncodec the logarithm of its bytes is interpolated over that of the
-    divergence between the client's network and the receiver's.
+    The divergence is that between the client's network and the receiver's. Between two settings of
+    nncodec its bytes are interpolated over the logarithm of divergence.
     """
     kept = read_measurement(CHANGES)
     if kept is None:
@@ -117,11 +117,7 @@ def against_nncodec() -> Sentence:
     theirs = frame[frame["tool"].str.startswith("nncodec")]
     ours = frame[frame["tool"].str.startswith("ours, coded")]
     ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
-    at, known, sizes = (
-        np.log(column.astype(float))
-        for column in (ours["divergence"], theirs["divergence"], theirs["bytes"])
-    )
-    needed = np.exp(np.interp(at, known, sizes))
+    needed = bytes_at(ours["divergence"], theirs["divergence"], theirs["bytes"])
     parts = [
         f"{row.divergence:.1e} nats: ours {row.bytes / 1e3:,.0f} kB, nncodec {other / 1e3:,.0f} kB"
         for row, other in zip(ours.itertuples(), needed, strict=True)

@@ -25,6 +25,8 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
+from squeeze_utils.base.verdicts import verdict_of
+
 Label = TypeVar("Label", bound=Hashable)
 Interval = tuple[float, float]
 Limits = Callable[[float], Interval]
@@ -61,13 +63,7 @@ class Difference:
         >>> found.verdict(), found.verdict(margin=1), found.verdict(margin=0.1)
         ('undecided', 'equal within ±1', 'undecided')
         """
-        if margin is not None:
-            _check_margin(margin)
-            if -margin < self.low and self.high < margin:
-                return f"equal within ±{margin:g}"
-        if self.low > 0:
-            return "higher"
-        return "lower" if self.high < 0 else "undecided"
+        return verdict_of(self.low, self.high, margin)
 
 
 def welch(
@@ -245,11 +241,6 @@ def _gap(a: np.ndarray, b: np.ndarray) -> float:
     """Difference of the means; exactly zero where they differ by rounding only."""
     same = math.isclose(a.mean(), b.mean(), rel_tol=ROUNDING)
     return 0.0 if same else float(a.mean() - b.mean())
-
-
-def _check_margin(margin: float) -> None:
-    if not 0 < margin < math.inf:
-        raise ValueError(f"a margin is a positive number, in the unit of the values, not {margin}")
 
 
 def check_confidence(confidence: float) -> None:

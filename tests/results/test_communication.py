@@ -135,6 +135,6 @@ def test_changes_are_compared_where_receivers_are_equally_far_off(monkeypatch):
     kept = Measurement(CHANGES, {"device": "a machine", "date": "today"})
     monkeypatch.setattr(shown, "read_measurement", {shown.CHANGES: kept}.get)
     said = str(shown.against_nncodec())
-    assert "1.0e-04 nats: ours 100 kB, nncodec 200 kB." in said and "a machine" in said
+    assert "1.0e-04 nats: ours 100 kB, nncodec 250 kB." in said and "a machine" in said
     monkeypatch.setattr(shown, "read_measurement", {}.get)
     assert "Not measured yet" in str(shown.against_nncodec())

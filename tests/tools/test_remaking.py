@@ -45,11 +45,12 @@ def test_a_checkpoint_that_nothing_loads_has_no_row(studies):
     assert list(remaking.begun_with("b", studies)) == []
 
 
-def test_the_data_card_lists_what_begins_with_the_starting_network(capsys):
+def test_the_data_card_lists_what_begins_with_a_checkpoint(capsys):
     card = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     remaking.main()
     rows = capsys.readouterr().out.splitlines()
     assert rows and all(row in card for row in rows)
+    assert {row.split("`")[1] for row in rows} == {"deep_compression", "few_bytes"}
     assert f"compress and deploy `{STARTING_NETWORK}`" in card
 
 
