@@ -37,7 +37,7 @@ def test_the_dense_control_is_trained_as_the_rounded_network_is():
         name: step for name, steps in found.items() for step in steps[1:] if isinstance(step, Train)
     }
     plain = trained.pop(f"{priced.DENSE}, trained on")
-    assert not plain.during and len(trained) == 4
+    assert not plain.during and len(trained) == 3
     for step in trained.values():
         (within,) = step.during
         assert isinstance(within, PriceBits) and within.price == 0
