@@ -5,7 +5,7 @@ The unit is an image of the half-width SqueezeNet in bfloat16, trained on once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from statistics import median
 
@@ -13,6 +13,7 @@ import torch
 
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import machine
+from squeeze_utils.compress.quantizing.after_training import Calibrate
 from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
@@ -33,6 +34,7 @@ RELATIVE = {
     "vgg11": 5.8,
 }
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
+ROUNDED = 3.5  # likewise, where the outputs of layers are rounded while it trains
 LARGE_ALEXNET = 20.0  # its form for photographs
 # Training images; other sets have 45,000.
 TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
@@ -50,6 +52,13 @@ def epochs_of(step: Step) -> int:
     """Epochs over the training images that a step takes, those of all clients together."""
     rounds = getattr(step, "rounds", 1)
     return step.epochs * rounds if isinstance(step, Train | Federate) else 0
+
+
+def slowdown(recipe: Sequence[Step], position: int) -> float:
+    """How many times longer this step takes for an image than one in bfloat16 without rounding."""
+    exact = getattr(recipe[position], "precision", "") == "float32"
+    rounded = any(isinstance(step, Calibrate) for step in recipe[:position])
+    return (FLOAT32 if exact else 1.0) * (ROUNDED if rounded else 1.0)
 
 
 def relative(model: ModelSpec) -> float:

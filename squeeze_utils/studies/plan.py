@@ -167,11 +167,11 @@ def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
 def _images(experiment: Experiment, trained: set[str]) -> float:
     """Images to train on, as HALF's in bfloat16, that no recipe before trains or state holds."""
     states, images = PrefixCache(paths.cache() / "states"), 0.0
-    for position, step in enumerate(experiment.recipe, start=1):
-        key = experiment.prefix(position).key
+    for position, step in enumerate(experiment.recipe):
+        key = experiment.prefix(position + 1).key
         if key not in trained and not states.path(key).is_file() and durations.epochs_of(step):
             seen = durations.epochs_of(step) * durations.training_images(experiment)
-            slower = durations.FLOAT32 if getattr(step, "precision", "") == "float32" else 1
+            slower = durations.slowdown(experiment.recipe, position)
             images += seen * slower * durations.relative(experiment.model)
         trained.add(key)
     return images

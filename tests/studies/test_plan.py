@@ -10,6 +10,7 @@ from tiny_study import rates
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.quantizing.after_training import Calibrate
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
@@ -86,6 +87,10 @@ def test_images_are_counted_in_those_of_the_half_width_network():
     assert plan._images(half, trained) > 0 == plan._images(half, trained)  # trained once
     step = replace(half.recipe[0], epochs=8)
     assert plan._images(half.followed_by(step), trained) == 8 * 45_000
+    rounded = half.followed_by(Calibrate(bits=8)).followed_by(step)
+    assert plan._images(rounded, trained) == 8 * 45_000 * durations.ROUNDED
+    exact = half.followed_by(replace(step, precision="float32"))
+    assert plan._images(exact, trained) == 8 * 45_000 * durations.FLOAT32
 
 
 def test_a_study_is_as_fast_as_its_records_and_otherwise_as_the_long_ones(monkeypatch):
