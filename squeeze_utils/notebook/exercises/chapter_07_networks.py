@@ -12,6 +12,7 @@ from squeeze_utils.anatomy.costs import count
 from squeeze_utils.anatomy.shifts import pooling_error
 from squeeze_utils.data.photographs import photographs
 from squeeze_utils.models import build
+from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.layers import pooling
 from squeeze_utils.notebook.exercises.answers import (
     array,
@@ -121,6 +122,22 @@ def other_sizes(answer: Any) -> Claims:
         yield "windows", pairs == right, f"of {n} pixels the cells do not see {pairs}."
 
 
+def _last_side(model: nn.Module) -> tuple[int, bool]:
+    """The side of the last map of a 32-pixel image, and whether a Fire module's input is signed."""
+    lowest: list[float] = []
+    handles = [
+        fire.register_forward_pre_hook(lambda _, x: lowest.append(float(x[0].min())))
+        for fire in model.modules()
+        if isinstance(fire, Fire)
+    ]
+    image = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        side = model.eval().features(image).shape[-1]
+    for handle in handles:
+        handle.remove()
+    return side, min(lowest) < 0
+
+
 def all_convolutional(answer: Any) -> Claims:
     given = named(answer, "function", "added")
     pools = (nn.MaxPool2d, nn.AvgPool2d)
@@ -141,10 +158,10 @@ def all_convolutional(answer: Any) -> Claims:
         shapes = [(conv.in_channels, conv.out_channels, conv.kernel_size[0]) for conv in convs]
         wrong = f"they are {shapes} (in, out, kernel); keep the channels of the map."
         yield "C to C", shapes == [(C, C, 3) for C in widths], wrong
-        with torch.no_grad():
-            side = model.eval().features(torch.zeros(1, 1, 32, 32)).shape[-1]
+        side, signed = _last_side(model)
         padding = f"a 32-pixel image ends as a map of {side}, not 4: pad by one pixel."
         yield "sides", side == 4, padding
+        yield "ReLU", not signed, "a Fire module gets negative numbers: a ReLU ends each block."
         added = numbers_in(model) - held
         bare, biased = sum(9 * C * C for C in widths), sum(widths)
         norms = "batch normalisation is missing behind the convolutions."

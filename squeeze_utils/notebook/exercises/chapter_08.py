@@ -137,7 +137,7 @@ def stopping(answer: Any) -> Claims:
         known.pop(saved, None)
         yield from number(f"saved from {begin}", parts["saved"][begin], saved, known)
     whole = [begin for begin in (1, 2, 3) if _stops(begin)["F"] == 4]
-    known = {2: "after epoch 2 F has 15, and the median there is 35."}
+    known = {2: "after epoch 2 F has 15; the median of A, B, C and E there is 37.5."}
     yield from number("F complete", given["complete_from"], min(whole), known)
 
 

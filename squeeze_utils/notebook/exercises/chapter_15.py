@@ -126,6 +126,8 @@ def lock_in(answer: Any) -> Claims:
         zero, one = _first_lengths(width)
         dear = f"with the width {width:g} a zero is dearer than a one from the first step on."
         yield "locks", locks or zero < one + 0.05, dear
+        ended = f"with the width {width:g} the toy ends without zeros: run it to the end."
+        yield "locks", locks or width < 2, ended
         cheap = f"with the width {width:g} a zero is much cheaper than a one."
         yield "locks", not locks or one - zero < 0.6, cheap
 

@@ -23,6 +23,7 @@ def bits_that_fit(answer: Any) -> Claims:
     given = named(answer, "bits", "products", "enough")
     for m, value in named(given["bits"], 2, 4, 8, what="bits").items():
         w = as_number(value, f"bits[{m}]")
+        yield "bits", w == int(w), "a weight has a whole number of bits: round down."
         reached = m * LARGEST * 2 ** (w - 1)
         over = f"with {w:g} bits {m} products reach {reached:,.0f}; 16 bits signed end below that."
         yield "bits", reached < 2**15, over

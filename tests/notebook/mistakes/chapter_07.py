@@ -54,7 +54,7 @@ def windows(n, up=True, last=False):
 GRID = {"sides": [3, 4, 8], "runs": ["average", "dense"], "windows": windows}
 
 
-def learned(model, groups=1, normalised=True, bias=False, count=3):
+def learned(model, groups=1, normalised=True, bias=False, count=3, relu=True):
     channels, done = 0, 0
     for name, layer in list(model.features.named_children()):
         channels = getattr(layer, "out_channels", channels)
@@ -62,7 +62,8 @@ def learned(model, groups=1, normalised=True, bias=False, count=3):
             divided = channels if groups == 0 else groups
             conv = nn.Conv2d(channels, channels, 3, 2, 1, groups=divided, bias=bias)
             parts = [nn.BatchNorm2d(channels)] if normalised else []
-            setattr(model.features, name, nn.Sequential(conv, *parts, nn.ReLU()))
+            parts += [nn.ReLU()] if relu else []
+            setattr(model.features, name, nn.Sequential(conv, *parts))
             done += 1
     return model
 
@@ -123,6 +124,7 @@ MISTAKES = {
         (form(count=2), "1 pooling layers are left"),
         (form(normalised=False), "is missing behind"),
         (form(bias=True), "need no bias"),
+        (form(relu=False), "a ReLU ends each block"),
         (form(added=48_384), "two numbers for each channel"),
     ],
 }

@@ -88,6 +88,7 @@ MISTAKES = {
         (LOCK | {"lengths": lambda width: lengths(width)[::-1]}, "first the zero"),
         (LOCK | {"lengths": lambda width: lengths(width, 0.5)}, "with the guard"),
         (LOCK | {"locks": LOCKS | {4.0: False}}, "dearer than a one"),
+        (LOCK | {"locks": LOCKS | {2.0: False}}, "ends without zeros"),
         (LOCK | {"locks": LOCKS | {0.2: True}}, "much cheaper"),
     ],
     5: [

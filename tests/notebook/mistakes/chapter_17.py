@@ -31,6 +31,7 @@ MISTAKES = {
         (BITS | {"products": 33_025}, "128, not 255"),
         (BITS | {"enough": False}, "the longest sum of a layer"),
         (BITS | {"bits": 7}, "bits is a whole number: give a dictionary"),
+        (BITS | {"bits": {2: 6.5, 4: 5.5, 8: 4.5}}, "a whole number of bits: round down"),
     ],
     2: [
         ([*range(24, 41, 2)], "The two others round as well"),

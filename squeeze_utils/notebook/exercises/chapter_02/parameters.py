@@ -116,7 +116,7 @@ def another_million(answer: Any) -> Claims:
     shares = sorted(p for p, _ in work)
     apart = min(b - a for a, b in pairwise(shares)) >= 0.05
     yield "three different", apart, "two pairs are nearly the same: choose other shares p."
-    ordered = [m for _, m in work] == sorted(m for _, m in work)
+    ordered = work[0][1] == min(m for _, m in work)
     yield "fewest first", ordered, "put the pair with the fewest multiply-adds first."
 
 

@@ -42,8 +42,9 @@ EXERCISES = {
     5: Exercise(
         "Steps that follow the largest weight",
         largest_weight,
-        "Divide each row by its largest absolute value and round. vars(training) | "
-        "{'steps': 'largest'} are the options of the other run.",
+        "Divide each row by its largest absolute value and round. The step of training is "
+        "experiment(method='straight-through').recipe[-2] of the study's live results; "
+        "vars(step) | {'steps': 'largest'} are the options of the other run.",
     ),
     6: Exercise(
         "How good is greedy?",
