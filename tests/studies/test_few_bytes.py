@@ -44,11 +44,14 @@ def test_the_dense_control_is_trained_as_the_rounded_network_is():
         assert step == Train(**{**vars(plain), "during": (within,)})
 
 
-def test_what_is_trained_on_begins_a_little_larger_than_it_may_end():
-    for size, start in few_bytes.STARTS[1].items():
-        steps = few_bytes.recipes(REFERENCE)[f"rounded, trained on, {size // 1000} kB"]
+def test_only_training_tells_both_ways_apart_which_begin_a_little_too_large():
+    found = few_bytes.recipes(REFERENCE)
+    for size in few_bytes.TRAINED_ON[1]:
+        plain = found[f"{priced.AFTERWARDS}, {size // 1000} kB"]
+        steps = found[f"rounded, trained on, {size // 1000} kB"]
         (rounded,) = (step for step in steps if isinstance(step, Squeeze))
-        assert rounded.target_bytes == start and size < start < 1.05 * size
+        assert size < rounded.target_bytes < 1.05 * size
+        assert [step for step in steps if not isinstance(step, Train)] == list(plain)
 
 
 def test_only_the_network_as_it_is_has_one_seed():
