@@ -20,14 +20,14 @@ def limited_steps() -> pd.DataFrame:
     """Steps as measured under a real limit of `gigabits` a second, with the bounds on paper.
 
     `wire` are the seconds that the bytes take at this speed. A step that overlaps nothing takes
-    `alone + wire` (`most`), one that overlaps everything the larger of the two (`least`). Empty
-    where nobody has measured.
+    `alone + wire` (`most`), one that overlaps everything the larger of the two (`least`). `attrs`
+    has the `source`, and of how many `steps` each is the median. Empty where nobody has measured.
     """
     kept = read_measurement(LIMITED)
     if kept is None:
         return pd.DataFrame()
     rows = kept.frame.dropna(subset="gigabits").copy()
-    rows.attrs["source"] = kept.source
+    rows.attrs |= {"source": kept.source, "steps": kept.about["steps"]}
     rows["wire"] = 8 * rows["formula"] / (rows["gigabits"] * 1e9)
     rows["least"] = rows[["alone", "wire"]].max(axis=1)
     rows["most"] = rows["alone"] + rows["wire"]

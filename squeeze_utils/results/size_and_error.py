@@ -56,6 +56,7 @@ MARKS = (
     (1,),
 )
 MOST_MARKS = 7
+MOST_NAMED = 2  # networks without records that a title names; of more it gives their number
 NARROWEST = (4.0, 2.0)  # how many times as high the axes of bytes and error end at least
 
 
@@ -91,7 +92,7 @@ def size_and_error(digits: Results, *photographs: Results) -> Figure:
     """A panel for each LeNet and one for CIFAR-10: our files (means over seeds), published ones.
 
     `digits` are results of the study `priced`, `photographs` of others on CIFAR-10. Dense files are
-    many times larger and left out. A panel names the networks that have no other record yet;
+    many times larger and left out. A panel says which networks have no other record yet;
     without any record it holds the published points alone.
     """
     import matplotlib.pyplot as plt
@@ -133,7 +134,9 @@ def _title(panel: Panel, trained: set[str]) -> str:
     missing = [name for name in panel.ours if name not in trained]
     if len(missing) == len(panel.ours):
         return f"{panel.title} (ours: not trained yet)"
-    return "\n".join([panel.title, *(f"not trained yet: {name}" for name in missing)])
+    few = len(missing) <= MOST_NAMED
+    waiting = missing if few else [f"{len(missing)} of {len(panel.ours)} networks"]
+    return "\n".join([panel.title, *(f"not trained yet: {name}" for name in waiting)])
 
 
 def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ def limited(monkeypatch, seconds):
     ]
     for row, value in zip(rows, seconds, strict=True):
         row["seconds"] = value
-    about = {"device": "a machine", "date": "today"}
+    about = {"device": "a machine", "date": "today", "steps": 5}
     kept = Measurement(rows, about)
     monkeypatch.setattr(shown, "read_measurement", {shown.LIMITED: kept}.get)
     return shown.limited_steps()
@@ -33,7 +33,7 @@ def test_the_bounds_of_a_step_under_a_limit(monkeypatch):
     said = str(shown.limited_verdict(steps))
     assert "1 Gbit/s: 1 of 1 steps within the bounds (give or take 5 %); 0.83 to 0.83" in said
     assert "10 Gbit/s: 0 of 1 steps within the bounds (give or take 5 %); 1.67 to 1.67" in said
-    assert steps.attrs["source"] == "a machine · today"
+    assert steps.attrs == {"source": "a machine · today", "steps": 5}
 
 
 def test_a_panel_for_each_limit(monkeypatch):
