@@ -29,8 +29,8 @@ def area(frame, scale=np.log, divided=True, larger=False):
 
 
 EVERYTHING = whole_series.every_network("cifar10")
-WITHOUT = area(EVERYTHING[EVERYTHING["chapter"] != "13"])
-AREA = {"function": area, "all": area(EVERYTHING), "without_13": WITHOUT}
+WITHOUT = area(EVERYTHING[EVERYTHING["chapter"] != "15"])
+AREA = {"function": area, "all": area(EVERYTHING), "without_15": WITHOUT}
 LUCK = {"surplus": 1.14, "bound": 1.381}
 BUDGET = {"allowed": [0.125, 0.25], "chosen": 0.25}
 
@@ -47,8 +47,8 @@ MISTAKES = {
         (AREA | {"function": lambda f: area(f, divided=False)}, "divide by the width"),
         (AREA | {"function": lambda f: area(f, np.asarray)}, "on a log scale"),
         (AREA | {"function": lambda f: area(f, larger=True)}, "the smaller file"),
-        (AREA | {"all": WITHOUT}, "this is without 13"),
-        (AREA | {"without_13": area(EVERYTHING)}, "still among the rows"),
+        (AREA | {"all": WITHOUT}, "this is without 15"),
+        (AREA | {"without_15": area(EVERYTHING)}, "still among the rows"),
     ],
     3: [
         (LUCK | {"surplus": 0.0114}, "points of per cent"),
