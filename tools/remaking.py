@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from squeeze_utils.base.paths import BEST_NETWORK, STARTING_NETWORK
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
+from squeeze_utils.studies import few_bytes
 from squeeze_utils.studies.catalogue import catalogue
 from squeeze_utils.training.start_from_checkpoint import Load
 
@@ -47,7 +48,7 @@ def begun_with(checkpoint: str, studies: Iterable[Study]) -> Iterator[Begun]:
 def main() -> None:
     """Print the rows."""
     studies = [make(Scale("reference")) for make in catalogue().values()]
-    for checkpoint in (STARTING_NETWORK, BEST_NETWORK):
+    for checkpoint in (STARTING_NETWORK, few_bytes.CHECKPOINT):
         for row in begun_with(checkpoint, studies):
             print(row)
 

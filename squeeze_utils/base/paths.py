@@ -9,8 +9,6 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # The committed checkpoint that later chapters compress and deploy. With another one, what
 # data/README.md lists has to be made again.
 STARTING_NETWORK = "squeezenet-cifar10"
-# The most accurate committed one, of which chapter 15 makes its smallest files for photographs.
-BEST_NETWORK = "squeezenet-bypass-cifar10"
 
 
 def repository() -> Path | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from squeeze_utils.base.paths import BEST_NETWORK
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.quantizing.after_training import Halve
@@ -17,12 +15,13 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.deep_compression import CIFAR10, QUICK
-from squeeze_utils.studies.priced import AFTERWARDS, DENSE
+from squeeze_utils.studies.priced import AFTERWARDS, DENSE, WITH_CONTEXTS
+from squeeze_utils.studies.residual import CHECKPOINT
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
 
-NETWORK = "SqueezeNet, simple bypass"
+NETWORK = "SqueezeNet, simple bypass"  # that of the checkpoint
 SEEDS = (0, 1, 2)
 # Rounded into so many bytes; contexts, and biases that share a step, take some of them away.
 ROUNDED = ({4_000: 4_200}, {100_000: 104_000, 66_000: 68_500, 60_000: 62_000, 50_000: 51_000})
@@ -30,12 +29,11 @@ TRAINED_ON = ((4_000,), (66_000, 60_000, 50_000))
 # On validation images (one run each) three epochs at 4e-4 were better than three at 1e-4, and eight
 # no better; label smoothing, mixup, a moving average or batches of 512 made no difference.
 RATE, EPOCHS = 4e-4, (1, 3)
-FILE: tuple[Step, ...] = (Halve(), FreezeCodes(), Encode("compact contexts"))
 
 
 def recipes(scale: Scale) -> dict[str, tuple[Step, ...]]:
     """The trained network as it is, rounded, and trained on after that; all seeds begin with it."""
-    first = scale.pick(Train(2, lr=3e-3, **QUICK), Load(BEST_NETWORK))
+    first = scale.pick(Train(2, lr=3e-3, **QUICK), Load(CHECKPOINT))
     begin = (first, FoldBatchNorm())
     rounded = {
         size: (*begin, Squeeze(start, scale.pick(64, 1000)))
@@ -45,9 +43,12 @@ def recipes(scale: Scale) -> dict[str, tuple[Step, ...]]:
     return {
         DENSE: (*begin, Halve(), Encode()),
         f"{DENSE}, trained on": (*begin, _training(scale), Halve(), Encode()),
-        **{f"{AFTERWARDS}, {size // 1000} kB": (*steps, *FILE) for size, steps in rounded.items()},
         **{
-            f"rounded, trained on, {size // 1000} kB": (*rounded[size], again, *FILE)
+            f"{AFTERWARDS}, {size // 1000} kB": (*steps, *WITH_CONTEXTS)
+            for size, steps in rounded.items()
+        },
+        **{
+            f"rounded, trained on, {size // 1000} kB": (*rounded[size], again, *WITH_CONTEXTS)
             for size in scale.pick(*TRAINED_ON)
         },
     }

@@ -52,6 +52,7 @@ TARGETS = {"LeNet-300-100": (16_000, 8_000), "LeNet-5": (24_000, 12_000), FIRE: 
 QUICK_TARGETS = (8_000, 4_000)
 ROUNDED_BITS = 4
 COMPACT: tuple[Step, ...] = (Halve(), FreezeCodes(), Encode("compact"))
+WITH_CONTEXTS: tuple[Step, ...] = (*COMPACT[:-1], Encode("compact contexts"))
 FIRE_BITS = 4
 # As in LeNet-5 small layers keep most of their weights, the large dense one a few.
 FIRE_SPARSITY = {

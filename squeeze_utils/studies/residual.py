@@ -10,7 +10,6 @@ from typing import Any
 
 from squeeze_utils.anatomy.ablation import ObserveBlocks
 from squeeze_utils.anatomy.loss_surface import ObserveSurface
-from squeeze_utils.base.paths import BEST_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.experiments.variants import (
@@ -24,6 +23,7 @@ from squeeze_utils.experiments.variants import (
 )
 from squeeze_utils.models import BYPASSES
 
+CHECKPOINT = "squeezenet-bypass-cifar10"  # of the study `residual_best`
 # Weak: as in 2016, momentum and a rate that falls in a straight line, images as they are.
 WEAK: dict[str, Any] = {
     "optimizer": "momentum",
@@ -89,7 +89,7 @@ def full_width(scale: Scale) -> Study:
     study = FULL_WIDTH.study(scale)
     kept = ("model", MODELS["simple"])
     arms = [
-        replace(arm, checkpoint=BEST_NETWORK)
+        replace(arm, checkpoint=CHECKPOINT)
         if scale.name == "reference" and kept in arm.labels and arm.experiment.seed == 0
         else arm
         for arm in study.arms

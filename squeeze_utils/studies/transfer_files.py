@@ -7,14 +7,13 @@ from typing import Any
 
 from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.steps import Prune
-from squeeze_utils.compress.quantizing.after_training import Halve
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies.priced import WITH_CONTEXTS
 from squeeze_utils.studies.transfer import (
     ALL,
     LAST,
@@ -89,7 +88,7 @@ def _trained_on(scale: Scale, starts: Mapping[int, int]) -> dict[str, tuple[Step
     how: dict[str, Any] = {"schedule": "cosine", "weight_decay": 0.0, "during": (PriceBits(0.0),)}
     tune = training(scale, ALL, TUNING_RATE, TUNING_EPOCHS, **how)
     longer = training(scale, ALL, rate(scale, ALL)[0], TUNING_EPOCHS)
-    ends = (Halve(), FreezeCodes(), Encode("compact contexts"), ObserveAnswers())
+    ends = (*WITH_CONTEXTS, ObserveAnswers())
     return {"dense, trained on": (longer, ObserveAnswers())} | {
         f"{size // 1000} kB, trained on": (Squeeze(start, 500), tune, *ends)
         for size, start in starts.items()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from squeeze_utils.base.paths import BEST_NETWORK
 from squeeze_utils.base.scale import SCALES, Scale
 from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pricing.steps import Squeeze
@@ -24,11 +23,11 @@ def test_every_experiment_comes_back_from_its_record(scale):
 
 def test_all_begin_with_the_best_network_which_chapter_09_keeps():
     arms = few_bytes.few_bytes(REFERENCE).arms
-    assert {arm.experiment.recipe[0] for arm in arms} == {Load(BEST_NETWORK)}
-    spec = checkpoint_files.load_model(BEST_NETWORK)[0].spec
+    assert {arm.experiment.recipe[0] for arm in arms} == {Load(few_bytes.CHECKPOINT)}
+    spec = checkpoint_files.load_model(few_bytes.CHECKPOINT)[0].spec
     assert {arm.experiment.model for arm in arms} == {spec}
     kept = [arm for arm in residual.full_width(REFERENCE).arms if arm.checkpoint]
-    assert [arm.checkpoint for arm in kept] == [BEST_NETWORK]
+    assert [arm.checkpoint for arm in kept] == [few_bytes.CHECKPOINT]
 
 
 def test_the_dense_control_is_trained_as_the_rounded_network_is():

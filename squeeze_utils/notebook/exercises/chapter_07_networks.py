@@ -122,7 +122,7 @@ def other_sizes(answer: Any) -> Claims:
         yield "windows", pairs == right, f"of {n} pixels the cells do not see {pairs}."
 
 
-def _last_side(model: nn.Module) -> tuple[int, bool]:
+def _side_and_sign(model: nn.Module) -> tuple[int, bool]:
     """The side of the last map of a 32-pixel image, and whether a Fire module's input is signed."""
     lowest: list[float] = []
     handles = [
@@ -158,7 +158,7 @@ def all_convolutional(answer: Any) -> Claims:
         shapes = [(conv.in_channels, conv.out_channels, conv.kernel_size[0]) for conv in convs]
         wrong = f"they are {shapes} (in, out, kernel); keep the channels of the map."
         yield "C to C", shapes == [(C, C, 3) for C in widths], wrong
-        side, signed = _last_side(model)
+        side, signed = _side_and_sign(model)
         padding = f"a 32-pixel image ends as a map of {side}, not 4: pad by one pixel."
         yield "sides", side == 4, padding
         yield "ReLU", not signed, "a Fire module gets negative numbers: a ReLU ends each block."
