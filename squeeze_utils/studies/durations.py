@@ -97,13 +97,17 @@ def usual_speed(studies: Iterable[Study]) -> float:
 
 
 def _recorded_speeds(study: Study) -> Iterator[float]:
-    """Images of HALF in a second, of each record of a study on this kind of processor."""
+    """Images of HALF in a second, of each training that this kind of processor has recorded."""
     name = machine.device_name(machine.default_device()).partition(",")[0]
     for record in study.records().values():
-        if record.history and record.device in (name, f"{name}, 1 thread"):
-            experiment = Experiment.from_dict(record.experiment)
-            seconds = median(epoch["seconds"] for epoch in record.history)
-            yield training_images(experiment) * relative(experiment.model) / seconds
+        if record.device not in (name, f"{name}, 1 thread"):
+            continue
+        experiment = Experiment.from_dict(record.experiment)
+        unit = training_images(experiment) * relative(experiment.model)
+        for position, step in enumerate(record.steps):
+            if step.get("history"):
+                seconds = median(epoch["seconds"] for epoch in step["history"])
+                yield unit * slowdown(experiment.recipe, position) / seconds
 
 
 def _at_once() -> int:

@@ -109,6 +109,17 @@ def test_a_study_is_as_fast_as_its_records_and_otherwise_as_the_long_ones(monkey
     assert durations.speed([study], 1.0) == pytest.approx(2 * 45_000 / 45)
 
 
+def test_a_speed_is_that_of_bfloat16_even_where_records_have_float32(monkeypatch):
+    monkeypatch.setattr(durations.machine, "device_name", lambda device: "cpu")
+    monkeypatch.setattr(durations.machine, "cores", lambda: 1)
+    arm = catalogue.find("residual_lr_long", REFERENCE).where(network="plain").arms[0]
+    step = replace(arm.experiment.recipe[0], precision="float32")
+    exact = replace(arm, experiment=replace(arm.experiment, recipe=(step,)))
+    study = Study("exact", "?", [exact])
+    pretend(exact, paths.shipped("runs") / study.name)  # 45 seconds an epoch
+    assert durations.speed([study], 1.0) == pytest.approx(durations.FLOAT32 * 1000)
+
+
 def test_records_of_another_processor_tell_nothing(monkeypatch):
     study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
     for arm in study.arms:
