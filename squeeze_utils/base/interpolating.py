@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
+import pandas as pd
 
 
-def bytes_at(errors: Iterable[float], known: Iterable[float], sizes: Iterable[float]) -> np.ndarray:
-    """Bytes at `errors`, on straight lines between pairs of the error's logarithm and bytes.
+def bytes_at_our_divergences(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.Series:
+    """Bytes that their settings need at each divergence of ours that lies between theirs.
 
-    Each bit less multiplies the error of fine rounding by the same factor, so the logarithm is a
-    line there. All errors are positive and the `known` ones rise; outside the end's bytes are
-    taken.
+    Both frames have a row for each setting, with its "divergence" and "bytes". Between two of
+    their settings, bytes are taken from a straight line over the logarithm of divergence: each bit
+    less multiplies the divergence of fine rounding by the same factor. The result has the index of
+    those rows of ours that are reached.
 
-    >>> bytes_at([10.0], [1.0, 100.0], [400.0, 200.0]).tolist()
+    >>> theirs = pd.DataFrame({"divergence": [1.0, 100.0], "bytes": [400, 200]})
+    >>> bytes_at_our_divergences(pd.DataFrame({"divergence": [10.0, 1000.0]}), theirs).tolist()
     [300.0]
     """
-    at, xs, ys = (np.array(list(one), dtype=float) for one in (errors, known, sizes))
-    if not ((at > 0).all() and (xs > 0).all()) or (np.diff(xs) < 0).any():
-        raise ValueError("errors are positive numbers, the known ones in rising order")
-    return np.interp(np.log(at), np.log(xs), ys)
+    if not all((frame["divergence"] > 0).all() for frame in (ours, theirs)):
+        raise ValueError("every divergence must be positive: its logarithm is taken")
+    theirs = theirs.sort_values("divergence")
+    known = theirs["divergence"]
+    reached = ours["divergence"][ours["divergence"].between(known.min(), known.max())]
+    found = np.interp(np.log(reached), np.log(known), theirs["bytes"])
+    return pd.Series(found, index=reached.index, dtype=float)

@@ -55,18 +55,17 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
     for parser, count in ((released, 250), (own, 1000)):
         parser.add_argument("file", help=NETWORK)
         parser.add_argument("-o", "--output", type=Path, required=True, help="the .sqz to write")
-        parser.add_argument("--lossless", action="store_true", help="keep every weight as it is")
-        parser.add_argument(
-            "--target-bytes", type=positive, metavar="N", help="bytes that the file may have"
-        )
-        parser.add_argument(
-            "--images",
-            type=positive,
-            default=count,
-            metavar="N",
-            help=f"calibrate on at most N (default {count})",
-        )
-        parser.add_argument("--seed", type=int, default=0)
+        _add_rounding(parser, count)
+
+
+def _add_rounding(parser: ArgumentParser, count: int) -> None:
+    parser.add_argument("--lossless", action="store_true", help="keep every weight as it is")
+    parser.add_argument(
+        "--target-bytes", type=positive, metavar="N", help="bytes that the file may have"
+    )
+    help_ = f"calibrate on at most N (default {count})"
+    parser.add_argument("--images", type=positive, default=count, metavar="N", help=help_)
+    parser.add_argument("--seed", type=int, default=0)
 
 
 def _judging_commands(command: Callable[..., ArgumentParser]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from squeeze_utils.base.interpolating import bytes_at
+from squeeze_utils.base.interpolating import bytes_at_our_divergences
 from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.base.verdicts import verdict_of
 from squeeze_utils.imagenet.judging import Verdict
@@ -58,9 +58,8 @@ def against_nncodec(name: str) -> str:
     ours, theirs = (frame[frame["tool"] == tool] for tool in ("ours", "nncodec"))
     if theirs.empty:
         return f"{TITLES[name]}: {NOT_YET}"
-    theirs, whole = theirs.sort_values("divergence"), len(ours)
-    ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
-    needed = bytes_at(ours["divergence"], theirs["divergence"], theirs["bytes"])
+    needed, whole = bytes_at_our_divergences(ours, theirs), len(ours)
+    ours = ours.loc[needed.index]
     pairs = zip(ours["divergence"], ours["bytes"], needed, strict=True)
     parts = [
         f"{nats:.4f} nats in {own:,} bytes, nncodec {other:,.0f}" for nats, own, other in pairs

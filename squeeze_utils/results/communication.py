@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from squeeze_utils.base.interpolating import bytes_at
+from squeeze_utils.base.interpolating import bytes_at_our_divergences
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.results import tables
 from squeeze_utils.results.figures import curve_style
@@ -116,8 +116,8 @@ def against_nncodec() -> Sentence:
     frame = kept.frame[kept.frame["divergence"] > 0].sort_values("divergence")
     theirs = frame[frame["tool"].str.startswith("nncodec")]
     ours = frame[frame["tool"].str.startswith("ours, coded")]
-    ours = ours[ours["divergence"].between(*theirs["divergence"].iloc[[0, -1]])]
-    needed = bytes_at(ours["divergence"], theirs["divergence"], theirs["bytes"])
+    needed = bytes_at_our_divergences(ours, theirs)
+    ours = ours.loc[needed.index]
     parts = [
         f"{row.divergence:.1e} nats: ours {row.bytes / 1e3:,.0f} kB, nncodec {other / 1e3:,.0f} kB"
         for row, other in zip(ours.itertuples(), needed, strict=True)
