@@ -48,9 +48,16 @@ def real_number(
     may not be 1 is `real_number("dropout", value, least=0, below=1)`.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if is_number and isfinite(value) and least <= value <= most and above < value < below:
+    if is_number and _is_finite(value) and least <= value <= most and above < value < below:
         return value
     raise error(f"{name} must {_limits(least, above, most, below)}, got {value!r}")
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _limits(least: float, above: float, most: float, below: float) -> str:

@@ -105,16 +105,18 @@ def commit() -> str:
     if root is None:
         return f"squeeze_utils {versions()['squeeze_utils']}"
     git = ["git", "-C", str(root)]
+    where = ["rev-parse", "--show-toplevel", "HEAD"]
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-        if head.returncode:
-            return "unknown"
+        found = subprocess.run([*git, *where], capture_output=True, text=True)
+        folder, _, head = found.stdout.strip().partition("\n")
+        if found.returncode or Path(folder).resolve() != root.resolve():
+            return "unknown"  # a folder without git, or inside of someone else's checkout
         changed = subprocess.run(
             [*git, "status", "--porcelain", "--", "squeeze_utils"], capture_output=True, text=True
         )
     except OSError:
         return "unknown"
-    return head.stdout.strip()[:12] + ("+changes" if changed.stdout.strip() else "")
+    return head[:12] + ("+changes" if changed.stdout.strip() else "")
 
 
 def facts(device: torch.device | str = "cpu", at_commit: str | None = None) -> dict[str, Any]:

@@ -6,9 +6,6 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-# The committed checkpoint that later chapters compress and deploy. With another one, what
-# data/README.md lists has to be made again.
-STARTING_NETWORK = "squeezenet-cifar10"
 
 
 def repository() -> Path | None:
@@ -18,7 +15,7 @@ def repository() -> Path | None:
 
 
 def shipped(name: str) -> Path:
-    """The folder of committed material `name` ("runs" or "checkpoints").
+    """The folder of committed material `name` ("runs", "checkpoints" or "measurements").
 
     A checkout has it under `data/`; a wheel carries a copy inside the package.
     """

@@ -40,6 +40,8 @@ class Augment:
     def __post_init__(self) -> None:
         for name in ("shift", "cutout"):
             checked_count(name, getattr(self, name), 0)
+        if not isinstance(self.flip, bool):
+            raise DataError(f"flip must be True or False, not {self.flip!r}")
         for name, most in (("rotation", 180), ("colour", 1), ("sharpness", 10)):
             real_number(name, getattr(self, name), least=0, most=most, error=DataError)
 

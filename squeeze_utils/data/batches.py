@@ -145,7 +145,7 @@ class Batches:
         self, draws: dict[str, torch.Tensor], at: slice
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if "index" not in draws:
-            pixels, labels = self._pixels[at], self.split.labels[at]
+            pixels, labels = self._pixels[at], self.split.labels[at].clone()
         else:
             pixels, labels = self._gather(draws), self._labels(draws)
             pixels = distorted(pixels, draws)

@@ -19,7 +19,7 @@ SOURCE = "https://github.com/Shenggan/BCCD_Dataset"
 
 def read(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images (n, height, width, 3) and boxes (n, most, 5) of the set's own three parts."""
-    folder = find(root)
+    folder = _folder(root)
     listed = {part: _listed(folder, name) for part, name in FILES.items()}
     boxes = {part: [_boxes(folder, name) for name in names] for part, names in listed.items()}
     most = max(len(rows) for every in boxes.values() for rows in every)
@@ -29,7 +29,7 @@ def read(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.
     }
 
 
-def find(root: Path) -> Path:
+def _folder(root: Path) -> Path:
     """The folder of the set; a DataError says where it is expected."""
     folder = root / "bccd"
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
@@ -97,7 +97,7 @@ def _images(folder: Path, names: list[str], height: int, width: int) -> np.ndarr
         try:
             with Image.open(path) as picture:
                 small = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
-        except OSError as error:
+        except Exception as error:  # Pillow's decoders raise many kinds; the file must be named
             raise DataError(f"bccd: unreadable image: {path} ({error})") from error
         return np.asarray(small)
 

@@ -34,7 +34,7 @@ def _part(root: Path, name: str, height: int, width: int) -> tuple[np.ndarray, n
             return np.asarray(picture.convert("RGB").resize(size, how))
 
     def mask(i: int) -> np.ndarray:
-        return _mask(masks[names[i]], height, width)
+        return _mask(masks[names[i]], images[names[i]], height, width)
 
     shape = (len(names), height, width)
     return filled((*shape, 3), image, f"reading camvid {name}"), filled(shape, mask, "masks")
@@ -42,8 +42,13 @@ def _part(root: Path, name: str, height: int, width: int) -> tuple[np.ndarray, n
 
 def _files(root: Path, part: str, kind: str) -> dict[str, Path]:
     folder = root / "camvid" / part / kind
-    found = folder.iterdir() if folder.is_dir() else ()
-    files = {path.stem: path for path in found if path.suffix.lower() in EXTENSIONS}
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+            continue
+        if path.stem in files:
+            raise DataError(f"camvid: {files[path.stem]} and {path.name} have the same name")
+        files[path.stem] = path
     if not files:
         raise DataError(
             f"camvid is not in {root}: {folder} holds no images. Place {SOURCE}'s images as "
@@ -58,14 +63,16 @@ def _opened(path: Path) -> Image.Image:
     try:
         picture = Image.open(path)
         picture.load()
-    except OSError as error:
+    except Exception as error:  # Pillow's decoders raise many kinds; the file must be named
         raise DataError(f"camvid: unreadable image: {path} ({error})") from error
     return picture
 
 
-def _mask(path: Path, height: int, width: int) -> np.ndarray:
+def _mask(path: Path, image: Path, height: int, width: int) -> np.ndarray:
     """Classes uint8 (height, width); the nearest pixel's, since a mean of classes is no class."""
-    with _opened(path) as picture:
+    with Image.open(image) as shown, _opened(path) as picture:
+        if shown.size != picture.size:
+            raise DataError(f"camvid: {path} has {picture.size} pixels, its image {shown.size}")
         if picture.mode not in ("L", "P"):
             raise DataError(f"camvid: {path} has mode {picture.mode}, not one class for each pixel")
         small = picture.resize((width, height), Image.Resampling.NEAREST)

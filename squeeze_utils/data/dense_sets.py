@@ -52,7 +52,11 @@ LEAST, MOST = 32, 1024  # pixels
 def load(
     name: str, size: int | None, root: Path, train_limit: int | None, asked: dict[str, Any]
 ) -> ImageSet:
-    """The set called ``name``, ``size`` pixels high; options that are ``asked`` for are refused."""
+    """The set called ``name``, ``size`` pixels high.
+
+    Of the other options ``asked``, channels must be the set's own; any other that is set is
+    refused.
+    """
     known = SETS[name]
     if asked.pop("channels", None) not in (None, known.channels):
         raise DataError(f"{name} has {known.channels} channels and comes with no others")

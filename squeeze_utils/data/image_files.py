@@ -42,7 +42,7 @@ def has_split_folders(folder: Path) -> bool:
 
 
 def classes_folder(folder: Path) -> Path:
-    """The folder, or the only one in it, where all classes lie one level down.
+    """The folder whose subfolders are the classes: ``folder`` itself, or the only folder in it.
 
     So torchvision unpacks Caltech-256: `caltech256/256_ObjectCategories/CLASS/*`.
     """
@@ -191,9 +191,8 @@ def resize_all(images: np.ndarray, size: int, channels: int, desc: str = "resizi
     shape = (len(images), size, size, channels)
     if images.shape == shape:
         return images
-    return filled(
-        shape, lambda i: to_array(Image.fromarray(images[i].squeeze()), size, channels), desc
-    )
+    flat = images[..., 0] if images.shape[3] == 1 else images  # Pillow's form of grey
+    return filled(shape, lambda i: to_array(Image.fromarray(flat[i]), size, channels), desc)
 
 
 def filled(shape: tuple[int, ...], image: Callable[[int], np.ndarray], desc: str) -> np.ndarray:

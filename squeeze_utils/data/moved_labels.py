@@ -9,7 +9,7 @@ from torch import Tensor
 
 from squeeze_utils.data.types import NO_BOX
 
-LEFT_OVER = 0.25  # of a box's area; what is moved out of the picture further is no box any more
+LEFT_OVER = 0.25  # a box is dropped when less than this share of its area stays in the picture
 
 
 def moved_masks(masks: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

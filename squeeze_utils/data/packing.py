@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +165,7 @@ def _read(path: Path) -> Packed | None:
         whole = images.dtype == np.uint8 and len(images) == len(labels)
         content = fingerprint(images, labels, packed.counts)
         return packed if whole and content == packed.fingerprint else None
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, tokenize.TokenError):
         return None
 
 

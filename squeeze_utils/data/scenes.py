@@ -28,13 +28,13 @@ Scene = tuple[np.ndarray, np.ndarray, Rows]
 def with_boxes(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Scenes with the boxes of their digits: the smallest rectangles around the ink."""
     made = {part: _scenes(part, height, width) for part in PARTS}
-    return {part: (images, boxes) for part, (images, boxes, _) in made.items()}
+    return {part: (images.copy(), boxes.copy()) for part, (images, boxes, _) in made.items()}
 
 
 def with_masks(root: Path, height: int, width: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The same scenes with the class of each pixel: 0 is background, digit d has d + 1."""
     made = {part: _scenes(part, height, width) for part in PARTS}
-    return {part: (images, masks) for part, (images, _, masks) in made.items()}
+    return {part: (images.copy(), masks.copy()) for part, (images, _, masks) in made.items()}
 
 
 @lru_cache(maxsize=6)

@@ -88,6 +88,7 @@ def load_images(
     where = find_root(root)
     if os.fspath(name) in dense_sets.NAMES:
         asked = {"train_on_validation": train_on_validation, "copies=False": not copies}
+        asked["download=True"] = download and os.fspath(name) not in dense_sets.BUILT_IN
         asked["channels"] = channels
         return dense_sets.load(os.fspath(name), size, where, train_limit, asked)
     known = NAMED_SETS.get(os.fspath(name))
@@ -112,7 +113,7 @@ def _check_size(size: int | None, known: NamedSet | None) -> int:
 def _check_channels(channels: int | None, known: NamedSet | None) -> int:
     if channels is None:
         return known.channels if known else 3
-    if isinstance(channels, bool) or channels not in (1, 3):
+    if isinstance(channels, bool | float) or channels not in (1, 3):
         raise DataError(f"channels must be 1 (grey) or 3 (colour), not {channels!r}")
     if known and known.channels > channels:
         raise DataError(f"{known.name} is coloured: channels must be 3, not {channels}")
@@ -145,9 +146,10 @@ def _find_folder(name: str | os.PathLike, root: Path) -> Path:
     for folder in (root / name, Path(name).expanduser()):
         if str(name) not in ("", ".") and folder.is_dir():
             return folder.resolve()
+    accepted = ", ".join((*NAMED_SETS, *dense_sets.NAMES))
     raise DataError(
-        f"unknown image set {str(name)!r}. Accepted: {', '.join(NAMED_SETS)}; the name of a "
-        f"folder in {root}; or the path of a folder of images."
+        f"unknown image set {str(name)!r}. Accepted: {accepted}; the name of a folder in {root}; "
+        "or the path of a folder of images."
     )
 
 

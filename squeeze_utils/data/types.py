@@ -54,7 +54,7 @@ class Split:
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             raise DataError(
-                "images must be uint8 of shape (n, channels, size, size), not "
+                "images must be uint8 of shape (n, channels, height, width), not "
                 f"{self.images.dtype} of shape {tuple(self.images.shape)}"
             )
         if self._task() is None:
@@ -99,8 +99,9 @@ class ImageSet:
 
     ``mean`` and ``std`` hold one number per channel on the scale 0..1. They come from the whole
     training split, also when ``train_limit`` returned only a part of it, so that studies of
-    different sizes normalise alike. ``fingerprint`` is a hash of all pixels and labels: two
-    machines that show the same fingerprint have the same images in the same splits.
+    different sizes normalise alike. ``fingerprint`` is a hash of all pixels and labels of the
+    whole set, before a limit or the removal of copies: two machines that ask for the same and show
+    the same fingerprint have the same images in the same splits.
     """
 
     name: str

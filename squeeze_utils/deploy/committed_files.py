@@ -17,10 +17,10 @@ from squeeze_utils.deploy.for_inference import without_norm
 from squeeze_utils.deploy.interleaved import Way
 from squeeze_utils.deploy.optional_parts import has
 from squeeze_utils.deploy.write_files import FORMS
-from squeeze_utils.models.checkpoint_files import load_model
+from squeeze_utils.models.checkpoint_files import STARTING_NETWORK, load_model
 from squeeze_utils.training.step import State
 
-NAMES = (paths.STARTING_NETWORK, "lenet-5-cifar10")
+NAMES = (STARTING_NETWORK, "lenet-5-cifar10")
 SHARED_BITS = 6  # of the weights in `shared_sqz`
 
 

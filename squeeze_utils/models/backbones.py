@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from squeeze_utils.base.checks import choose, real_number
+from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.models.baselines import conv_norm
-from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.layers import pooling
 from squeeze_utils.models.squeezenet import SMALL, V1_1, SqueezeNet
 
@@ -39,7 +38,7 @@ class Backbone(nn.Module):
         super().__init__()
         choose("backbone", kind, BACKBONES)
         real_number("width", width, above=0)
-        choose("pools", pools, (1, 2, 3))
+        whole_number("pools", pools, 1, 3)
         make = _vgg if kind == "vgg" else _squeezenet
         self.features = make(kind, in_channels, width, normalisation, POOL_AFTER[:pools])
         self.channels = tuple(_channels(self.features))
@@ -108,7 +107,7 @@ def flat_layers(*parts: nn.Module) -> list[nn.Module]:
     found: list[nn.Module] = []
     for part in parts:
         nested = isinstance(part, nn.Sequential | nn.ModuleList)
-        if isinstance(part, Fire) or not nested:
+        if not nested:
             found.append(part)
         else:
             found += flat_layers(*part)

@@ -14,7 +14,7 @@ VGG_PLANS: dict[int, tuple[tuple[int, ...], ...]] = {
     11: ((64,), (128,), (256, 256), (512, 512), (512, 512)),
     16: ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
 }
-MANY = 256  # channels, from where a small map's gradient is a product of matrices
+MANY = 256  # output channels from which a VGG's convolution is a SmallMapConv2d
 IMAGE_SIZES: tuple[int, ...] = (32, 224)
 
 
@@ -62,13 +62,12 @@ def alexnet(
     image_size: int = 224,
     in_channels: int = 3,
     normalisation: str = "none",
-    hidden: int | None = None,
     dropout: float = 0.5,
 ) -> nn.Module:
     """AlexNet: five convolutions and three dense layers (torchvision's single-tower form at 224).
 
     The 32-pixel form keeps the channels and shrinks kernels and strides; its dense layers have
-    1,024 units instead of 4,096, as they see a map of 2x2 instead of 6x6. `hidden` overrides.
+    1,024 units instead of 4,096, as they see a map of 2x2 instead of 6x6.
     """
     choose("image_size", image_size, IMAGE_SIZES)
     n = normalisation
@@ -91,7 +90,7 @@ def alexnet(
         pool(),
         nn.AdaptiveAvgPool2d(side),
     ]
-    units = hidden or (4096 if image_size == 224 else 1024)
+    units = 4096 if image_size == 224 else 1024
     head = _dense_head(256 * side * side, units, num_classes, dropout)
     return Classifier(nn.Sequential(*layers), head)
 
@@ -104,7 +103,6 @@ def vgg(
     in_channels: int = 3,
     normalisation: str | None = None,
     fire: bool = False,
-    dropout: float = 0.5,
 ) -> nn.Module:
     """VGG with `depth` 11 or 16.
 
@@ -129,7 +127,7 @@ def vgg(
         layers.append(nn.MaxPool2d(2))
     if image_size == 224:
         layers.append(nn.AdaptiveAvgPool2d(7))
-        head: nn.Module = nn.Sequential(*_dense_head(512 * 49, 4096, num_classes, dropout))
+        head: nn.Module = nn.Sequential(*_dense_head(512 * 49, 4096, num_classes, 0.5))
     else:
         head = nn.Linear(512, num_classes)
     return Classifier(nn.Sequential(*layers), head)
@@ -194,7 +192,7 @@ def lenet_300_100(
 
 
 def _widths(name: str, widths: tuple[int, ...], count: int) -> tuple[int, ...]:
-    if not isinstance(widths, tuple) or len(widths) != count:
+    if not isinstance(widths, list | tuple) or len(widths) != count:
         raise ValueError(f"{name} takes {count} whole numbers, got {widths}")
     return tuple(whole_number(name, width, 1) for width in widths)
 

@@ -25,8 +25,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 NORMS: tuple[str, ...] = ("none", "batch")
 POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
-# With the window of "max", where "blur" and "stride" differ from it in more than one way.
-EQUAL_POOLINGS: tuple[str, ...] = ("blur of 3x3", "strided block")
+# They look at the 3x3 window of "max", so that a comparison with it changes one thing only.
+SAME_WINDOW_POOLINGS: tuple[str, ...] = ("blur of 3x3", "strided block")
 
 
 def activation(name: str) -> nn.Module:
@@ -97,7 +97,7 @@ class MixedPool(nn.Module):
         self.blend = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """A map of half the height and width, rounded up."""
+        """A map of half the height and width, rounded down."""
         share = torch.sigmoid(self.blend).to(x.dtype)
         maximum = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
         return share * maximum + (1 - share) * F.avg_pool2d(x, 3, stride=2, ceil_mode=True)
@@ -105,7 +105,7 @@ class MixedPool(nn.Module):
 
 def pooling(name: str, channels: int) -> nn.Module:
     """A layer that halves height and width of a map with `channels` channels."""
-    choose("pooling", name, (*POOLINGS, *EQUAL_POOLINGS))
+    choose("pooling", name, (*POOLINGS, *SAME_WINDOW_POOLINGS))
     if name == "max":
         return nn.MaxPool2d(3, stride=2, ceil_mode=True)
     if name == "average":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from squeeze_utils.base.downloads import socket_timeout
@@ -17,7 +18,8 @@ FEATURES = "features."
 def imagenet_weights() -> dict[str, Tensor]:
     """The published state dict; it is downloaded once (5 MB), and torch keeps it.
 
-    What is downloaded must have the published checksum, and nothing but tensors is unpickled.
+    What is downloaded must have the published checksum; a file that is there already is not
+    compared with it. Nothing but tensors is unpickled.
     """
     from torchvision.models import SqueezeNet1_1_Weights
 
@@ -27,8 +29,9 @@ def imagenet_weights() -> dict[str, Tensor]:
             return dict(SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(**how))
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"the weights of {NAME} (5 MB) could not be fetched or read ({error}); without a "
-            "network, place torchvision's file in TORCH_HOME/hub/checkpoints"
+            f"the weights of {NAME} (5 MB) could not be fetched or read ({type(error).__name__}: "
+            f"{error}). They belong in {torch.hub.get_dir()}/checkpoints: delete a damaged file "
+            "there, or, without a network, place torchvision's file there"
         ) from error
 
 

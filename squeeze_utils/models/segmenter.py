@@ -43,6 +43,8 @@ class Segmenter(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes, self.input_shape = num_classes, image_shape(in_channels, image_size)
+        if not isinstance(skips, bool):
+            raise ValueError(f"skips must be True or False, got {skips!r}")
         self.skips = skips
         self.backbone = Backbone(backbone, in_channels, width=width, normalisation=norm)
         *finer, channels = self.backbone.channels

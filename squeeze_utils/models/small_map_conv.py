@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-LARGEST = 64  # positions of a map, and no more than it has channels
+LARGEST = 64  # positions of a map; with more, or more than it has channels, conv2d is faster
 
 
 class SmallMapConv2d(nn.Conv2d):

@@ -13,9 +13,9 @@ from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
 from squeeze_utils.models.fused import Features, PointwiseConv2d
 from squeeze_utils.models.layers import (
     ACTIVATIONS,
-    EQUAL_POOLINGS,
     NORMS,
     POOLINGS,
+    SAME_WINDOW_POOLINGS,
     activation,
     gain,
     norm,
@@ -30,7 +30,7 @@ MOST_REPEATS = 8  # a .sqz file from anywhere names these: no more layers than c
 
 _CHOICES = {
     "activation": ACTIVATIONS,
-    "pooling": (*POOLINGS, *EQUAL_POOLINGS),
+    "pooling": (*POOLINGS, *SAME_WINDOW_POOLINGS),
     "bypass": BYPASSES,
     "expand": EXPANDS,
     "head": HEADS,
@@ -89,7 +89,12 @@ class SqueezeNetConfig:
     final_relu: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.pool_after, list | tuple):
+            raise ValueError(f"pool_after takes a tuple of layers, got {self.pool_after!r}")
         object.__setattr__(self, "pool_after", tuple(self.pool_after))
+        is_table = isinstance(self.fires, list | tuple)
+        if not is_table or not all(isinstance(fire, list | tuple) for fire in self.fires):
+            raise ValueError(f"fires takes {len(FIRES)} triples (s, e1, e3), got {self.fires!r}")
         object.__setattr__(self, "fires", tuple(map(tuple, self.fires)))
         choose("normalisation", self.norm, NORMS)
         for name, accepted in _CHOICES.items():

@@ -8,6 +8,7 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import LONG, LONG_RATES, Chapter, Variant, studies_of
+from squeeze_utils.models import EXPANDS
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -17,7 +18,6 @@ FIRST = {
     "7x7": {"first_kernel": 7, "first_padding": 3},
     "two 3x3": {"first_repeat": 2},
 }
-EXPANDS = ("plain", "depthwise", "dilated")
 QUICK_IMAGES = DataSpec(size=16, train_limit=1000)  # the notebook trains many networks
 
 RATIO_CHAPTER = Chapter(

@@ -46,7 +46,7 @@ def test_an_upper_limit_is_named_and_the_error_can_be_chosen():
         ({"least": 0, "below": 1}, (0, 0.9), (1, -0.1, math.nan), r"lie in \[0, 1\)"),
         ({"above": 0, "below": 1}, (0.5,), (0, 1), r"lie in \(0, 1\)"),
         ({"above": 0, "most": 1}, (1,), (0, 1.1), r"lie in \(0, 1\]"),
-        ({}, (-3, 0.0), (math.inf, "x"), "be a finite number"),
+        ({}, (-3, 0.0), (math.inf, "x", 10**400), "be a finite number"),
     ],
 )
 def test_a_real_number_lies_within_its_limits(limits, fine, wrong, words):

@@ -142,8 +142,12 @@ def test_the_commit_is_marked_when_package_code_differs(tmp_path, monkeypatch):
     tmp_path = tmp_path / "a folder"
     tmp_path.mkdir()
     monkeypatch.setattr(machine, "repository", lambda: tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent.parent))
     assert machine.commit() == "unknown"  # not a checkout
+    (tmp_path.parent / "another").write_text("someone else's\n")
+    for arguments in (("init",), ("add", "another"), ("commit", "-m", "theirs")):
+        _git(tmp_path.parent, *arguments)
+    assert machine.commit() == "unknown"  # inside of another checkout
     package = tmp_path / "squeeze_utils"
     package.mkdir()
     (package / "a.py").write_text("a = 1\n")

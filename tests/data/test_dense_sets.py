@@ -176,8 +176,9 @@ def test_every_dense_set_is_accepted_by_name():
     assert NAMES == ("digit_scenes", "digit_masks", "bccd", "camvid")
 
 
-def batch_of(labels: torch.Tensor, augment: Augment, side: int = 8) -> tuple:
-    images = torch.arange(side * side, dtype=torch.uint8).view(1, 1, side, side)
+def batch_of(labels: torch.Tensor, augment: Augment) -> tuple:
+    """Images 6 pixels high and 10 wide, each pixel with its own value."""
+    images = torch.arange(60, dtype=torch.uint8).view(1, 1, 6, 10)
     split = Split(images.repeat(len(labels), 1, 1, 1), labels)
     generator = torch.Generator().manual_seed(1)
     how = {"mean": (0.0,), "std": (1 / 255,), "generator": generator, "augment": augment}
@@ -185,19 +186,19 @@ def batch_of(labels: torch.Tensor, augment: Augment, side: int = 8) -> tuple:
 
 
 def test_masks_follow_every_flip_and_shift():
-    labels = torch.arange(64, dtype=torch.uint8).view(1, 8, 8).repeat(40, 1, 1)
+    labels = torch.arange(60, dtype=torch.uint8).view(1, 6, 10).repeat(40, 1, 1)
     x, y = batch_of(labels, Augment(shift=2, flip=True))
     assert torch.equal(x[:, 0].round().to(torch.uint8), y)
     assert len({tuple(mask.flatten().tolist()) for mask in y}) > 20
 
 
 def test_boxes_follow_every_flip_and_shift():
-    box = torch.tensor([[2.0, 0.25, 0.375, 0.625, 0.75]])
+    box = torch.tensor([[2.0, 0.3, 1 / 3, 0.6, 2 / 3]])
     labels = box.view(1, 1, 5).repeat(60, 1, 1)
     x, y = batch_of(labels, Augment(shift=2, flip=True))
-    inside = torch.arange(64).view(8, 8)[3:6, 2:5]
+    inside = torch.arange(60).view(6, 10)[2:4, 3:6]
     for image, (label, *sides) in zip(x[:, 0].round().long(), y[:, 0].tolist(), strict=True):
-        x1, y1, x2, y2 = (round(8 * side) for side in sides)
+        x1, x2, y1, y2 = *(round(10 * x) for x in sides[::2]), *(round(6 * y) for y in sides[1::2])
         seen = image[y1:y2, x1:x2]
         assert label == 2 and sorted(seen.flatten().tolist()) == sorted(inside.flatten().tolist())
 
@@ -217,4 +218,34 @@ def test_labels_of_a_wrong_form_and_rotation_are_refused():
         with pytest.raises(DataError, match="float32 boxes of shape"):
             Split(images, labels)
     with pytest.raises(DataError, match="rotation would turn images"):
-        batch_of(torch.zeros(1, 8, 8, dtype=torch.uint8), Augment(rotation=5))
+        batch_of(torch.zeros(1, 6, 10, dtype=torch.uint8), Augment(rotation=5))
+
+
+def test_writing_into_loaded_scenes_changes_no_later_load():
+    before = {name: load_images(name).fingerprint for name in ("digit_scenes", "digit_masks")}
+    for name in before:
+        load_images(name).train.images.zero_()
+        load_images(name).train.labels.zero_()
+    assert {name: load_images(name).fingerprint for name in before} == before
+
+
+def test_camvid_files_that_are_no_pictures_or_no_pairs(camvid: Path):
+    folder = camvid / "camvid" / "train" / "images"
+    (folder / "._a.png").write_bytes(b"a file of macOS's")
+    assert len(load_images("camvid", size=60, root=camvid).train) == 1
+    Image.new("RGB", (80, 60)).save(folder / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg and a\.png have the same name"):
+        load_images("camvid", size=60, root=camvid)
+    (folder / "a.jpg").unlink()
+    Image.new("RGB", (81, 60)).save(folder / "a.png")
+    with pytest.raises(DataError, match=r"\(80, 60\) pixels, its image \(81, 60\)"):
+        load_images("camvid", size=60, root=camvid)
+    (folder / "a.png").write_bytes((folder / "a.png").read_bytes()[:40] + b"broken" * 10)
+    with pytest.raises(DataError, match=r"unreadable image: .*a\.png"):
+        load_images("camvid", size=60, root=camvid)
+
+
+def test_nothing_is_downloaded_for_a_set_that_is_placed_by_hand(tmp_path: Path):
+    with pytest.raises(DataError, match="bccd does not take download"):
+        load_images("bccd", root=tmp_path, download=True)
+    assert len(load_images("digit_scenes", download=True).train)

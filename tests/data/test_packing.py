@@ -105,7 +105,7 @@ def test_a_changed_folder_and_another_size_are_packed_anew(packed_once):
     assert load_images("zoo", 4, root).size == 4 and len(decoded) == 3
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "json", "no json"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "header", "empty", "json", "no json"])
 def test_a_damaged_cache_is_packed_again(packed_once, damage):
     root, first, decoded = packed_once
     path = cache_files(root)[0]
@@ -116,6 +116,7 @@ def test_a_damaged_cache_is_packed_again(packed_once, damage):
     {
         "truncated": lambda: path.write_bytes(content[:-100]),
         "flipped": lambda: path.write_bytes(content),
+        "header": lambda: path.write_bytes(bytes(content).replace(b"}", b" ", 1)),
         "empty": lambda: path.write_bytes(b""),
         "json": lambda: path.with_suffix(".json").write_text('{"classes": ['),
         "no json": lambda: path.with_suffix(".json").unlink(),

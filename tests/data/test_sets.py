@@ -92,8 +92,9 @@ def test_root_is_argument_then_environment_then_repository(tmp_path, monkeypatch
 
 
 def test_unknown_name_lists_what_is_accepted(tmp_path):
-    with pytest.raises(DataError, match="digits, mnist, fashion_mnist, cifar10"):
+    with pytest.raises(DataError, match="digits, mnist, fashion_mnist, cifar10") as raised:
         load_images("cifar_10", root=tmp_path)
+    assert "digit_scenes, digit_masks, bccd, camvid" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,7 @@ def test_unknown_name_lists_what_is_accepted(tmp_path):
         ({"size": 0}, "size"),
         ({"size": -3}, "size"),
         ({"size": 8.0}, "size"),
+        ({"channels": 1.0}, "channels"),
         ({"size": True}, "size"),
         ({"channels": 2}, "channels must be 1"),
         ({"train_limit": 0}, "1 to 1295"),

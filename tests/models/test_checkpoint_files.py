@@ -61,6 +61,7 @@ SPECS = {
     "spec a list": "[]",
     "spec of nothing known": '{"name": "resnet", "options": {}}',
     "options a list": '{"name": "lenet_300_100", "options": [1]}',
+    "spec beyond all numbers": '{"name": "resnet20", "options": {"width": 1e308}}',
     "spec of another network": '{"name": "lenet_300_100", "options": {"image_size": 8}}',
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_unknown_and_wrong_options_are_refused(name: str):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_spec_builds_it_again_also_from_json(name: str):
     spec = network(name, image_size=(48, 64)).spec
-    again = models.ModelSpec.from_dict({"name": name, "options": {**dict(spec.options)}})
+    again = models.ModelSpec.from_dict(json.loads(json.dumps(spec.as_dict())))
     assert again == spec and again.build().input_shape == (1, 48, 64)
 
 
