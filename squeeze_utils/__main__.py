@@ -111,14 +111,21 @@ def _study(asked: Namespace) -> None:
 
 
 def _check_study(asked: Namespace) -> None:
-    """Refuse what the action would leave out of account."""
+    """Refuse what the action would leave out of account, before any work."""
+    from squeeze_utils.studies import catalogue
+
     if asked.all and (asked.action != "run" or asked.names or asked.only or asked.scale == "quick"):
         raise ValueError("study run --all runs all at reference scale: leave names and --only out")
     if asked.action in ("list", "plan") and asked.names:
         raise ValueError(f"study {asked.action} is about all studies: leave the names out")
-    for option, given in (("--only", asked.only), ("--backend", asked.backend)):
+    options = ("only", "backend", "jobs", "scale")
+    for option, given in ((f"--{name}", getattr(asked, name)) for name in options):
         if asked.action != "run" and given:
             raise ValueError(f"{option} is for study run, not for study {asked.action}")
+    known = catalogue.catalogue()
+    for name in asked.names:
+        if name not in known:
+            catalogue.find(name, _scale(asked))  # refuses it
     if asked.all and asked.backend:
         raise ValueError(
             "study run --all is for this machine: name studies, or leave --backend out"
@@ -127,6 +134,7 @@ def _check_study(asked: Namespace) -> None:
 
 def _run_studies(asked: Namespace) -> None:
     from squeeze_utils.studies import commands, plan
+    from squeeze_utils.training.distributed.ranks import here
 
     if asked.all:
         done = commands.run_everything(jobs=asked.jobs or 1)
@@ -138,7 +146,7 @@ def _run_studies(asked: Namespace) -> None:
             lines = [f"{file}: {size:,} bytes" for file, size in files.items()]
             print("\n".join(lines) or f"{name}: no checkpoint is named, or its states are not here")
             continue
-        if _scale(asked).name == "reference" and not asked.only:
+        if _scale(asked).name == "reference" and not asked.only and here().first:
             print(plan.announce(name))
         jobs = asked.jobs or (-1 if asked.backend else 1)
         how = {"jobs": jobs, "only": asked.only, "backend": asked.backend}
@@ -149,8 +157,12 @@ def _search(asked: Namespace) -> None:
     from squeeze_utils.studies import commands
 
     if asked.action == "list":
+        if asked.names or asked.jobs or asked.scale:
+            raise ValueError("search list is about all searches: leave names and options out")
         print(commands.list_searches())
         return
+    for name in asked.names:
+        commands.find_searches(name, _scale(asked))  # refuses an unknown one before any work
     for name in _named(asked, "search"):
         commands.run_searches(name, _scale(asked), jobs=asked.jobs or 1)
 

@@ -20,7 +20,7 @@ from squeeze_utils.deploy.optional_parts import PartMissing
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import save_model
-from squeeze_utils.studies import commands, plan
+from squeeze_utils.studies import catalogue, commands, plan
 
 COMMANDS = (
     "study",
@@ -129,6 +129,8 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
     calls = []
     for name in ("run_study_named", "run_searches"):
         monkeypatch.setattr(commands, name, lambda *args, **options: calls.append((args, options)))
+    monkeypatch.setattr(catalogue, "find", lambda name, scale: None)
+    monkeypatch.setattr(commands, "find_searches", lambda name, scale: [])
     monkeypatch.setenv("SQUEEZE_SCALE", "reference")
     assert run("study", "run", "a", "b", "--scale", "quick", "--only", "x") == 0
     assert run("search", "run", "c", "--jobs", 2) == 0
@@ -154,6 +156,8 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
         ("list dsd", "study list is about all studies"),
         ("plan dsd", "study plan is about all studies"),
         ("export dsd --only plain", "--only is for study run, not for study export"),
+        ("export dsd --jobs 7", "--jobs is for study run, not for study export"),
+        ("list --scale quick", "--scale is for study run, not for study list"),
         ("plan --backend dask", "--backend is for study run, not for study plan"),
         ("run --all --backend dask", "study run --all is for this machine"),
     ],
@@ -166,6 +170,7 @@ def test_what_a_study_command_would_ignore_is_refused(arguments, said, says, mon
 def test_before_a_reference_run_it_says_what_that_takes(monkeypatch, capsys):
     monkeypatch.setattr(commands, "run_study_named", lambda *args, **options: None)
     monkeypatch.setattr(plan, "announce", lambda name: f"{name} takes hours")
+    monkeypatch.setattr(catalogue, "find", lambda name, scale: None)
     assert run("study", "run", "a", "--scale", "quick") == 0
     assert run("study", "run", "a", "--scale", "reference", "--only", "x") == 0
     assert run("study", "run", "a", "--scale", "reference") == 0
@@ -181,12 +186,18 @@ def test_checkpoints_of_a_study_are_exported(monkeypatch, capsys):
     )
 
 
-def test_unknown_names_are_refused_with_the_known_ones(says):
+def test_unknown_names_are_refused_with_the_known_ones_before_any_work(says, monkeypatch):
     assert "unknown study 'fly'; accepted: activation_init, " in says("study", "run", "fly")
     assert "unknown search 'fly'; accepted: tuning" in says("search", "run", "fly")
     assert "name a study; python -m squeeze_utils study list" in says("study", "run")
     cloud = says("study", "run", "dsd", "--scale", "quick", "--backend", "cloud")
     assert "joblib has no backend 'cloud' here; accepted: \"loky\"" in cloud
+    monkeypatch.setattr(commands, "run_study_named", lambda *a, **b: pytest.fail("it was run"))
+    monkeypatch.setattr(commands, "run_searches", lambda *a, **b: pytest.fail("it was run"))
+    assert "unknown study 'fly'" in says("study", "run", "dsd", "fly")
+    assert "unknown search 'fly'" in says("search", "run", "tuning", "fly")
+    assert "add --scale reference" in says("search", "run", "grid", "--scale", "quick")
+    assert "leave names and options out" in says("search", "list", "tuning")
 
 
 def test_an_interrupted_command_says_what_is_kept(monkeypatch, capsys):

@@ -16,14 +16,13 @@ import pandas as pd
 from torch import nn
 
 from squeeze_utils.anatomy.class_maps import class_maps
-from squeeze_utils.base import paths
 from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.measurements import keep_measurement
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.data import ImageSet, normalise
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
-from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.state_cache import usual_cache
 from squeeze_utils.results.answers import CHANGED, answers, changed
 from squeeze_utils.results.named_study import NamedStudy
 from tools.image_cards import small_picture
@@ -69,7 +68,7 @@ def main() -> Path:
     if moved.empty:
         raise ValueError(f"there is no record of {FILE} for {IMAGES} yet, or no answer changed")
     experiment = part.study.arms[0].experiment
-    data, cache = experiment.data.load(), PrefixCache(paths.cache() / "states")
+    data, cache = experiment.data.load(), usual_cache()
     dense, rounded = (
         run_experiment(each, data=data, cache=cache, progress=True)[0].model
         for each in (before_rounding(experiment), experiment)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.measurements import keep_measurement
-from squeeze_utils.studies.scaling import MESSAGE
+from squeeze_utils.results.scaling import MESSAGE
 from squeeze_utils.training.distributed.short_messages import time_messages
 
 WORKERS, LAUNCHES, ROUNDS, REPEATS = 2, 3, 10, 1000

@@ -15,7 +15,7 @@ from torch import nn
 
 from squeeze_utils.anatomy.tables import layer_table
 from squeeze_utils.base.checks import choose
-from squeeze_utils.training.frozen import is_in
+from squeeze_utils.training.frozen import check_parts, is_in
 
 #: Picojoules of one operation.
 OPERATIONS = {
@@ -77,7 +77,7 @@ def estimate(
 def training_multiply_adds(
     model: nn.Module, input_shape: tuple[int, int, int], trained: Sequence[str] = ()
 ) -> int:
-    """Multiply-adds of one image in one training step of a network, or of the parts `trained`.
+    """Multiply-adds of one image in one training step of a network, or of its last parts `trained`.
 
     Every layer computes its output. A trained one computes two gradients of about the same cost:
     one for its weights, one to pass on. Before the first trained layer nothing is passed on.
@@ -87,7 +87,11 @@ def training_multiply_adds(
     >>> training_multiply_adds(model, model.input_shape) / sq.count(model)["multiply_adds"]
     3.0
     """
+    check_parts(model, trained)
     layers = layer_table(model, input_shape)
     forward = int(layers["multiply_adds"].sum())
     inside = layers["layer"].map(lambda name: not trained or is_in(name, trained)).astype(bool)
+    behind = inside.cummax() & (layers["multiply_adds"] > 0)
+    if not inside[behind].all():
+        raise ValueError(f"trained must be the last layers, got {', '.join(trained)}")
     return forward + 2 * int(layers.loc[inside, "multiply_adds"].sum())

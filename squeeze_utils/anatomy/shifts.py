@@ -120,14 +120,16 @@ def pooling_errors(model: nn.Module, images: Tensor, shift: int = 1) -> dict[str
 
 
 @torch.no_grad()
-def _predicted(model: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
-    """Predicted classes (n,) in evaluation mode, which is undone afterwards."""
+def _predicted(
+    model: nn.Module, images: Tensor, batch: int = 500, classes: int | None = None
+) -> Tensor:
+    """Predicted classes (n,), the first `classes` outputs alone, in evaluation mode."""
     with evaluating(model):
-        return torch.cat([model(part).argmax(1) for part in images.split(batch)])
+        return torch.cat([model(part)[:, :classes].argmax(1) for part in images.split(batch)])
 
 
 def _predicted_when_shifted(
-    model: nn.Module, images: Tensor, shifts: Sequence[int]
+    model: nn.Module, images: Tensor, shifts: Sequence[int], classes: int | None = None
 ) -> dict[int, list[Tensor]]:
     """Predicted classes (n,) under each shift, one tensor for each of the four directions."""
     if not len(shifts):
@@ -139,7 +141,9 @@ def _predicted_when_shifted(
     predictions = {}
     for shift in shifts:
         moves = [(down * shift, right * shift) for down, right in DIRECTIONS[: 4 if shift else 1]]
-        predictions[shift] = [_predicted(model, shifted(images, *move)) for move in moves]
+        predictions[shift] = [
+            _predicted(model, shifted(images, *move), classes=classes) for move in moves
+        ]
     return predictions
 
 
@@ -181,8 +185,8 @@ class ObserveShifts(Step):
         data, shifts = state.data, range(1, self.largest + 1)
         x = normalise(data.validation.images[: self.images], data.mean, data.std)
         labels = data.validation.labels[: self.images]
-        still = _predicted(state.model, x)
-        moved = _predicted_when_shifted(state.model, x, shifts).values()
+        still = _predicted(state.model, x, classes=data.num_classes)
+        moved = _predicted_when_shifted(state.model, x, shifts, data.num_classes).values()
         same = [_agreement(predictions, still) for predictions in moved]
         right = [_agreement(predictions, labels) for predictions in moved]
         unmoved = _agreement([still], labels)

@@ -167,6 +167,9 @@ class ObserveOutputs(Step):
 
     images: int = 1000
 
+    def __post_init__(self) -> None:
+        whole_number("images", self.images, 1)
+
     def apply(self, state: State) -> dict[str, Any]:
         """The shares that `silent_outputs` gives."""
         only_classes(state.data, "dead outputs are counted")

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from squeeze_utils.base import paths
 from squeeze_utils.base.files import set_aside
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.models.checkpoint_files import network_of
@@ -89,6 +90,11 @@ class PrefixCache:
         state.masks, state.codebooks = content["masks"], content["codebooks"]
         state.saved = content["saved"]
         return steps
+
+
+def usual_cache() -> PrefixCache:
+    """Where long runs keep their states: in the checkout, or in the user's cache folder."""
+    return PrefixCache(paths.cache() / "states")
 
 
 def _made_by(experiment: Experiment, steps: list[dict[str, Any]]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ class Arm:
         """Whether labels and seed are among the values that `accepted` lists for them."""
         known = {**dict(self.labels), "seed": self.experiment.seed}
         return all(known.get(name, ...) in values for name, values in accepted.items())
+
+
+def by_seed(arms: Iterable[Arm]) -> list[Arm]:
+    """All arms of the first seed, then those of the next: an early stop leaves whole seeds."""
+    return sorted(arms, key=lambda arm: arm.experiment.seed)
 
 
 @dataclass(frozen=True)

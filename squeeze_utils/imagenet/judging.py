@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.imagenet import pictures
+from squeeze_utils.training.evaluation import evaluating
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,11 @@ class Verdict:
 @torch.no_grad()
 def outputs(model: nn.Module, paths: Sequence[Path], progress: bool = False) -> Tensor:
     """The network's scores (n, classes) for pictures."""
-    model = model.eval().to(memory_format=torch.channels_last)
+    model = model.to(memory_format=torch.channels_last)
     total = -(-len(paths) // pictures.BATCH)
     bar = tqdm(pictures.batches(paths, model), "evaluate", total, disable=not progress, leave=False)
-    return torch.cat([model(x.contiguous(memory_format=torch.channels_last)) for x in bar])
+    with evaluating(model):
+        return torch.cat([model(x.contiguous(memory_format=torch.channels_last)) for x in bar])
 
 
 def judge(scores: Tensor, original: Tensor, labels: Tensor) -> Verdict:

@@ -69,7 +69,8 @@ def find_pictures(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; a folder of pictures is expected")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS)
+    files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    found = sorted(p for p in files if p.suffix.lower() in EXTENSIONS)
     if not found:
         raise ValueError(f"no pictures in {folder}; accepted: {' '.join(EXTENSIONS)}")
     return found

@@ -20,7 +20,7 @@ def classes() -> tuple[str, ...]:
 
 
 def class_of(folder: str) -> int:
-    """The class that a folder's name stands for: a WordNet id, or a name with or without case."""
+    """The class that a folder's name stands for: a WordNet id, or a class name in any case."""
     if folder in IDS:
         return IDS.index(folder)
     names = [name.replace("_", " ") for name in classes()]

@@ -1,1 +1,1 @@
-"""The studies of the series, a module for each chapter; `STUDIES` maps names to makers."""
+"""The studies of the series, a module or more for each chapter, and what lists and runs them."""

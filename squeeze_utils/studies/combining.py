@@ -22,12 +22,12 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.rates import pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.study import Arm, Study, by_seed
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies import baseline, deep_compression, quantization, residual
 from squeeze_utils.studies.dense_network import LONG_DENSE, WHOLE, images, network, training
 from squeeze_utils.studies.pruning import RETRAIN, recalibrate
-from squeeze_utils.studies.quantization import ADAMW, LEARNED, TRAINED_ON, by_seed, found_rate
+from squeeze_utils.studies.quantization import ADAMW, LEARNED, TRAINED_ON, found_rate
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 
@@ -44,7 +44,7 @@ LAST = {"squeezenet_small": "classifier.1.weight", "alexnet": "classifier.6.weig
 
 @dataclass(frozen=True)
 class Network:
-    """A level of the first factor: its dense training, and the rates of its last one.
+    """One of the networks compared: its dense training, and the rates of the last training.
 
     `known` says whether the pilots have found all rates; until then likely ones stand there.
     """

@@ -13,7 +13,8 @@ from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
 from squeeze_utils.experiments.search import journal
 from squeeze_utils.experiments.search.grid import read_rows, run_grid
 from squeeze_utils.experiments.search.running import run_search
-from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.search.space import Search
+from squeeze_utils.experiments.state_cache import usual_cache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, hyperparameters
 from squeeze_utils.studies.plan import make_plan
@@ -33,7 +34,8 @@ def list_studies() -> str:
     lines = []
     for name, make in sorted(catalogue.catalogue().items()):
         study = make(REFERENCE)
-        done = f"{len(study.arms) - len(study.missing())}/{len(study.arms)} records"
+        known, every = len(study.records()), len(study.arms) + len(study.expected)
+        done = f"{known}/{every} records"
         lines.append(f"{name:24} {done:16} {study.title}")
     return "\n".join(lines)
 
@@ -43,11 +45,11 @@ def run_study_named(
 ) -> None:
     """Run what has no record yet of the study `name`, its pilot first; `only` as in `Study.only`.
 
-    Of a pilot without arms of that name all is run: it chooses the settings of this study's.
-    Records may add arms, as where the best rate of a pilot lies at the edge of its grid: then it
-    goes on with those. The states of networks are kept, so that what was interrupted goes on
-    where it stopped. An arm that fails is named at the end; it does not keep others from running.
-    `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
+    If no arm of the pilot has `only` in its name, the whole pilot is run: it chooses the settings
+    of this study's. Records may add arms, as where the best rate of a pilot lies at the edge of its
+    grid: then it goes on with those. The states of networks are kept, so that what was interrupted
+    goes on where it stopped. An arm that fails is named at the end; it does not keep others from
+    running. `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
     DASK_SCHEDULER_ADDRESS names.
     """
     with workers_of(backend):
@@ -62,13 +64,17 @@ def _run_with_pilot(name: str, scale: Scale, jobs: int, only: str, backend: str 
         _run_with_pilot(pilot, scale, jobs, only if named else "", backend)
     tried: set[str] = set()
     while True:
-        study = catalogue.find(name, scale).only(only)  # its arms may depend on the pilot's records
+        study = catalogue.find(name, scale)  # its arms may depend on the pilot's records
+        if study.pilot and only and study.expected and not study.arms:
+            raise ValueError(f"{name} has no arms before its pilot {study.pilot} is complete")
+        study = study.only(only)
         keys = {arm.experiment.key for arm in study.arms}
         if keys <= tried:
             return
         refuse_backend(study, backend)
-        _compare_processors(study)
-        folder, cache = runs_folder(scale), _states()
+        if backend is None:
+            _compare_processors(study)
+        folder, cache = runs_folder(scale), usual_cache()
         if study.processes > 1 and here().alone:
             run_together(study, scale, folder=folder, cache=cache)
         else:
@@ -107,7 +113,7 @@ def run_everything(*, jobs: int = 1) -> list[str]:
 
 def export_study_named(name: str) -> dict[str, int]:
     """Write the checkpoints of a study whose reference run has finished here; bytes by name."""
-    return export_checkpoints(catalogue.find(name, REFERENCE), _states())
+    return export_checkpoints(catalogue.find(name, REFERENCE), usual_cache())
 
 
 def list_searches() -> str:
@@ -123,6 +129,15 @@ def list_searches() -> str:
     return "\n".join([*lines, f"{grid.name:24} {done}/{all_of_it} trainings"])
 
 
+def find_searches(name: str, scale: Scale) -> list[Search]:
+    """The searches of that name or group, none for the grid; other names are refused."""
+    if name != hyperparameters.GRID.name:
+        return catalogue.find_searches(name, scale)
+    if scale.name != "reference":
+        raise ValueError(f"{name} is trained at reference scale only: add --scale reference")
+    return []
+
+
 def run_searches(name: str, scale: Scale, *, jobs: int = 1) -> None:
     """Go on with the search `name`, or with all of the group of that name.
 
@@ -130,16 +145,12 @@ def run_searches(name: str, scale: Scale, *, jobs: int = 1) -> None:
     a single one is shared by the processes. So is the grid, which is not a search but what
     searches are replayed on; it is trained at reference scale only.
     """
-    if name == hyperparameters.GRID.name:
+    searches, folder = find_searches(name, scale), runs_folder(scale)
+    if not searches:
         run_grid(hyperparameters.GRID, jobs)
         return
-    searches, folder = catalogue.find_searches(name, scale), runs_folder(scale)
     if jobs == 1 or len(searches) == 1:
         for search in searches:
             run_search(search, folder, jobs=jobs)
     else:
         list(run_tasks(run_search, [(search, folder) for search in searches], jobs))
-
-
-def _states() -> PrefixCache:
-    return PrefixCache(paths.cache() / "states")

@@ -10,9 +10,8 @@ from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.rates import extended, pilot_records, rate_arms, rate_or
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.study import Arm, Study, by_seed
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies.quantization import by_seed
 from squeeze_utils.training.distributed.together import TrainTogether
 
 SEEDS = (0, 1, 2)

@@ -142,7 +142,7 @@ def squeezenet() -> dict[str, tuple[Step, ...]]:
 
 
 def squeezenet_trained() -> tuple[Step, ...]:
-    """The same network the other networks' way: pruned while it trains, shared."""
+    """SqueezeNet compressed as the LeNets are: pruned while it trains, then shared."""
     large = _expand3x3(model("SqueezeNet", Scale("reference")))
     own = (("features.0.weight", 0.1), ("classifier.1.weight", 0.5))
     own += tuple((name, 0.82) for name in large)

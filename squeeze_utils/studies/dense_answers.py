@@ -76,7 +76,7 @@ def retraining(scale: Scale, task: str, lr: float = LIKELY) -> Train:
 
 
 def pruning(scale: Scale, task: str, lr: float = LIKELY) -> tuple[Step, ...]:
-    """What all that are compressed do after training: prune, train on."""
+    """Prune, then train on: the first steps of every compressed arm."""
     prune = Prune(SPARSITY, exclude=("backbone.features.0", "predict"))
     return prune, retraining(scale, task, lr)
 
@@ -136,7 +136,8 @@ def pilot(scale: Scale, task: str) -> Study:
     records = pilot_records(f"{task}_lr", scale)
     tried = {name: _tried(scale, task, name, records) for name in _names(scale)}
     arms = [arm for name, runs in tried.items() for arm in rate_arms(runs, backbone=name)]
-    return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms)
+    before = "detection_lr" if task == "segmentation" else None  # one study needs both
+    return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms, before)
 
 
 def backbones(scale: Scale, task: str) -> Study:
@@ -167,7 +168,7 @@ def compressed(scale: Scale) -> Study:
             arms = known if lr else expected
             arms += _with_fewer_bits(scale, task, name, lr or LIKELY, seed)
     title = "what do few bits take from a detector and a segmenter first?"
-    return Study("dense_compressed", title, known, "detection_lr", expected=expected)
+    return Study("dense_compressed", title, known, "segmentation_lr", expected=expected)
 
 
 def _with_fewer_bits(scale: Scale, task: str, name: str, lr: float, seed: int) -> Iterator[Arm]:

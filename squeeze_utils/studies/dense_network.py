@@ -11,6 +11,7 @@ from typing import Any
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.rates import rate_or
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.experiments.variants import MUON, SEEDS
 from squeeze_utils.models import ModelSpec
@@ -34,7 +35,11 @@ def images(scale: Scale) -> DataSpec:
 
 
 def learning_rate(scale: Scale) -> float:
-    """The peak learning rate: on photographs the best of the pilots of chapters 05 to 07."""
+    """The peak learning rate.
+
+    On photographs the pilots of chapters 05 to 07 found 0.08 a little better for this network
+    (60.16 against 60.04 %, one seed).
+    """
     return scale.pick(0.02, 0.04)
 
 
@@ -81,8 +86,10 @@ LONG_DENSE = (4, LONG_CHAPTER.epochs)
 
 def long_rate(scale: Scale) -> tuple[float, bool]:
     """The best rate of the plain network, and whether it is known; until then a likely one."""
-    found = LONG_CHAPTER.rate(PLAIN, scale, LONG_CHAPTER.pilot_records(scale))
-    return (learning_rate(scale), False) if found is None else (found, True)
+    if scale.name == "quick":
+        return PLAIN.quick_lr, True
+    records = LONG_CHAPTER.pilot_records(scale)
+    return rate_or(learning_rate(scale), records, LONG_CHAPTER.grid(PLAIN, scale, records))
 
 
 def long_training(scale: Scale, epochs: tuple[int, int] = LONG_DENSE, **changes: Any) -> Train:

@@ -1,4 +1,4 @@
-"""How long the trainings of the reference runs take on this machine, as far as can be told before.
+"""An estimate, made beforehand, of how long the reference trainings take on this machine.
 
 The unit is an image of the half-width SqueezeNet in bfloat16, trained on once.
 """
@@ -36,8 +36,8 @@ RELATIVE = {
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
 ROUNDED = 3.5  # likewise, where the outputs of layers are rounded while it trains
 LARGE_ALEXNET = 20.0  # its form for photographs
-# Training images; other sets have 45,000.
-TRAINING_IMAGES = {"intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
+# Training images; CIFAR-10 has 45,000.
+TRAINING_IMAGES = {"mnist": 54_001, "intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
 
 
 def training_images(experiment: Experiment) -> int:
@@ -61,6 +61,12 @@ def slowdown(recipe: Sequence[Step], position: int) -> float:
     return (FLOAT32 if exact else 1.0) * (ROUNDED if rounded else 1.0)
 
 
+def units(experiment: Experiment, position: int) -> float:
+    """What the step at `position` trains on, in images of HALF in bfloat16."""
+    seen = epochs_of(experiment.recipe[position]) * training_images(experiment)
+    return seen * slowdown(experiment.recipe, position) * relative(experiment.model)
+
+
 def relative(model: ModelSpec) -> float:
     """How long an image takes, where the half-width SqueezeNet takes one unit."""
     if model.name == "alexnet" and dict(model.options).get("image_size", 224) == 224:
@@ -79,11 +85,14 @@ def _multiply_adds(model: ModelSpec) -> int:
 def speed(group: Iterable[Study], usual: float) -> float:
     """Images of HALF in a second, by all trainings of a study that run at once.
 
-    It is what the `group`, the study and its pilots, shows where it has records of this kind of
-    processor: of photographs and scenes, arithmetic tells little. Otherwise it is the `usual` one.
+    From the records of the `group` (the study and its pilots) on this kind of processor; without
+    any, the `usual` speed. Of photographs and scenes, arithmetic tells little. Networks that
+    several processes train together are trained one after the other.
     """
+    group = list(group)
     found = [speed for study in group for speed in _recorded_speeds(study)]
-    return median(found) * _at_once() if found else usual
+    at_once = 1 if any(study.processes > 1 for study in group) else _at_once()
+    return median(found) * at_once if found else usual
 
 
 def usual_speed(studies: Iterable[Study]) -> float:

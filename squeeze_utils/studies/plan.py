@@ -8,10 +8,9 @@ from typing import NamedTuple
 from squeeze_utils.base import machine, paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.state_cache import usual_cache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, durations
-from squeeze_utils.training.loop import Train
 
 # By importance. Pilots come with their studies, and what is not listed comes last.
 ORDER = (
@@ -74,7 +73,7 @@ def make_plan() -> list[Line]:
     studies = {name: make(scale) for name, make in catalogue.catalogue().items()}
     pilots = {study.pilot for study in studies.values()}
     others = [name for name in studies if name not in (*ORDER, *pilots)]
-    done = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+    done = _recorded_keys()
     trained: set[str] = set()
     listed: set[str] = set()
     lines = []
@@ -85,12 +84,11 @@ def make_plan() -> list[Line]:
         for study in group:
             if study.name not in listed:
                 listed.add(study.name)
-                missing = {arm.experiment.key: arm.experiment for arm in study.missing()}
-                waiting = {arm.experiment.key: arm.experiment for arm in study.expected}
-                todo = {key: e for key, e in (missing | waiting).items() if key not in done}
+                todo = _todo(study, done)
                 done |= todo.keys()
-                images += sum(_images(experiment, trained) for experiment in todo.values())
-                both, late = len(missing) + len(waiting), len(waiting)
+                images += sum(sum(_left(experiment, trained)) for experiment in todo.values())
+                late = len(study.expected)
+                both = len(study.missing()) + late
                 line = Line(name, line.missing + both, line.waiting + late, 0.0)
         if line.missing:  # only then are records read for the speed
             hour = 3600 * durations.speed(group, usual)
@@ -103,7 +101,7 @@ class Announcement(NamedTuple):
 
     study: str
     experiments: int  # without a record
-    trainings: int  # steps that train, each counted once where experiments share it
+    trainings: int  # steps that train and whose state is not kept, shared ones counted once
     hours: float
 
     def __str__(self) -> str:
@@ -120,24 +118,14 @@ def announce(name: str) -> Announcement:
     scale = Scale("reference")
     catalogue.find(name, scale)  # an unknown name is refused
     studies = {known: make(scale) for known, make in catalogue.catalogue().items()}
-    done = {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
-    trained: set[str] = set()
+    group, done = list(_with_pilots(name, studies)), _recorded_keys()
     todo: dict[str, Experiment] = {}
-    for study in _with_pilots(name, studies):
-        missing = (*study.missing(), *study.expected)
-        todo |= {arm.experiment.key: arm.experiment for arm in missing}
-    todo = {key: experiment for key, experiment in todo.items() if key not in done}
-    trainings = {
-        experiment.prefix(position).key
-        for experiment in todo.values()
-        for position, step in enumerate(experiment.recipe, start=1)
-        if isinstance(step, Train)
-    }
-    images = sum(_images(experiment, trained) for experiment in todo.values())
-    hours = images / (
-        3600 * durations.speed(_with_pilots(name, studies), durations.usual_speed(studies.values()))
-    )
-    return Announcement(name, len(todo), len(trainings), hours)
+    for study in group:
+        todo |= _todo(study, done)
+    trained: set[str] = set()
+    left = [part for experiment in todo.values() for part in _left(experiment, trained)]
+    speed = durations.speed(group, durations.usual_speed(studies.values()))
+    return Announcement(name, len(todo), len(left), sum(left) / (3600 * speed))
 
 
 def show_plan() -> str:
@@ -164,14 +152,27 @@ def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
     yield study
 
 
-def _images(experiment: Experiment, trained: set[str]) -> float:
-    """Images to train on, as HALF's in bfloat16, that no recipe before trains or state holds."""
-    states, images = PrefixCache(paths.cache() / "states"), 0.0
-    for position, step in enumerate(experiment.recipe):
-        key = experiment.prefix(position + 1).key
-        if key not in trained and not states.path(key).is_file() and durations.epochs_of(step):
-            seen = durations.epochs_of(step) * durations.training_images(experiment)
-            slower = durations.slowdown(experiment.recipe, position)
-            images += seen * slower * durations.relative(experiment.model)
+def _recorded_keys() -> set[str]:
+    """The keys of all experiments that have a record, in whichever study."""
+    return {path.stem.rpartition("-")[2] for path in paths.shipped("runs").glob("*/*.json")}
+
+
+def _todo(study: Study, done: set[str]) -> dict[str, Experiment]:
+    """What a study still has to run, expected arms included, but for what is `done`; by key."""
+    arms = (*study.missing(), *study.expected)
+    found = {arm.experiment.key: arm.experiment for arm in arms}
+    return {key: experiment for key, experiment in found.items() if key not in done}
+
+
+def _left(experiment: Experiment, trained: set[str]) -> list[float]:
+    """For each step that still has to train: its images, in images of HALF in bfloat16.
+
+    Steps that are in `trained`, or whose state is kept, do not count. All are in it afterwards.
+    """
+    states, left = usual_cache(), []
+    for position in range(len(experiment.recipe)):
+        key, images = experiment.prefix(position + 1).key, durations.units(experiment, position)
+        if images and key not in trained and not states.path(key).is_file():
+            left.append(images)
         trained.add(key)
-    return images
+    return left

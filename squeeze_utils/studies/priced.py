@@ -87,7 +87,7 @@ def training(name: str, scale: Scale) -> tuple[Train, dict[str, Any]]:
 
 
 def narrowing(name: str) -> tuple[Step, ...]:
-    """Without units that say nothing, where the step knows the network."""
+    """The step that removes silent units, for the networks that it supports."""
     return () if name == FIRE else (RemoveSilent(),)
 
 

@@ -15,7 +15,7 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms, rate_or
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.study import Arm, Study, by_seed
 from squeeze_utils.studies.dense_network import (
     LONG_PILOT,
     dense,
@@ -215,11 +215,6 @@ def mixed_long(scale: Scale) -> Study:
     title = "should every layer have the same bits, if the ends have 8?"
     study = Study("quantization_mixed_long", title, by_seed(arms), LONG_PILOT)
     return study.once(long_rate(scale)[1])
-
-
-def by_seed(arms: list[Arm]) -> list[Arm]:
-    """All arms of the first seed, then those of the next: an early stop leaves whole seeds."""
-    return sorted(arms, key=lambda arm: arm.experiment.seed)
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {

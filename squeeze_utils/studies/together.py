@@ -33,7 +33,7 @@ def run_together(
     cache: PrefixCache,
     folder: Path | None = None,
 ) -> dict[str, Record]:
-    """`run_study` of arms of a study of the series by its number of processes; records by key.
+    """Run each arm of a study with `study.processes` processes; the records by key.
 
     Without a `folder` the processes are started once for all arms, and nothing is kept. With one,
     they are started for each experiment that has no record there, and progress is shown. An

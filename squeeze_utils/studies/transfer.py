@@ -15,7 +15,7 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.rates import extended, pilot_records, rate_arms, rate_or
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.experiments.study import Arm, Study, by_seed
 from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
@@ -74,7 +74,7 @@ def _last_modules(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def training(scale: Scale, way: str, lr: float, epochs: int, **changes: Any) -> Train:
-    """Training on the new images; AdamW changes what is there little, Muon starts from nothing.
+    """Training on the new images: AdamW for networks with learnt weights, Muon from scratch.
 
     With Muon a step of AlexNet would take 20 seconds, for its dense layers.
     """
@@ -146,9 +146,9 @@ def rate(scale: Scale, way: str) -> tuple[float, bool]:
 
 def study_of(name: str, title: str, arms: Sequence[tuple[Arm, bool]], needs: bool = True) -> Study:
     """A study of arms that come with whether their rate is known; seed by seed."""
-    ordered = sorted(arms, key=lambda pair: pair[0].experiment.seed)
-    known = [arm for arm, settled in ordered if settled]
-    expected = [arm for arm, settled in ordered if not settled]
+    known, expected = (
+        by_seed(arm for arm, settled in arms if settled is wanted) for wanted in (True, False)
+    )
     return Study(name, title, known, PILOT if needs else None, expected=expected)
 
 

@@ -56,3 +56,13 @@ def test_training_costs_three_passes_and_less_where_the_first_layers_are_frozen(
     head = layers[last].weight.numel()
     found = energy.training_multiply_adds(model, model.input_shape, (last,))
     assert found == forward + 2 * head
+
+
+@pytest.mark.parametrize(
+    ("trained", "words"),
+    [("features.0", "trained must be the last layers, got features.0"), ("x", "no part 'x'")],
+)
+def test_training_the_first_layers_alone_is_refused(trained, words):
+    model = build("lenet5")
+    with pytest.raises(ValueError, match=words):
+        energy.training_multiply_adds(model, model.input_shape, (trained,))

@@ -24,6 +24,7 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.models import POOLINGS, build
 from squeeze_utils.models.layers import pooling
 from squeeze_utils.studies.pooling import KIND_CHAPTER, shifts
+from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.step import State, Step
 
 
@@ -163,6 +164,17 @@ def test_observing_changes_nothing_and_reads_validation_images_only():
     assert found["shift_drop_points"] == pytest.approx(unmoved - sum(moved) / 3)
     others = tiny_set(size=16, seed=1)
     assert step.apply(State(model, replace(data, train=others.train, test=others.test))) == found
+
+
+def test_outputs_beyond_the_classes_are_no_answers():
+    data = tiny_set(size=16, counts=(12, 24, 24))
+    torch.manual_seed(0)
+    model = build("squeezenet_small", num_classes=5, in_channels=1, width=0.125)
+    with torch.no_grad():
+        model.classifier[1].bias[3:] += 100  # the largest of all, but there are three classes
+    found = ObserveShifts(images=24, largest=1, maps=4).apply(State(model, data))
+    judged = evaluate(model, data.validation, data).accuracy
+    assert found["shift_accuracy"][0] == pytest.approx(judged) and judged > 0
 
 
 def test_the_study_is_the_pooling_study_with_one_more_step():

@@ -192,6 +192,13 @@ def test_a_network_without_activations_is_refused():
         layer_statistics(nn.Linear(1, 2), torch.zeros(1, 1), torch.tensor([0]))
 
 
+@pytest.mark.parametrize("step", [ObserveOutputs, ObserveSignals])
+def test_a_number_of_images_is_positive_and_whole(step):
+    for images in (0, -5, 2.5):
+        with pytest.raises(ValueError, match="images must be a whole number of at least 1"):
+            step(images=images)
+
+
 def test_the_step_measures_the_first_training_images_and_changes_nothing():
     data = load_images("digits", size=16)
     model = build("squeezenet_small", **SMALL).train()

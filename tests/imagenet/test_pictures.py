@@ -59,6 +59,8 @@ def test_pictures_are_found_drawn_and_labelled(tmp_path, photo, ours):
         for i in range(3):
             photo.save(tmp_path / folder / f"{i}.png")
     (tmp_path / "goldfish" / "notes.txt").write_text("no picture")
+    (tmp_path / "goldfish" / "._0.png").write_bytes(b"a file of macOS's")
+    (tmp_path / "goldfish" / "more.png").mkdir()
     paths = pictures.find_pictures(tmp_path)
     assert len(paths) == 6 and pictures.labels(paths).tolist() == [1, 1, 1, 0, 0, 0]
     drawn = pictures.draw(paths, 4, seed=1)
@@ -68,7 +70,9 @@ def test_pictures_are_found_drawn_and_labelled(tmp_path, photo, ours):
     assert [len(x) for x in pictures.batches(paths, ours)] == [6]
     images = pictures.calibration(paths, ours)
     assert len(images) == 12 and torch.equal(images[6:], images[:6].flip(3))
-    assert judging.outputs(ours, paths).shape == (6, 1000)
+    ours.train()
+    assert judging.outputs(ours, paths).shape == (6, 1000) and ours.training
+    ours.eval()
     with pytest.raises(ValueError, match="the number of pictures must be a whole"):
         pictures.draw(paths, 1, 0)
 

@@ -118,6 +118,14 @@ def test_a_pilot_without_arms_of_that_name_is_run_whole(known, fits):
         commands.run_study_named("named", QUICK, only="fancy")
 
 
+def test_part_of_a_pilot_is_not_enough_for_arms_that_wait_for_all_of_it(known, fits):
+    waiting = Arm.of(tiny_experiment(seed=3), name="0.2 again")
+    known["waits"] = lambda scale: Study("waits", "?", (), pilot="small", expected=[waiting])
+    with pytest.raises(ValueError, match="waits has no arms before its pilot small is complete"):
+        commands.run_study_named("waits", QUICK, only="0.2")
+    assert "waits                    0/1 records" in commands.list_studies()
+
+
 def test_checkpoints_are_exported_from_finished_states(known, tmp_path):
     experiment = tiny_experiment()
     known["net"] = lambda scale: Study("net", "?", [Arm.of(experiment, "a-net", kind="net")])

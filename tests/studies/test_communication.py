@@ -16,8 +16,7 @@ from squeeze_utils.experiments.run_arm import CLAIMS
 from squeeze_utils.experiments.run_study import StudyIncomplete
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.results.named_study import study
-from squeeze_utils.studies import communication, together
-from squeeze_utils.studies.scaling import (
+from squeeze_utils.results.scaling import (
     MESSAGE,
     TERMS,
     makespan,
@@ -26,6 +25,7 @@ from squeeze_utils.studies.scaling import (
     shares_of,
     step_seconds,
 )
+from squeeze_utils.studies import communication, together
 from squeeze_utils.training.distributed.launch import launch
 from squeeze_utils.training.distributed.together import EXCHANGES
 
@@ -84,7 +84,7 @@ def test_tables_wait_for_their_records():
     for name in communication.STUDIES:
         found = study(name).records()
         assert found.source
-        assert len(found.table()) == (len(found.table()) if len(found) else 0)
+        assert bool(len(found.table())) == bool(len(found))
 
 
 def test_a_study_of_two_processes_is_launched_and_its_records_are_read(monkeypatch, tmp_path):

@@ -58,9 +58,9 @@ def test_every_rate_of_a_pilot_is_tried_with_two_seeds(runs, task: str):
 
 
 def test_all_fewer_bits_go_on_from_the_same_training(runs):
-    for task in dense_answers.TASKS:
-        finish(f"{task}_lr", runs, best=0.01)
+    finish("dense_compressed", runs, best=0.01)  # the pilots of both tasks come with it
     found = catalogue.find("dense_compressed", REFERENCE)
+    assert not found.expected
     assert len(found.arms) == 3 * 2 * 6
     for arm in found.arms:
         labels, recipe = dict(arm.labels), arm.experiment.recipe

@@ -12,6 +12,7 @@ from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.quantizing.after_training import Calibrate
 from squeeze_utils.experiments.experiment import DataSpec
+from squeeze_utils.experiments.state_cache import usual_cache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies import catalogue, commands, durations, plan
@@ -78,19 +79,21 @@ def test_all_is_run_in_order_pilots_first_as_long_as_they_grow(known, fits):
 def test_images_are_counted_in_those_of_the_half_width_network():
     half = commands.catalogue.find("residual_lr_long", REFERENCE).arms[0].experiment
     assert half.model == durations.HALF and durations.relative(half.model) == 1
-    assert plan._images(half, set()) == 24 * 45_000
+    assert sum(plan._left(half, set())) == 24 * 45_000
     other = replace(half, model=ModelSpec.of("vgg11"), data=DataSpec("cifar10", train_limit=1000))
-    assert plan._images(other, set()) == 24 * 1000 * durations.RELATIVE["vgg11"]
+    assert sum(plan._left(other, set())) == 24 * 1000 * durations.RELATIVE["vgg11"]
+    mnist = replace(half, data=DataSpec("mnist"))
+    assert sum(plan._left(mnist, set())) == 24 * 54_001
     few = replace(half, data=DataSpec("cifar10", per_class=5))
     assert durations.training_images(few) == 50
     trained: set[str] = set()
-    assert plan._images(half, trained) > 0 == plan._images(half, trained)  # trained once
+    assert sum(plan._left(half, trained)) > 0 == sum(plan._left(half, trained))  # trained once
     step = replace(half.recipe[0], epochs=8)
-    assert plan._images(half.followed_by(step), trained) == 8 * 45_000
+    assert sum(plan._left(half.followed_by(step), trained)) == 8 * 45_000
     rounded = half.followed_by(Calibrate(bits=8)).followed_by(step)
-    assert plan._images(rounded, trained) == 8 * 45_000 * durations.ROUNDED
+    assert sum(plan._left(rounded, trained)) == 8 * 45_000 * durations.ROUNDED
     exact = half.followed_by(replace(step, precision="float32"))
-    assert plan._images(exact, trained) == 8 * 45_000 * durations.FLOAT32
+    assert sum(plan._left(exact, trained)) == 8 * 45_000 * durations.FLOAT32
 
 
 def test_a_study_is_as_fast_as_its_records_and_otherwise_as_the_long_ones(monkeypatch):
@@ -120,6 +123,27 @@ def test_a_speed_is_that_of_bfloat16_even_where_records_have_float32(monkeypatch
     assert durations.speed([study], 1.0) == pytest.approx(durations.FLOAT32 * 1000)
 
 
+def test_networks_of_several_processes_are_trained_one_after_the_other(monkeypatch):
+    monkeypatch.setattr(durations.machine, "device_name", lambda device: "cpu")
+    monkeypatch.setattr(durations.machine, "cores", lambda: 2)
+    study = catalogue.find("exchanges_vgg", REFERENCE)
+    first, *_ = study.arms
+    pretend(first, paths.shipped("runs") / study.name)  # 45 seconds an epoch of 20,000 images
+    expected = 20_000 * durations.RELATIVE["vgg11"] / 45
+    assert durations.speed(iter([study]), 1.0) == pytest.approx(expected)
+
+
+def test_what_is_announced_leaves_kept_states_out_and_counts_federated_rounds(known, tmp_path):
+    assert plan.announce("first_long").trainings == 3
+    states = usual_cache()
+    states.folder.mkdir(parents=True)
+    states.path(rates(0.2).arms[0].experiment.key).touch()
+    found = plan.announce("first_long")
+    assert (found.experiments, found.trainings) == (3, 2)
+    clients = catalogue.CHAPTERS[-1].STUDIES["federated"](REFERENCE).expected[0].experiment
+    assert len(plan._left(clients, set())) == 1
+
+
 def test_records_of_another_processor_tell_nothing(monkeypatch):
     study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
     for arm in study.arms:
@@ -128,7 +152,7 @@ def test_records_of_another_processor_tell_nothing(monkeypatch):
     assert durations.speed([study], 7.0) == 7.0
 
 
-def test_the_whole_plan_has_the_issues_order(monkeypatch):
+def test_the_whole_plan_has_the_order_of_importance(monkeypatch):
     makers = catalogue.catalogue()
     assert set(plan.ORDER) <= set(makers)
     names = {name for name in makers if name.endswith("_long")} | {*plan.ORDER}

@@ -4,7 +4,7 @@ import pytest
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.measurements import read_measurement
-from squeeze_utils.studies.scaling import MESSAGE, message_seconds
+from squeeze_utils.results.scaling import MESSAGE, message_seconds
 from tools import message_time
 
 

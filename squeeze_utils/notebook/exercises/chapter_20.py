@@ -19,7 +19,7 @@ from squeeze_utils.notebook.exercises.chapter_20_simulated import (
     two_owners,
 )
 from squeeze_utils.notebook.exercises.exercise import Claims, Exercise
-from squeeze_utils.studies.scaling import step_seconds
+from squeeze_utils.results.scaling import step_seconds
 
 COUNTS = (1, 2, 3, 8, 64)  # workers of exercise 1
 SPEED, WORKERS, BANDWIDTH = 1150, 4, 1e9  # images a second, workers, bits a second of exercise 2

@@ -13,12 +13,7 @@ from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.durations import (
-    IMAGES_PER_SECOND,
-    epochs_of,
-    relative,
-    training_images,
-)
+from squeeze_utils.studies.durations import IMAGES_PER_SECOND, units
 from squeeze_utils.training.distributed.wire import ring_bytes
 
 SPEED = IMAGES_PER_SECOND["bfloat16"]  # of the half-width SqueezeNet on one thread, measured
@@ -87,14 +82,11 @@ def reference_hours() -> list[float]:
         for arm in (*study.arms, *study.expected):
             experiment = arm.experiment
             first = experiment.prefix(1).key
-            for position, step in enumerate(experiment.recipe, start=1):
-                key = experiment.prefix(position).key
-                if key in counted or not epochs_of(step):
-                    continue
-                counted.add(key)
-                images = epochs_of(step) * training_images(experiment)
-                seconds = images * relative(experiment.model) / SPEED
-                chains[first] = chains.get(first, 0.0) + seconds / 3600
+            for position in range(len(experiment.recipe)):
+                key = experiment.prefix(position + 1).key
+                if key not in counted and (images := units(experiment, position)):
+                    counted.add(key)
+                    chains[first] = chains.get(first, 0.0) + images / SPEED / 3600
     return sorted(chains.values(), reverse=True)
 
 
