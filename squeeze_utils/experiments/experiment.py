@@ -84,6 +84,9 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.recipe, Step):
+            raise ValueError("a recipe is a tuple of steps: write (step,)")
+        whole_number("seed", self.seed, 0)
         object.__setattr__(self, "recipe", tuple(self.recipe))
         if not self.recipe:
             raise ValueError("a recipe needs at least one step")

@@ -41,7 +41,11 @@ class Record:
         data_fingerprint: str,
         commit: str,
     ) -> Record:
-        """The record of an experiment that has just finished on `device`."""
+        """The record of an experiment that has just finished on `device`.
+
+        Device, versions and commit are those of the process that finished it; steps from the cache
+        may come from another.
+        """
         return cls(
             experiment=experiment.as_dict(),
             labels=labels,

@@ -45,7 +45,7 @@ class PrefixCache:
         return HalfwayFile(self.folder / f"{key}.halfway")
 
     def lacks(self, experiment: Experiment) -> str:
-        """The key of the shortest prefix of `experiment` that is not here: what runs next."""
+        """The key of the shortest prefix of `experiment` that has no file here: what runs next."""
         lengths = range(1, len(experiment.recipe) + 1)
         keys = (experiment.prefix(count).key for count in lengths)
         return next((key for key in keys if not self.path(key).is_file()), experiment.key)

@@ -88,6 +88,8 @@ class Study:
 
     def only(self, text: str) -> Study:
         """The same study with those arms alone whose slug contains `text`."""
+        if text and not self.arms:
+            raise ValueError(f"{self.name} has no arms yet: its pilot {self.pilot} comes first")
         arms = [arm for arm in self.arms if text.lower() in arm.slug]
         if not arms:
             slugs = ", ".join(arm.slug for arm in self.arms)
@@ -117,11 +119,14 @@ class Study:
 
         Where a cache has the states of this study, only the measuring is left to do.
         """
-        arms = [
-            replace(arm, experiment=arm.experiment.followed_by(*steps), checkpoint=None)
-            for arm in self.arms
-        ]
-        return Study(name, title, arms, self.pilot)
+        arms, expected = (
+            [
+                replace(arm, experiment=arm.experiment.followed_by(*steps), checkpoint=None)
+                for arm in part
+            ]
+            for part in (self.arms, self.expected)
+        )
+        return replace(self, name=name, title=title, arms=arms, expected=expected)
 
     def records(self, folder: Path | None = None) -> dict[str, Record]:
         """The records of this study's experiments that are on disk, by key."""

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+OVERLAP = 0.5  # that a detection needs, hence mAP50
 RECALLS = 101  # at which precision is read off, 0, 0.01, ... 1, as in the COCO benchmark
 
 
 class Verdicts(NamedTuple):
-    """Detections of one class in some images: their scores, and which of them found an object.
+    """Detections of one class in some images, and the objects that they should find.
 
-    `objects` is how many there are to find; `found` says of each whether a detection has it.
+    `score` (n,) is that of each detection, `right` (n,) says whether it has found an object, and
+    `found` (m,) says for each object whether a detection has found it.
     """
 
     score: Tensor
@@ -28,11 +30,12 @@ class Verdicts(NamedTuple):
         return len(self.found)
 
 
-def judge(score: Tensor, boxes: Tensor, truth: Tensor, overlap: float = 0.5) -> Verdicts:
+def judge(score: Tensor, boxes: Tensor, truth: Tensor) -> Verdicts:
     """Which detections (n,), (n, 4) of one image and class find one of the objects (m, 4).
 
-    In the order of their scores each takes the object that it overlaps most of those still free,
-    if by `overlap` or more (intersection over union). What finds none is a false alarm.
+    Detections are taken in the order of their scores. Each is matched with the free object that it
+    overlaps most, if their intersection over union is at least `OVERLAP`. One without a match is a
+    false alarm.
     """
     order = score.argsort(descending=True, stable=True)
     free = torch.ones(len(truth), dtype=torch.bool)
@@ -41,7 +44,7 @@ def judge(score: Tensor, boxes: Tensor, truth: Tensor, overlap: float = 0.5) -> 
     for place in range(len(order) if len(truth) else 0):
         best = torch.where(free, shared[place], -1.0)
         at = int(best.argmax())
-        if best[at] >= overlap:
+        if best[at] >= OVERLAP:
             free[at], right[place] = False, True
     return Verdicts(score[order], right, ~free)
 

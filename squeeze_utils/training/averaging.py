@@ -99,7 +99,7 @@ def measure_statistics(
                 norm.momentum = None  # torch's word for a cumulative average
                 norm.training = True
             batch = min(BATCH, task_of(data).batch)
-            for x, _ in Batches(_spread(data.train), batch, mean=data.mean, std=data.std):
+            for x, _ in Batches(_spread(data.train, batch), batch, mean=data.mean, std=data.std):
                 with numerics(precision, device):
                     model(x.to(device))
     finally:
@@ -107,9 +107,9 @@ def measure_statistics(
             norm.momentum = momentum
 
 
-def _spread(split: Split) -> Split:
+def _spread(split: Split, batch: int) -> Split:
     """At most IMAGES of a split, from its first to its last; whole batches if it has many."""
     count = min(len(split), IMAGES)
-    count -= count % BATCH if count > BATCH else 0
+    count -= count % batch if count > batch else 0
     at = torch.arange(count, device=split.labels.device) * len(split) // count
     return Split(split.images[at], split.labels[at])

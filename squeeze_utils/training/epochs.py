@@ -64,11 +64,11 @@ class Epochs:
         self.factor = optimizers.make_schedule(plan.schedule, plan.cycles, plan.epochs)
         self.after_step, self.masks, self.penalties = after_step, masks, penalties
         self.average = MovingAverage(model, plan.ema) if plan.ema else None
-        self.chosen = machine.precision(plan.precision, device)
+        self.precision = machine.precision(plan.precision, device)
         self.exchange = plan.make_exchange(model, self.steps)
         self.seed = torch.initial_seed()
         # With all fields: a key leaves out what holds its default, and defaults change.
-        self.name = json.dumps([plan.as_dict(), data.fingerprint, self.chosen, device.type])
+        self.name = json.dumps([plan.as_dict(), data.fingerprint, self.precision, device.type])
 
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""
@@ -98,7 +98,9 @@ class Epochs:
         self.exchange.after_epoch()
         loss_sum, hits = mean_of_all(torch.stack((loss_sum, hits)))
         seconds = time.perf_counter() - start
-        found = evaluate(self.judged(), self.data.validation, self.data, precision=self.chosen)
+        found = evaluate(self.judged(), self.data.validation, self.data, precision=self.precision)
+        if not math.isfinite(found.loss):  # after the last step, whose loss was still finite
+            raise DivergedError.at(epoch, lr, self.plan.lr)
         return {
             "epoch": epoch + 1,
             "train_loss": float(loss_sum) / len(self.batches),
@@ -114,7 +116,7 @@ class Epochs:
         """The network that validation judges: the moving average, where there is one."""
         if not self.average:
             return self.model
-        return self.average.settle(self.model, self.data, self.chosen, self.plan.only)
+        return self.average.settle(self.model, self.data, self.precision, self.plan.only)
 
     def _step(self, x: Tensor, y: Tensor, done: float) -> tuple[Tensor, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
@@ -122,7 +124,7 @@ class Epochs:
         if self.plan.mixup:
             shares = self.plan.mixing.shares(len(y), done).to(self.device)
             x = mixed(x, shares)
-        with numerics(self.chosen, self.device):
+        with numerics(self.precision, self.device):
             logits = self.exchange.network(x)
         loss = self._loss(logits.float(), y, shares)
         total = loss

@@ -78,9 +78,9 @@ def watching(
         yield
 
 
-def numerics(chosen: str, device: torch.device) -> torch.autocast:
-    """Mixed precision on `device` where `chosen` is bfloat16, plain float32 otherwise."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=chosen == "bfloat16")
+def numerics(precision: str, device: torch.device) -> torch.autocast:
+    """Mixed precision on `device` where `precision` is bfloat16, plain float32 otherwise."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def check_fits(model: nn.Module, data: ImageSet) -> None:
@@ -137,6 +137,7 @@ def evaluate(
     >>> 0 <= found.accuracy <= 100, tuple(found.confusion.shape)
     (True, (10, 10))
     """
+    check_fits(model, data)
     return _judged(model, model, split, data, precision)
 
 
@@ -181,12 +182,12 @@ def _judged(
 ) -> Evaluation:
     """The evaluation of `answers`, the logits (b, classes) of images, which `model` gives."""
     device = next(model.parameters()).device
-    chosen, task = machine.precision(precision, device), task_of(data)
+    precision, task = machine.precision(precision, device), task_of(data)
     loss, tally = 0.0, task.tally(data)
     with evaluating(model):
         for x, y in Batches(split, task.batch, mean=data.mean, std=data.std):
             x, y = x.to(device), y.to(device)
-            with numerics(chosen, device):
+            with numerics(precision, device):
                 logits = answers(x).float()
             loss += float(task.summed_loss(logits, y))
             tally.add(logits, y)

@@ -53,8 +53,8 @@ def averaged_features(model: nn.Module, split: Split, data: ImageSet) -> Tensor:
 
 
 def signature(model: nn.Module, split: Split, data: ImageSet) -> dict[str, str]:
-    """Hashes of all that features depend on: the weights, and the images with their scale."""
-    weights = hashlib.blake2b(digest_size=16)
+    """Hashes of all that features depend on: network and weights, and images with their scale."""
+    weights = hashlib.blake2b(repr(model.config).encode(), digest_size=16)
     for name, tensor in model.features.state_dict().items():
         weights.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
     images = hashlib.blake2b(digest_size=16)

@@ -45,10 +45,11 @@ class Train(Step):
     where `mixup_growth` is its growth. With `ema` above 0, the network that is validated and left
     at the end is a `MovingAverage` with this decay for each step.
     The schedule "restarts" needs `cycles`, the lengths of its cosine cycles in epochs. `during`
-    lists what happens after every optimizer step, such as gradual pruning.
+    lists what else happens during training, such as gradual pruning or a price on bits.
     With `may_diverge` a non-finite loss ends the step instead of the experiment: a result too,
     where learning rates are compared. `only` names the parts that are trained, for example
-    ("features.12", "classifier"); the rest is frozen. All are trained where it is empty.
+    ("features.12", "classifier"); the rest gets no gradient, but what `during` does reaches all
+    layers. All are trained where it is empty.
 
     >>> import squeeze_utils as sq
     >>> sq.Train(12, lr=0.04, optimizer="muon", weight_decay=0.05).schedule
@@ -88,6 +89,8 @@ class Train(Step):
         choose("optimizer", self.optimizer, optimizers.OPTIMIZERS)
         object.__setattr__(self, "cycles", tuple(self.cycles))
         object.__setattr__(self, "during", tuple(self.during))
+        if isinstance(self.only, str):
+            raise ValueError(f"only takes a tuple of names, such as ({self.only!r},)")
         object.__setattr__(self, "only", tuple(self.only))
         if not all(isinstance(part, Within) for part in self.during):
             raise ValueError(f"during takes things to do within training, got {self.during}")
@@ -204,25 +207,30 @@ def _run(
     after_epoch: AfterEpoch | None,
     progress: bool,
 ) -> None:
-    """The epochs that `history` does not have yet; it gets them, the model what they come to."""
+    """Run the epochs that `history` lacks and append them to it; the model ends as they leave it.
+
+    Where training is cut short, model and masks are those of the last finished epoch.
+    """
     model, count = epochs.model, epochs.plan.epochs
-    finished = _copy(epochs.judged() if history else model)
+    finished, masks = _copy(epochs.judged() if history else model), dict(going.masks)
     left, hidden = range(len(history), count), not (progress and here().first)
     bar = tqdm(left, "epochs", count, initial=len(history), disable=hidden)
     try:
         for epoch in bar:
             history.append(epochs.run(epoch))
             finished = _copy(epochs.average.network if epochs.average else model)
+            masks = dict(going.masks)
             if halfway and here().first:
                 halfway.keep(going, history)
             if after_epoch:
                 after_epoch(history[-1])
             bar.set_postfix(validation=f"{history[-1]['validation_accuracy']:.1f} %")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DivergedError) as error:
         model.load_state_dict(finished)
-        raise TrainingInterrupted(history) from None
-    except DivergedError as error:
-        model.load_state_dict(finished)
+        going.masks.clear()
+        going.masks.update(masks)
+        if isinstance(error, KeyboardInterrupt):
+            raise TrainingInterrupted(history) from None
         error.history = history
         raise
     finally:

@@ -100,7 +100,10 @@ class Lion(Optimizer):
     Every weight moves by exactly the learning rate; one number of memory for each weight.
     """
 
-    NOW, LATER = 0.9, 0.99  # how much of the average counts in a step, and stays behind it
+    NOW, LATER = (
+        0.9,
+        0.99,
+    )  # the average's weight in this direction, and in what is kept
 
     def __init__(self, groups: list[dict] | Iterable[Tensor], lr: float) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0})

@@ -1,4 +1,4 @@
-"""Long trainings keep themselves on disk, so that a machine that goes away costs one epoch."""
+"""Long trainings keep themselves on disk: a machine that goes away costs an epoch and a minute."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainingState:
     average: nn.Module | None = None
 
     def content(self) -> dict[str, Any]:
-        """It as tensors and plain values, with the random state of the process."""
+        """The state as tensors and plain values, with the random state of the process."""
         return {
             "name": self.name,
             "model": self.model.state_dict(),

@@ -36,7 +36,7 @@ class Segmentation:
         weights = outputs.new_tensor(self.weights)
         weights = F.pad(weights, (0, outputs.shape[1] - len(weights)))  # classes that no mask has
         labels = targets.long()
-        if not (labels != VOID).any():  # a mean over nothing
+        if not (weights[labels[labels != VOID]] > 0).any():  # a mean over nothing
             return outputs.sum() * 0
         return F.cross_entropy(
             outputs, labels, weights, ignore_index=VOID, label_smoothing=smoothing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from squeeze_utils.models import checkpoint_files
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_untouched
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,7 @@ class Load(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Take over every tensor; the checkpoint must be of the very same network."""
-        if state.masks or state.codebooks:
-            raise ValueError("Load comes first: it would undo what was pruned or shared")
+        check_untouched(state, self)
         model, metadata = checkpoint_files.load_model(self.checkpoint)
         if model.spec != state.model.spec:
             raise ValueError(

@@ -13,7 +13,7 @@ from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import Batches
 from squeeze_utils.models import Fire, pretrained
 from squeeze_utils.training.evaluation import evaluating, watching
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_untouched
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class ImageNetBackbone(Step):
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Fill the backbone; all other layers stay as they are."""
-        if state.masks or state.codebooks:
-            raise ValueError("ImageNetBackbone comes first: it would undo what was pruned")
+        check_untouched(state, self)
         layers = list(_layers(state.model))
         tensors = list(pretrained.feature_weights().values())
         pairs = list(zip(tensors[::2], tensors[1::2], strict=True))

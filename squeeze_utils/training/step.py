@@ -129,6 +129,13 @@ def trained_parameter(model: nn.Module, name: str) -> Tensor:
     return getattr(module, part)
 
 
+def check_untouched(state: State, step: Step) -> None:
+    """Raise where weights are pruned or shared: a step that writes weights would undo that."""
+    if state.masks or state.codebooks:
+        kind = type(step).__name__
+        raise ValueError(f"{kind} comes first: it would undo what was pruned or shared")
+
+
 class Step:
     """One thing that is done to a network. Subclasses are frozen dataclasses of plain values."""
 
@@ -147,12 +154,15 @@ class Step:
 
     def as_dict(self, defaults: bool = True) -> dict[str, Any]:
         """The step as plain values, with or without the fields that hold their default."""
-        values = {
-            f.name: _plain(getattr(self, f.name), defaults)
-            for f in fields(self)  # type: ignore[arg-type]
-            if defaults or getattr(self, f.name) != f.default
-        }
-        return {"step": type(self).__name__, **values}
+        values: dict[str, Any] = {"step": type(self).__name__}
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            if value == f.default and not defaults:
+                continue
+            if f.type == "float" and value != f.default:
+                value = float(value)  # 1 and 1.0 are the same rate: they get the same key
+            values[f.name] = _plain(value, defaults)
+        return values
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Step:

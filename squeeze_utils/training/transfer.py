@@ -15,7 +15,7 @@ from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import SqueezeNet, pretrained
 from squeeze_utils.training.features import check_linear_head, kept_features
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_untouched
 
 DECAYS = tuple(10.0**power for power in (0, -1, -2, -3, -4, -5))  # strongest first
 ITERATIONS = 60  # of L-BFGS at each decay, from the weights of the one before
@@ -33,8 +33,7 @@ class LoadImageNet(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """Only a network with the very layers of the published one is filled."""
         model = state.model
-        if state.masks or state.codebooks:
-            raise ValueError("LoadImageNet comes first: it would undo what was pruned or shared")
+        check_untouched(state, self)
         try:
             model.features.load_state_dict(pretrained.feature_weights())
         except (RuntimeError, AttributeError) as error:
@@ -79,6 +78,7 @@ class NewHead(Step):
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Normal weights of deviation 0.01 and zero biases, as at the start of a training."""
+        check_untouched(state, self)
         head = last_layer(state.model)
         head.weight.copy_(0.01 * torch.randn(head.weight.shape, generator=state.generator))
         head.bias.zero_()
@@ -111,6 +111,7 @@ class FitHead(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Fit the last layer; the rest of the network stays as it is."""
+        check_untouched(state, self)
         check_linear_head(state.model)
         parts = []
         for split in (state.data.train, state.data.validation):
@@ -146,6 +147,8 @@ def fit_linear(
     all; the returned weights take them as they were. The loss is the mean cross-entropy plus
     decay / 2 times the sum of squared weights.
     """
+    if len(x) < 2 or not x.isfinite().all():
+        raise ValueError(f"a head needs finite features of two pictures or more, got {len(x)}")
     mean, std = x.mean(0), x.std(0).clamp_min(1e-6)
     z, z_val = (x - mean) / std, (x_val - mean) / std
     counts = torch.bincount(y, minlength=classes).clamp_min(1).float()

@@ -9,6 +9,7 @@ import json
 import pkgutil
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from tiny import QUICK, tiny_experiment, tiny_spec
@@ -113,6 +114,13 @@ def test_the_key_changes_with_every_field():
     assert len(set(keys)) == len(keys)
 
 
+def test_equal_experiments_have_equal_keys_however_their_numbers_are_written():
+    whole, real = (Train(2, lr=lr, weight_decay=no) for lr, no in ((1, 0), (1.0, 0.0)))
+    one, other = (replace(tiny_experiment(), recipe=(step,)) for step in (whole, real))
+    assert one == other and one.key == other.key
+    assert replace(one, recipe=(Train(2, lr=np.float32(0.5)),)).key
+
+
 def test_an_experiment_survives_json():
     spec = ModelSpec.of("squeezenet_small", pool_after=(1, 3), num_classes=10)
     experiment = Experiment(
@@ -131,6 +139,7 @@ def test_an_experiment_survives_json():
     [
         ({"recipe": [{"step": "Trian"}]}, "unknown step 'Trian'; accepted: .*Train"),
         ({"recipe": [{"step": "Train", "epochs": 1, "lrr": 1}]}, "step Train has no field lrr"),
+        ({"seed": "a"}, "seed must be a whole number of at least 0, got 'a'"),
         ({"recipe": []}, "a recipe needs at least one step"),
         ({"model": {"name": "resnet", "options": {}}}, "unknown model 'resnet'"),
     ],
@@ -138,6 +147,13 @@ def test_an_experiment_survives_json():
 def test_a_description_that_is_no_experiment_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
         Experiment.from_dict({**tiny_experiment().as_dict(), **change})
+
+
+def test_a_step_alone_is_no_recipe_and_a_name_alone_no_list_of_parts():
+    with pytest.raises(ValueError, match=r"write \(step,\)"):
+        replace(tiny_experiment(), recipe=Train(1))
+    with pytest.raises(ValueError, match=r"such as \('classifier',\)"):
+        Train(1, only="classifier")
 
 
 def test_two_steps_cannot_share_a_name(kinds):

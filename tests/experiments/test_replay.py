@@ -49,6 +49,12 @@ def test_the_best_is_the_one_measured_best_and_the_other_seed_judges(table):
     assert np.isnan(run.measured[:6]).all() and np.isnan(run.judged[:6]).all()
 
 
+def test_with_one_seed_nothing_can_judge(table):
+    run = Run(table[:, :, :1], budget=24)
+    run.train(28)
+    assert np.isnan(run.judged).all() and run.measured[-1] > 0
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_keeps_its_budget_and_can_be_repeated(table, method):
     one, again = (replay(table, method, 70, 4) for _ in range(2))

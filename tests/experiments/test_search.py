@@ -31,11 +31,12 @@ from squeeze_utils.experiments.search import (
     best,
     distributions,
     is_done,
-    journal,
     journal_path,
+    methods,
     read_search,
     running,
     trials,
+    workers,
 )
 from squeeze_utils.experiments.search.journal import open_study, same_trial, spent
 from squeeze_utils.experiments.search.methods import Sampler, pruner
@@ -161,6 +162,20 @@ def test_interrupted_trials_are_failed_and_their_finished_epochs_count(tmp_path)
     assert best(study).number > 0
 
 
+def test_ctrl_c_while_a_point_is_suggested_gives_its_epochs_back(tmp_path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    go(search(), tmp_path, trials=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(methods.Sampler, "sample_relative", stop)
+        with pytest.raises(KeyboardInterrupt):
+            go(search(), tmp_path)
+    frame = trials(search(), go(search(), tmp_path))
+    assert frame["state"].tolist() == ["complete"] * 2 + ["failed"] + ["complete"] * 8
+    assert is_done(search(), finished(read_search(search(), tmp_path)))
+
+
 def test_a_diverged_trial_counts_as_pruned_and_costs_the_epoch_it_died_in(tmp_path):
     def diverging(experiment: Experiment, report: Report) -> dict:
         if experiment.seed == 0:
@@ -227,16 +242,16 @@ def test_after_a_kill_the_trial_is_failed_and_the_search_goes_on(tmp_path):
 def test_a_process_is_gone_where_that_is_certain(where, lives, gone, monkeypatch):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    monkeypatch.setattr(journal, "this_machine", lambda: where)
+    monkeypatch.setattr(workers, "this_machine", lambda: where)
     number = os.getpid() if lives else process.pid
-    name = f"{journal.worker_name().partition(':')[0]}:{number}"
-    monkeypatch.setattr(journal, "this_machine", lambda: ("host", "start", "space"))
-    assert journal.is_gone(SimpleNamespace(user_attrs={"worker": name})) is gone
+    name = f"{workers.worker_name().partition(':')[0]}:{number}"
+    monkeypatch.setattr(workers, "this_machine", lambda: ("host", "start", "space"))
+    assert workers.is_gone(SimpleNamespace(user_attrs={"worker": name})) is gone
 
 
 @pytest.mark.parametrize("attrs", [{}, {"worker": "0123abcd:1"}])
 def test_of_a_process_without_a_full_name_nothing_is_known(attrs):
-    assert not journal.is_gone(SimpleNamespace(user_attrs=attrs))
+    assert not workers.is_gone(SimpleNamespace(user_attrs=attrs))
 
 
 def test_two_processes_share_one_journal(tmp_path):

@@ -27,12 +27,18 @@ def test_a_study_is_narrowed_by_a_part_of_its_names():
     assert [arm.slug for arm in study.only("0.2-A").arms] == ["0.2-a-b-c-s0"]
     with pytest.raises(ValueError, match=r"no arm of small has '0\.7' in its name"):
         study.only("0.7")
+    with pytest.raises(ValueError, match="small has no arms yet: its pilot first comes first"):
+        replace(study, arms=(), pilot="first").only("0.2")
 
 
 def test_an_observed_study_has_the_same_arms_with_more_steps():
-    study = Study("small", "which rate?", rates(0.1, 0.2).arms, pilot="small_lr")
+    study = Study("small", "which rate?", rates(0.1, 0.2).arms, pilot="small_lr", processes=2)
+    (waiting,) = expected = rates(0.4).arms
+    study = replace(study, expected=expected, may_share=True)
     observed = study.observed("watched", "and then?", Pause(1), Pause(2))
     assert (observed.name, observed.title, observed.pilot) == ("watched", "and then?", "small_lr")
+    assert observed.processes == 2 and observed.may_share
+    assert observed.expected[0].experiment == waiting.experiment.followed_by(Pause(1), Pause(2))
     for arm, before in zip(observed.arms, study.arms, strict=True):
         assert arm.labels == before.labels and arm.checkpoint is None
         assert arm.experiment == before.experiment.followed_by(Pause(1), Pause(2))

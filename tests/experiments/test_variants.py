@@ -9,7 +9,6 @@ from tiny import tiny_set
 
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments import records as rooms
-from squeeze_utils.experiments import variants
 from squeeze_utils.experiments.rates import MOST_RATES, best_rate
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.variants import Chapter, Variant
@@ -195,7 +194,3 @@ def test_every_variant_differs_from_every_other():
     for chapter in CHAPTERS:
         keys = [chapter.experiment(REFERENCE, v, 0.01, 0).key for v in chapter.variants]
         assert len(set(keys)) == len(keys), chapter.name
-
-
-def test_seeds_are_those_of_the_series():
-    assert variants.SEEDS == (0, 1, 2)

@@ -147,8 +147,7 @@ def test_measuring_changes_the_statistics_and_nothing_else(data):
 
 def test_many_training_images_are_thinned_evenly(data, monkeypatch):
     monkeypatch.setattr(averaging, "IMAGES", 13)
-    monkeypatch.setattr(averaging, "BATCH", 4)
-    some = averaging._spread(data.train)
+    some = averaging._spread(data.train, 4)
     at = [0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44]
     assert torch.equal(some.images, data.train.images[at])
     assert torch.equal(some.labels, data.train.labels[at])

@@ -123,11 +123,13 @@ def test_the_loss_of_a_perfect_answer_is_small_and_of_an_empty_scene_finite():
 
 def test_the_loss_of_a_toy_is_the_sum_written_out():
     outputs = torch.zeros(1, 7, 1, 1)  # one cell, a box of three by three
+    outputs[0, 0] = 2.0
     truth = torch.tensor([[[1.0, 0.0, 0.0, 1.0, 1.0]]])
     terms = Detection().terms(outputs, truth)
     assert float(terms["box"]) == pytest.approx(1 - 1 / 9)  # IoU 1/9, hull the larger box
     assert float(terms["class"]) == pytest.approx(math.log(2))
-    assert float(terms["object"]) == pytest.approx(math.log(2))  # any target, at logit 0
+    # The target of the score is the IoU: log(1 + e^z) - t z.
+    assert float(terms["object"]) == pytest.approx(math.log1p(math.exp(2)) - 2 / 9)
 
 
 def test_the_gradient_reaches_every_head():

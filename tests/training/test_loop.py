@@ -14,7 +14,7 @@ from squeeze_utils.models import build
 from squeeze_utils.training import epochs, evaluation, optimizers
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.loop import DivergedError, Train, TrainingInterrupted, fit
-from squeeze_utils.training.step import State
+from squeeze_utils.training.step import State, reapply_masks
 
 PLAN = Train(2, **QUICK)
 STEPS = 3  # optimizer steps in an epoch: 48 images in batches of 16
@@ -189,6 +189,34 @@ def test_a_loss_that_is_not_finite_says_where_and_what_to_try(data):
     assert "try a learning rate of 1e+29" in text and "batch normalisation" in text
     assert caught.value.history == []
     assert same(snapshot(model), before)
+
+
+def test_weights_that_the_last_step_made_infinite_are_no_finished_epoch(data):
+    plan = Train(1, lr=1e30, optimizer="sgd", batch_size=1000, precision="float32")
+    model = dense()
+    before = snapshot(model)
+    with pytest.raises(DivergedError, match="in epoch 1"):
+        fit(model, data, plan)
+    assert same(snapshot(model), before)
+
+
+@pytest.mark.parametrize("cut", [KeyboardInterrupt, DivergedError("not finite")])
+def test_masks_that_grow_are_those_of_the_last_finished_epoch_too(cut, data):
+    state = State(dense(), data)
+    name = "classifier.0.weight"
+    state.masks[name] = torch.ones_like(state.model.classifier[0].weight, dtype=torch.bool)
+
+    def grow(model: nn.Module, step: int, steps: int) -> None:
+        state.masks[name] = state.masks[name].clone()
+        state.masks[name][step] = False
+        reapply_masks(state)(model, step, steps)
+        if step == STEPS + 2:
+            raise cut
+
+    with pytest.raises((KeyboardInterrupt, DivergedError)):
+        fit(state.model, data, PLAN, after_step=[grow], masks=state.masks)
+    assert torch.equal(state.masks[name], state.model.classifier[0].weight != 0)
+    assert int((~state.masks[name].any(1)).sum()) == STEPS
 
 
 def test_divergence_can_be_a_result(data):

@@ -18,14 +18,8 @@ def model() -> nn.Module:
     return build("squeezenet_small", width=0.125, in_channels=1, pooling="mixed")
 
 
-def needs_muon(name: str) -> None:
-    if name == "muon" and not hasattr(torch.optim, "Muon"):
-        pytest.skip("this torch has no Muon")
-
-
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
 def test_every_optimizer_lowers_a_loss(name, model):
-    needs_muon(name)
     x, y = torch.randn(8, 1, 16, 16), torch.arange(8)
     optimizer = optimizers.make_optimizer(name, model, lr=0.003)
     losses = []
@@ -51,7 +45,6 @@ def test_weight_decay_reaches_weights_but_neither_biases_nor_norms(name, model):
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 def test_without_a_gradient_only_decay_moves_a_weight(name):
-    needs_muon(name)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
     nn.init.ones_(model[0].bias)
     before = [p.detach().clone() for p in model.parameters()]
@@ -67,7 +60,6 @@ def test_without_a_gradient_only_decay_moves_a_weight(name):
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("number", ["bfloat16", "float32"])
 def test_muon_moves_a_convolution_as_the_matrix_that_it_is(memory, number, monkeypatch):
-    needs_muon("muon")
     monkeypatch.setattr("squeeze_utils.training.muon.precision", lambda *_: number)
     torch.manual_seed(0)
     conv = nn.Conv2d(3, 8, 3, bias=False).to(memory_format=memory)

@@ -63,6 +63,11 @@ def test_classes_that_the_masks_do_not_know_weigh_nothing():
     assert torch.equal(Segmentation((1.0, 2.0, 3.0)).loss(outputs, TRUTH), wanted)
 
 
+def test_masks_of_weightless_classes_alone_give_a_loss_of_zero():
+    ones, outputs = torch.ones(1, 2, 2, dtype=torch.uint8), torch.randn(1, 2, 2, 2)
+    assert float(Segmentation((1.0, 0.0)).loss(outputs, ones)) == 0
+
+
 def test_masks_of_void_alone_give_a_loss_of_zero():
     task, void = Segmentation((1.0, 2.0)), torch.full((1, 2, 2), VOID, dtype=torch.uint8)
     outputs = torch.randn(1, 2, 2, 2, requires_grad=True)

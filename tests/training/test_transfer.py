@@ -22,6 +22,7 @@ from squeeze_utils.training.transfer import (
     NewHead,
     TrainElsewhere,
     fire_parts,
+    fit_linear,
 )
 
 QUICK = {"batch_size": 16, "lr": 0.01, "precision": "float32"}
@@ -110,6 +111,56 @@ def test_other_weights_and_other_images_have_features_of_their_own(tmp_path):
     other, *_ = set(tmp_path.glob("*.features")) - {path}
     other.rename(path)  # its name says another thing than its content
     assert torch.equal(features.kept_features(small(), data.train, data, tmp_path), first)
+
+
+def test_another_network_with_the_same_weights_has_features_of_its_own(tmp_path):
+    data, networks = tiny_set(size=16), [small(), small(activation="elu"), small(pooling="average")]
+    for model in networks:
+        model.load_state_dict(networks[0].state_dict())
+        found = features.kept_features(model, data.train, data, tmp_path)
+        assert torch.equal(found, features.averaged_features(model, data.train, data))
+
+
+def noisy_classes(per_class: tuple[int, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features that tell two classes apart in the first of 60 numbers, and that badly."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(len(per_class)).repeat_interleave(torch.tensor(per_class))
+    x = torch.randn(len(y), 60, generator=generator)
+    x[:, 0] += 1.5 * y
+    return x, y
+
+
+def test_of_many_useless_features_a_strong_penalty_is_chosen_and_of_few_a_weak_one():
+    some, others = noisy_classes((40, 40), 0), noisy_classes((200, 200), 1)
+    assert fit_linear(*some, *others, 2).decay >= 0.1
+    parts = [(x[:, :1], y) for x, y in (noisy_classes((2000, 2000), 2), others)]
+    assert fit_linear(*parts[0], *parts[1], 2).decay <= 0.01
+
+
+def test_balanced_classes_weigh_alike_however_rare():
+    some, others = noisy_classes((270, 30), 0), noisy_classes((270, 30), 1)
+    x, y = noisy_classes((500, 500), 2)
+    recall = []
+    for balanced in (False, True):
+        fitted = fit_linear(*some, *others, 2, balanced)
+        answers = (x @ fitted.weight.T + fitted.bias).argmax(1)
+        recall.append(float((answers[y == 1] == 1).float().mean()))
+    assert recall[1] > recall[0] + 0.2
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(1, 3), torch.full((4, 3), float("nan"))])
+def test_a_head_needs_finite_features_of_two_pictures(wrong):
+    y = torch.zeros(len(wrong), dtype=torch.long)
+    with pytest.raises(ValueError, match="finite features of two pictures or more"):
+        fit_linear(wrong, y, wrong, y, 2)
+
+
+@pytest.mark.parametrize("step", [NewHead(), FitHead(), LoadImageNet()])
+def test_what_writes_weights_comes_before_pruning(step):
+    state = State(small(), tiny_set(size=16))
+    state.masks["classifier.1.weight"] = torch.zeros(3, 64, 1, 1, dtype=torch.bool)
+    with pytest.raises(ValueError, match=f"{type(step).__name__} comes first"):
+        step.apply(state)
 
 
 def test_training_elsewhere_leaves_the_images_at_hand():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +17,6 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from squeeze_utils.base import machine, paths
-from squeeze_utils.base.claims import is_running, this_machine
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.search.methods import Sampler, pruner
 from squeeze_utils.experiments.search.space import Search
@@ -174,28 +171,6 @@ def is_done(search: Search, trials: Sequence[FrozenTrial]) -> bool:
     """Whether the budget has no room for another whole trial, and nothing runs any more."""
     running = any(trial.state == RUNNING for trial in trials)
     return not running and spent(search, trials) + search.epochs > search.budget
-
-
-def worker_name() -> str:
-    """This process: its number and, as hashes, its host, the host's last start, its container."""
-    parts = (hashlib.sha256(part.encode()).hexdigest()[:8] for part in this_machine())
-    return f"{'.'.join(parts)}:{os.getpid()}"
-
-
-def is_gone(trial: FrozenTrial) -> bool:
-    """Whether a trial that counts as running certainly is not: its process has ended here.
-
-    Of processes elsewhere it cannot be known: the epochs of their trials stay reserved.
-    """
-    place, _, process = trial.user_attrs.get("worker", "").partition(":")
-    if os.name != "posix" or place.count(".") != 2:  # names in old journals say less
-        return False
-    (host, start, space), here = place.split("."), worker_name().partition(":")[0].split(".")
-    if host != here[0]:
-        return False
-    if start != here[1]:  # the host was started anew, which no process outlives
-        return True
-    return space == here[2] and not is_running(int(process))
 
 
 def trials(search: Search, study: optuna.Study | None) -> pd.DataFrame:

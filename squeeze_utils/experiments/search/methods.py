@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from squeeze_utils.base.checks import choose
+from squeeze_utils.experiments.search.workers import worker_name
 
 PRUNE_AFTER = 4  # complete trials before the median rule stops anything
 
@@ -37,10 +38,10 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 
 
 class Sampler(BaseSampler):
-    """The sampler called `name`; what it draws for trial n depends on `repetition` and n.
+    """The sampler called `name`, made anew for each trial.
 
-    And on the results before, where it looks at them; not on how often the search was stopped:
-    it is a fresh sampler for each trial, seeded by the trial's number.
+    It is seeded by `repetition` and the trial's number, so a search that was stopped suggests the
+    same points as one that was not.
     """
 
     def __init__(self, name: str, repetition: int, startup: int = 8) -> None:
@@ -48,7 +49,8 @@ class Sampler(BaseSampler):
         self._repetition, self._startup = repetition, startup
 
     def before_trial(self, study: Any, trial: Any) -> None:
-        """Called once before the others, with the new trial."""
+        """Called once before the others, with the new trial, which is this process's from now."""
+        study._storage.set_trial_user_attr(trial._trial_id, "worker", worker_name())
         seed = np.random.SeedSequence([self._repetition, trial.number]).generate_state(1)[0]
         self._fresh = self._make(int(seed), self._startup)
 

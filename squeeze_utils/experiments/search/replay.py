@@ -37,7 +37,9 @@ class Run:
         rows = np.arange(self.points)
         self._seen = table[rows, seen]
         last = table[:, :, -1]
-        self._others = (last.sum(1) - last[rows, seen]) / max(1, seeds - 1)
+        self._others = np.full(self.points, np.nan)  # a single seed has no others
+        if seeds > 1:
+            self._others = (last.sum(1) - last[rows, seen]) / (seeds - 1)
         self._trained: dict[int, int] = {}
         self._drawn = self.spent = 0
         self.log: list[tuple[int, int, int]] = []  # point, epoch before, epoch after

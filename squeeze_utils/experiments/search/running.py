@@ -18,6 +18,7 @@ from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.search import journal
 from squeeze_utils.experiments.search.journal import COMPLETE, FAILED, PRUNED, RUNNING
 from squeeze_utils.experiments.search.space import Search, distributions
+from squeeze_utils.experiments.search.workers import is_gone, worker_name
 from squeeze_utils.training.loop import DivergedError
 
 # Called after every epoch with its number (from 1) and the validation accuracy; raises
@@ -101,7 +102,14 @@ def _run_or_tell_again(search: Search, folder: Path) -> Objective:
 def _clear_up(study: optuna.Study) -> None:
     """Mark the trials failed whose process has ended; their finished epochs count."""
     for trial in study.get_trials(deepcopy=False, states=(RUNNING,)):
-        if journal.is_gone(trial):
+        if is_gone(trial):
+            study.tell(trial.number, state=FAILED)
+
+
+def _give_up_own(study: optuna.Study) -> None:
+    """Mark the running trials of this process failed."""
+    for trial in study.get_trials(deepcopy=False, states=(RUNNING,)):
+        if trial.user_attrs.get("worker") == worker_name():
             study.tell(trial.number, state=FAILED)
 
 
@@ -125,7 +133,11 @@ def _work(
 
 def _run_next(search: Search, study: optuna.Study, objective: Objective) -> bool:
     """One trial; False if the budget has no room for it after all."""
-    trial = study.ask(distributions(search.space))
+    try:
+        trial = study.ask(distributions(search.space))
+    except BaseException:  # Ctrl-C while a point is being suggested: give its epochs back
+        _give_up_own(study)
+        raise
 
     def report(epoch: int, accuracy: float) -> None:
         trial.report(accuracy, epoch)
@@ -134,7 +146,6 @@ def _run_next(search: Search, study: optuna.Study, objective: Objective) -> bool
 
     state, value, start = FAILED, None, time.perf_counter()
     try:
-        trial.set_user_attr("worker", journal.worker_name())
         if not _has_room(search, study, trial.number):
             return False
         experiment = search.experiment(trial.params, trial.number)

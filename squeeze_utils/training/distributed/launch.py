@@ -65,7 +65,7 @@ def launch(
 
 
 def take_part(job: Callable[..., Any]) -> None:
-    """Be one of the processes that `launch` started: do the job, leave what it returns."""
+    """Run `job` as one of the processes that `launch` started; write what it returns."""
     _end_with_parent()
     asked, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     with joined() as ranks:

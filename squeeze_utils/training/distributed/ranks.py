@@ -25,7 +25,7 @@ LOOPBACK = ("lo", "lo0")
 
 
 class ProcessGroupError(RuntimeError):
-    """The processes could not find each other; the message says what to look at."""
+    """The processes cannot train together; the message says what to look at."""
 
 
 class LostProcessError(RuntimeError):
@@ -186,7 +186,7 @@ def _is_lost(error: RuntimeError) -> bool:
 def seed_for(epoch: int, seed: int) -> None:
     """Give each process random numbers of its own in each epoch, for dropout and mixing.
 
-    From `seed`, the same in all processes, so that a training that was cut off goes on equally.
+    All have the same `seed`, so a training that was cut off continues with the same numbers.
     """
     ranks = here()
     if not ranks.alone:

@@ -90,10 +90,10 @@ def _measure(spec: ModelSpec, group: dist.ProcessGroup, batch: int, steps: int) 
 
 
 def _traffic_so_far(group: dist.ProcessGroup) -> Traffic | None:
-    """What has been sent, and has arrived: nothing waits for a slow connection.
+    """The counters once all that was sent has arrived.
 
-    Another process comes out of the first barrier once it has all that was sent to it before, so
-    what it sends for the second one says so.
+    After the first barrier a process has received all that was sent to it before; the second one
+    makes sure that all have passed the first.
     """
     for _ in range(2):
         dist.barrier(group)

@@ -24,7 +24,7 @@ class TrainTogether(Train):
     """Train with `workers` processes, each with its part of every batch.
 
     What they exchange: "all" gradients in float32; "half": in float16; "low rank": PowerSGD of
-    `rank` (Vogels et al. 2019), from the tenth step on; "largest": the share `density` with the
+    `rank` (Vogels et al. 2019), after ten steps; "largest": the share `density` with the
     largest sums, reached after the first `warm_up` of training, forgotten otherwise without
     `feedback` (Lin et al. 2018); "seldom": weights, averaged `every` so many steps.
 
@@ -55,6 +55,13 @@ class TrainTogether(Train):
                 'the exchange "largest" has momentum of its own: use optimizer="sgd", '
                 f"not {self.optimizer!r}"
             )
+        if self.exchange == "seldom" and (self.ema or self.during):
+            raise ValueError(
+                'with the exchange "seldom" weights differ between processes: leave ema and during '
+                "out, which would act on each process's own"
+            )
+        if self.workers == 1 and self.exchange != "all":
+            raise ValueError(f"one process exchanges nothing: {self.exchange!r} needs two or more")
 
     def make_exchange(self, model: nn.Module, steps: int) -> Exchange:
         """What the fields say."""
