@@ -307,6 +307,8 @@ def test_mistakes_with_networks_and_images_are_named(own, squeezed, tmp_path, sa
     pytest.importorskip("onnxruntime")
     assert "x.onnx is not an ONNX model" in says("evaluate", tmp_path / "x.onnx", "digits")
     assert "x.onnx is none of .sqz" in says("compress", tmp_path / "x.onnx", "--lossless", *out)
+    wrong = ("-o", tmp_path / "out.onnx")
+    assert "the output must end with .sqz" in says("compress", squeezed, "--lossless", *wrong)
     cut = tmp_path / "cut.sqz"
     cut.write_bytes(squeezed.read_bytes()[:-9])
     assert "cut.sqz is not a .sqz file: truncated" in says(
@@ -327,6 +329,10 @@ def test_impossible_numbers_are_refused_without_the_command_line_too(own):
         with pytest.raises(ValueError, match=r"size \(pixels\) must be a whole number of at least"):
             network_files.deploy_file(net, own, size=size)
     assert not (own / "out.sqz").exists()
+    dotted = own / "net.v2.safetensors"
+    dotted.write_bytes(net.read_bytes())
+    with pytest.raises(ValueError, match=r"rename net\.v2\.safetensors: .* may hold no dot"):
+        network_files.deploy_file(dotted, own / "files")
 
 
 def test_images_of_other_classes_are_refused(own, tmp_path, says, monkeypatch):

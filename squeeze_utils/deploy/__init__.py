@@ -1,1 +1,1 @@
-"""From a trained network to something that runs without torch: ONNX Runtime and LiteRT."""
+"""Networks as files: for ONNX Runtime and LiteRT, timed, and what makes, judges and asks them."""

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,8 +67,9 @@ class Worker:
 
     def run(self) -> float:
         """Seconds of one run."""
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # what it died of is in the answer
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
         return float(self._answer())
 
     def _answer(self) -> Any:
@@ -82,7 +83,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
         try:
             self._process.wait(10)
@@ -141,6 +143,8 @@ def starts(
     Columns: `import`, `open`, `first` and `total` (from starting Python to the first prediction)
     in seconds, and `peak_mb`, the process's peak resident memory in 10^6 bytes.
     """
+    if not ways or repetitions < 1:
+        raise ValueError("give at least one way and one repetition")
     found = []
     for _ in tqdm(range(repetitions), desc="fresh processes", leave=False):
         for name, way in ways.items():

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from squeeze_utils.base import paths
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.deploy.for_inference import without_norm
-from squeeze_utils.deploy.optional_parts import PartMissing, converter_python
+from squeeze_utils.deploy.optional_parts import CONVERTER_HOW, PartMissing, converter_python
 
 FORMS = ("float32", "float16", "int8")
-HOW = "LiteRT's converter is not there: make converter (an environment of its own, about 2 GB)"
 
 
 def convert(
@@ -45,7 +44,7 @@ def convert(
         raise ValueError("only a network that build() made can be converted: it carries a spec")
     python = converter_python()
     if python is None:
-        raise PartMissing(HOW)
+        raise PartMissing(f"LiteRT's converter is not there: {CONVERTER_HOW}")
     with tempfile.TemporaryDirectory() as folder:
         _write_job(Path(folder), without_norm(model), input_shape, calibration_batch)
         _run(python, Path(folder))

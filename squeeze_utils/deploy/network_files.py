@@ -59,10 +59,10 @@ def is_for_imagenet(model: nn.Module) -> bool:
 def calibration_batch(
     model: nn.Module, data: str, count: int, size: int | None = None, seed: int = 0
 ) -> Tensor:
-    """At most `count` pictures (n, channels, height, width) as a network takes them.
+    """Images (n, channels, height, width) of at most `count` pictures, as a network takes them.
 
     Training images of an image set. For a network for ImageNet `data` is a folder of pictures;
-    they are drawn at random, and each comes mirrored as well.
+    they are drawn at random, and each comes twice, the second time mirrored.
     """
     if is_for_imagenet(model):
         paths = pictures.draw(pictures.find_pictures(data), count, seed)
@@ -88,6 +88,8 @@ def compress_file(
     Without `target_bytes` every weight is kept as it is. Otherwise batch normalisation is folded
     and weights are rounded, after a look at `count` images of `data`: see `calibration_batch`.
     """
+    if path.suffix != ".sqz":
+        raise ValueError(f"the output must end with .sqz, got {path.name}")
     model = torch_network(source)
     if target_bytes is None:
         return sum(save_sqz(model, path, "contexts").values()), 0
@@ -106,6 +108,8 @@ def deploy_file(
     that says what a picture has to become and what the classes are called.
     """
     path, model = Path(source), torch_network(source)
+    if "." in path.stem:
+        raise ValueError(f"rename {path.name}: what stands before its ending may hold no dot")
     channels, *sides = model.input_shape
     if is_for_imagenet(model):
         if size is not None:

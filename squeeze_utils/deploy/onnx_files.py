@@ -89,6 +89,7 @@ def quantize_onnx(
     """
     if weight_bits not in (7, 8):
         raise ValueError(f"weight_bits is 7 or 8, got {weight_bits!r}")
+    need("onnx")  # which onnxruntime.quantization imports
     quantization = need("onnxruntime.quantization")
     given = onnx_session(Path(float_path), threads=1).get_inputs()[0]
     batch = _checked_batch(calibration_batch, given.shape[1:])

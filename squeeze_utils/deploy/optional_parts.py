@@ -18,6 +18,7 @@ HOW = {
     "ai_edge_litert": "python -m pip install ai-edge-litert",
 }
 CONVERTER = ".venv-convert"
+CONVERTER_HOW = "make converter (an environment of its own, about 2 GB)"
 
 
 class PartMissing(ImportError):
@@ -42,7 +43,7 @@ def missing() -> dict[str, str]:
     """Every part that is not there, with the command that brings it."""
     lacking = {name: how for name, how in HOW.items() if not has(name)}
     if converter_python() is None:
-        lacking["LiteRT's converter"] = "make converter (an environment of its own, about 2 GB)"
+        lacking["LiteRT's converter"] = CONVERTER_HOW
     return lacking
 
 

@@ -89,7 +89,11 @@ def _onnx(path: Path, threads: int) -> Runner:
     batch = first if isinstance(first, int) else None
 
     def run(images: np.ndarray) -> np.ndarray:
-        return session.run(None, {name: images})[0]
+        try:
+            return session.run(None, {name: images})[0]
+        except Exception as error:  # the runtime raises classes of its own that share no base
+            shown, said = " x ".join(map(str, images.shape[1:])), _first_line(error)
+            raise ValueError(f"{path.name} takes no images of {shown}: {said}") from error
 
     return Runner(path.stem, threads, batch, run, tuple(shape))
 

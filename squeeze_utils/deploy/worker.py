@@ -31,7 +31,10 @@ def opened(job: dict[str, Any]) -> Runner:
 
 
 def imported(path: Path) -> None:
-    """Import what this kind of file needs and no more, so that opening it is timed by itself."""
+    """Import what this kind of file needs and no more, so that opening it is timed by itself.
+
+    With `through_onnx` the exporter and ONNX Runtime are imported while it opens.
+    """
     from importlib import import_module
 
     names = {

@@ -136,6 +136,14 @@ def check_untouched(state: State, step: Step) -> None:
         raise ValueError(f"{kind} comes first: it would undo what was pruned or shared")
 
 
+def check_not_shared(state: State, step: Step) -> None:
+    """Raise where weights are shared: a step that writes single weights would untie them."""
+    if state.codebooks:
+        raise ValueError(
+            f"shared weights are few values already: put {type(step).__name__} before Share"
+        )
+
+
 class Step:
     """One thing that is done to a network. Subclasses are frozen dataclasses of plain values."""
 

@@ -69,7 +69,19 @@ def test_what_fails_in_a_worker_is_told(tmp_path):
         Worker(Way(tmp_path / "bad.onnx"), SHAPE)
 
 
+def test_what_a_process_dies_of_between_two_runs_is_told(ways):
+    with Worker(next(iter(ways.values())), SHAPE) as worker:
+        worker._process.kill()
+        worker._process.wait()
+        with pytest.raises(RuntimeError, match="a measured process failed: no message"):
+            worker.run()
+    assert worker._errors.closed
+
+
 def test_nothing_to_time_is_refused(ways):
+    for wrong in ({"ways": {}}, {"repetitions": 0}):
+        with pytest.raises(ValueError, match="at least one way"):
+            starts(**{"ways": ways, "shape": SHAPE, **wrong})
     for wrong in ({"ways": {}}, {"repetitions": 0}, {"warmup": -1}):
         with pytest.raises(ValueError, match="at least one way"):
             times(**{"ways": ways, "shape": SHAPE, **wrong})

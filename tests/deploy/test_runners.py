@@ -120,6 +120,13 @@ def test_what_is_no_batch_of_images_is_refused(wrong):
         torch_runner(model, "torch")(wrong)
 
 
+def test_images_of_another_size_than_a_file_takes_are_named():
+    need_runtime(".onnx")
+    runner = open_runner(committed_files.deployment_file(CHECKPOINT, "int8.onnx"))
+    with pytest.raises(ValueError, match=r"int8\.onnx takes no images of 3 x 8 x 8: "):
+        runner(np.zeros((1, 3, 8, 8), np.float32))
+
+
 def test_a_fixed_batch_takes_several_images_one_after_another():
     seen = []
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from squeeze_utils.base.checks import whole_number
+from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pricing.layers_and_inputs import (
     BATCH,
     Layer,
@@ -99,6 +99,7 @@ def frontier(
 
     Later targets may differ from `squeeze` by a little: their prices start from those before.
     """
+    choose("coder", coder, container.ACCEPTED)
     _check(check_chain(model), images, targets)
     total = 1 + len(targets) * (PASSES + 1)
     with tqdm(total=total, desc="squeeze", disable=not progress) as bar:
@@ -190,7 +191,8 @@ class _Calibrated:
     def within(self, target_bytes: int, price: float) -> Squeezed:
         """Round in sequence until the file fits and is hardly smaller than it may be.
 
-        In sequence a layer needs a little more than by itself; the goal is lowered by what it was.
+        Rounded in sequence, layers take a little more than each by itself. The goal is lowered by
+        as much as the file was too large.
         """
         goal, best, smallest = target_bytes * (1 - NEAR), None, target_bytes * 1_000
         for _ in range(TRIES):

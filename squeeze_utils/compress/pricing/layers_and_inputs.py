@@ -37,7 +37,7 @@ def check_chain(model: nn.Module) -> nn.Module:
     if batch_norms(model):
         raise ValueError(
             "batch normalisation is left; accepted: a network after FoldBatchNorm, or with the "
-            'norm "none". A ResNet cannot be folded'
+            'norm "none". A ResNet, or a network with strided blocks, cannot be folded'
         )
     if any(getattr(layer, "groups", 1) != 1 for layer in weighted(model).values()):
         raise ValueError(

@@ -176,6 +176,7 @@ def decode(data: bytes, shape: tuple[int, int]) -> np.ndarray:
         raise ContainerError(f"{first} places of grid 0 of {runs.size}, up to {most}")
     decoder = decoder_of(reader)
     left = [read_adaptive(decoder, n, 2 * most + 1) - most for n in (first, runs.size - first)]
+    reader.end()
     state = np.zeros(runs.shape[1], int)
     for row in runs:
         for grid in (0, 1):

@@ -10,9 +10,15 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.compress.pruning import masks
-from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.scores import plain_layers, prunable
 from squeeze_utils.compress.pruning.steps import hold
-from squeeze_utils.training.step import AfterStep, State, Within, trained_parameter
+from squeeze_utils.training.step import (
+    AfterStep,
+    State,
+    Within,
+    check_not_shared,
+    trained_parameter,
+)
 
 GROWTH: tuple[str, ...] = ("gradient", "random")
 
@@ -45,17 +51,18 @@ class Gradual(Within):
     per_layer: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        plain_layers(self)
         for share in (self.sparsity, *(share for _, share in self.per_layer)):
             masks.check_sparsity(share)
         if self.per_layer and self.scope == "global":
             raise ValueError('per_layer needs scope "layer": "global" has one threshold for all')
-        choose("scope", self.scope, ("layer", "global"))
+        choose("scope", self.scope, masks.SCOPES)
         _check_span(self.begin, self.end)
         whole_number("every", self.every, 1)
 
     def callback(self, state: State) -> AfterStep:
         """Tightens the state's masks; weights that went do not come back."""
-        _check_free(state)
+        check_not_shared(state, self)
         names = list(prunable(state.model, self.exclude))
 
         def tighten(model: nn.Module, step: int, steps: int) -> None:
@@ -74,11 +81,6 @@ class Gradual(Within):
             hold(state, masks.build(scores, share, self.scope, per_layer=shares))
 
         return tighten
-
-
-def _check_free(state: State) -> None:
-    if state.codebooks:
-        raise ValueError("shared weights are few values already: prune before Share")
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Rewire(Within):
 
     def callback(self, state: State) -> AfterStep:
         """Moves connections; how many each layer has does not change."""
-        _check_free(state)
+        check_not_shared(state, self)
         if not state.masks:
             raise ValueError("nothing to rewire: put a Prune step before the training")
 

@@ -134,7 +134,9 @@ def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str,
     if not scores:
         return whole
     if scope == "global":
-        scores = {n: s / s[s.isfinite()].mean().clamp_min(1e-12) for n, s in scores.items()}
+        scores = {
+            n: s / s[s.isfinite()].mean().nan_to_num().clamp_min(1e-12) for n, s in scores.items()
+        }
         for score in scores.values():
             score[score.argmax()] = torch.inf  # one channel of each group stays
     return whole | build_masks(scores, sparsity, scope)
@@ -142,12 +144,12 @@ def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str,
 
 def silent(model: nn.Module, masks: dict[str, Tensor]) -> dict[str, list[tuple[Place, ...]]]:
     """The channels whose every weight and bias the masks hold at zero, by layer."""
+    parameters = dict(model.named_parameters())
 
     def is_off(place: Place) -> bool:
         module, index = place
-        names = (f"{module}.weight", f"{module}.bias")
-        rows = [masks[name][index] for name in names if name in masks]
-        return bool(rows) and not any(row.any() for row in rows)
+        names = [n for n in (f"{module}.weight", f"{module}.bias") if n in parameters]
+        return bool(names) and all(n in masks and not masks[n][index].any() for n in names)
 
     every = channels(model)
     return {n: [c for c in places if all(map(is_off, c))] for n, places in every.items()}

@@ -15,7 +15,7 @@ from squeeze_utils.base.checks import choose
 from squeeze_utils.data import Batches
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.frozen import is_in
-from squeeze_utils.training.step import State
+from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tasks import task_of
 
 Scores = dict[str, Tensor]
@@ -57,6 +57,12 @@ def each_layer(names: Iterable[str], value: Any, own: Iterable[tuple[str, Any]])
     if unknown:
         raise ValueError(f"no layer is called {', '.join(unknown)}; there are: {', '.join(found)}")
     return found | dict(own)
+
+
+def plain_layers(step: Step) -> None:
+    """Make tuples of a new step's `per_layer`, a dict or pairs, and of its `exclude`."""
+    object.__setattr__(step, "per_layer", tuple(dict(step.per_layer).items()))
+    object.__setattr__(step, "exclude", tuple(step.exclude))
 
 
 def magnitude(state: State, names: list[str]) -> Scores:

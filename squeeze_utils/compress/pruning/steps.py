@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from squeeze_utils.base.checks import choose
+from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pruning import filters, masks, sensitivity
-from squeeze_utils.compress.pruning.scores import CRITERIA, prunable, scores
+from squeeze_utils.compress.pruning.scores import CRITERIA, plain_layers, prunable, scores
 from squeeze_utils.data import Batches
-from squeeze_utils.training.step import State, Step, trained_parameter
+from squeeze_utils.training.step import State, Step, check_not_shared, trained_parameter
 
 SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
 
@@ -43,6 +43,7 @@ class Prune(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        plain_layers(self)
         masks.check_sparsity(self.sparsity)
         choose("criterion", self.criterion, CRITERIA)
         choose("scope", self.scope, SCOPES)
@@ -57,6 +58,7 @@ class Prune(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Make the masks, set the weights, say what is left."""
+        check_not_shared(state, self)
         names = list(prunable(state.model, self.exclude))
         found = scores(self.criterion, state, names)
         for name, mask in state.masks.items():
@@ -112,6 +114,7 @@ class Densify(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Forget the masks; `saved` says under "revived" what they held at zero."""
+        check_not_shared(state, self)
         if not state.masks:
             raise ValueError("nothing to make dense: nothing is pruned")
         revived = {name: ~mask.bool() for name, mask in state.masks.items()}
@@ -144,6 +147,7 @@ class Rewind(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Load the weights, or new ones, under the masks."""
+        check_not_shared(state, self)
         if self.shuffle:
             state.masks = {n: _shuffled(m, state.generator) for n, m in state.masks.items()}
         if self.fresh:
@@ -183,6 +187,9 @@ class Recalibrate(Step):
     """
 
     images: int = 2000
+
+    def __post_init__(self) -> None:
+        whole_number("images", self.images, 1)
 
     def apply(self, state: State) -> dict[str, Any]:
         """Cumulative averages over batches of training images; weights stay as they are."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose, whole_number
-from squeeze_utils.compress.pruning.scores import each_layer, prunable
+from squeeze_utils.compress.pruning.scores import each_layer, plain_layers, prunable
 from squeeze_utils.compress.quantizing.grids import (
     PERCENTILE,
     check_rounding,
@@ -23,7 +23,7 @@ from squeeze_utils.data import Batches
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.models.fake_quant import FakeQuant, check_bits
 from squeeze_utils.training.evaluation import evaluating, watching
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_not_shared
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,14 @@ class QuantizeWeights(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        plain_layers(self)
         bits = (self.bits, *(bits for _, bits in self.per_layer))
         check_rounding(bits, self.granularity, self.range)
 
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Round; say how much signal each layer has left, in decibels."""
+        check_not_shared(state, self)
         weights = prunable(state.model, self.exclude)
         bits_of = each_layer(weights, self.bits, self.per_layer)
         unrounded = state.saved.setdefault("float", {})

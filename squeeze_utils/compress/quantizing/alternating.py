@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pruning import masks, sensitivity
 from squeeze_utils.compress.pruning.scores import prunable
+from squeeze_utils.compress.pruning.steps import hold
 from squeeze_utils.training.step import AfterStep, State, Within, trained_parameter
 
 FIRST: tuple[str, ...] = ("prune", "round")
@@ -106,10 +107,7 @@ class Alternate(Within):
 def _prune(state: State, budget: dict[str, float]) -> None:
     weights = {name: trained_parameter(state.model, name) for name in budget}
     scores = {name: masks.sizes(weights[name], state.masks.get(name)) for name in budget}
-    for name, mask in masks.build(scores, 0.0, per_layer=budget).items():
-        old = state.masks.get(name, torch.ones_like(mask))
-        state.masks[name] = old.bool() & mask.bool()
-        weights[name].mul_(state.masks[name])
+    hold(state, masks.build(scores, 0.0, per_layer=budget))
 
 
 def _roundings(model: nn.Module) -> Iterator[nn.Module]:

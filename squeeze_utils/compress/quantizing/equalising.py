@@ -16,7 +16,7 @@ from squeeze_utils.compress.quantizing.fold_batch_norm import batch_norms
 from squeeze_utils.compress.replacing import restored
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.training.evaluation import evaluating, watching
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_not_shared
 
 HOMOGENEOUS: tuple[str, ...] = ("relu", "leaky_relu", "prelu")
 
@@ -37,6 +37,9 @@ class Equalise(Step):
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """s = sqrt(r1 r2) / r2 with the largest weights r1, r2 of a channel on either side."""
+        check_not_shared(state, self)
+        if "float" in state.saved:
+            raise ValueError("put Equalise before QuantizeWeights: it moves weights off their grid")
         model = _checked(state.model)
         changed = 0
         for _ in range(self.rounds):
@@ -95,7 +98,7 @@ def _equalise(before: Layers, after: Layers) -> int:
 
 @dataclass(frozen=True)
 class CorrectBias(Step):
-    """Move every bias so that each channel's mean is what it was before rounding."""
+    """Move every bias of a convolution so that each channel's mean is as before rounding."""
 
     images: int = 512
 
@@ -109,7 +112,10 @@ class CorrectBias(Step):
         unrounded = state.saved.get("float", {})
         kept = {n: unrounded[f"{n}.weight"] for n in layers if f"{n}.weight" in unrounded}
         if not kept:
-            raise ValueError("nothing to correct: put a QuantizeWeights step before CorrectBias")
+            raise ValueError(
+                "nothing to correct: no convolution was rounded; put a QuantizeWeights step before "
+                "CorrectBias"
+            )
         if batch_norms(state.model):
             raise ValueError("put FoldBatchNorm before CorrectBias: normalisation moves the means")
         del state.saved["float"]  # a second correction would begin from biases that have moved

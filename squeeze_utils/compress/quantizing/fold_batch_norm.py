@@ -33,9 +33,11 @@ class FoldBatchNorm(Step):
     """
 
     def apply(self, state: State) -> dict[str, Any]:
-        """Fold; masks and codebooks of whole layers do not survive a change of scale by rows."""
+        """Fold; masks follow the zeros, and what is shared or rounded is refused."""
         if state.codebooks:
             raise ValueError("fold before weights are shared: folding scales every row by itself")
+        if "float" in state.saved:
+            raise ValueError("put FoldBatchNorm before QuantizeWeights: it scales what is rounded")
         smaller = folded(state.model)
         state.model = smaller.to(state.device, memory_format=torch.channels_last)
         if state.masks or "revived" not in state.saved:  # what was made dense again stays so

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from squeeze_utils.base.checks import choose
-from squeeze_utils.compress.pruning.scores import each_layer, prunable
+from squeeze_utils.compress.pruning.scores import each_layer, plain_layers, prunable
 from squeeze_utils.compress.sharing import codebooks
 from squeeze_utils.models.fake_quant import check_bits
 from squeeze_utils.training.loop import Train
@@ -37,6 +37,7 @@ class Share(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        plain_layers(self)
         for bits in (self.bits, *(bits for _, bits in self.per_layer)):
             check_bits("bits", bits)
         choose("method", self.method, codebooks.METHODS)
@@ -67,7 +68,7 @@ def shared_codes(weight: Tensor, bits: int, method: str = "linear") -> tuple[Ten
     count = 2**bits - int(is_zero.any())
     if values.numel() == 0:
         return torch.zeros_like(weight, dtype=torch.long), weight.new_zeros(1)
-    book = codebooks.centroids(values, max(1, count), method).to(weight)
+    book = codebooks.centroids(values, count, method).to(weight)
     codes = codebooks.assign(weight, book)
     if is_zero.any():
         book = torch.cat((book.new_zeros(1), book))

@@ -2,7 +2,7 @@
 
 Magic, version, the network's spec as JSON, a section for each tensor in the order of the
 network's state, and the floats of all of them. Every part carries a checksum. `load_sqz` trusts
-nothing: whatever is not exactly what `save_sqz` writes raises ContainerError.
+nothing: whatever is damaged or describes no network raises ContainerError.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ VERSION = 1
 COMPACT = {"compact": 2, "compact contexts": 3}  # versions of `compact`, by their coders
 TENSOR_CODERS = (*CODER_NAMES, "contexts")  # in this order: a file holds a coder's number
 ACCEPTED = ("best", *TENSOR_CODERS, *COMPACT)  # as `coder`
-MOST_CONFIG = 1 << 16  # bytes
 MOST_WEIGHTS = 1 << 28
 SKIPPED = "num_batches_tracked"  # counts training steps, changes no output
 
@@ -40,8 +39,8 @@ def save_sqz(model: nn.Module, path: Path | str, coder: str = "best") -> dict[st
     """Write `model` to `path`; the bytes of every part of the file, which add up to its size.
 
     `coder` is one of `raw`, `huffman`, `gaps` (Huffman on the paper's relative indices), `range`,
-    `best`, which takes the smallest of these for each tensor, or `contexts`, which also tries the
-    coder of that name. Parts are called `tensor/part`.
+    `best`, which takes the smallest of these for each tensor, `contexts`, which also tries the
+    coder of that name, or one of the two that `compact` describes. Parts are called `tensor/part`.
     Every weight is kept bit for bit, except that minus zero becomes zero.
 
     >>> import squeeze_utils as sq, tempfile, pathlib
@@ -142,7 +141,7 @@ def decode_sqz(data: bytes) -> nn.Module:
     if version != VERSION:
         known = ", ".join(map(str, (VERSION, *COMPACT.values())))
         raise ContainerError(f"version {version} of the format; this program reads {known}")
-    config, sections = reader.framed("the config", MOST_CONFIG), []
+    config, sections = reader.framed("the config", compact.MOST_CONFIG), []
     while not reader.is_at_end:  # every checksum is compared before anything is made of the bytes
         sections.append(reader.framed("a section"))
     model = _empty_model(config.data)

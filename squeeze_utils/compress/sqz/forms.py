@@ -57,7 +57,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Opened:
-    """A tensor on its way back: how many floats it waits for, and what it is made of them.
+    """A tensor half read: how many floats it still needs, and what makes its values of them.
 
     `ascends`: the bits of the floats, as whole numbers, do not fall.
     """

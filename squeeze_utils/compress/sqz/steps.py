@@ -114,7 +114,7 @@ def layer_sizes(model: nn.Module, parts: Mapping[str, int]) -> list[dict[str, An
 
     `parts` are the bytes that `encode_sqz(model, "gaps")` gave. Bits are per stored entry,
     fillers included, as in the paper; a weight of more than 65,536 values, or of more than half
-    as many values as weights, is stored whole and has no bits. The columns named in PARTS are
+    as many values as weights, has no codebook, so no bits. The columns named in PARTS are
     bytes; over all rows they add up to the file.
     """
     weights = prunable(model)

@@ -1,4 +1,4 @@
-"""What clients send that train a network together: messages, and the rounds of a server."""
+"""Messages of clients that train a network together, and the rounds of their server."""
 
 from __future__ import annotations
 

@@ -52,7 +52,6 @@ def unequal_parts(
             members = members[torch.randperm(len(members), generator=generator)]
             shares = torch._sample_dirichlet(torch.full((clients,), float(alpha)), generator)
             ends = (shares.cumsum(0) * len(members)).round().long().clamp(max=len(members))
-            ends[-1] = len(members)
             for part, own in zip(parts, members.tensor_split(ends[:-1]), strict=True):
                 part.append(own)
         joined = [torch.cat(part) for part in parts]
@@ -125,6 +124,7 @@ class Federate(Step):
     `alpha` says how equal their classes are (see `unequal_parts`). Messages are of the kind
     `message` ("float", "int8", "coded"), with levels `spacing` deviations apart where coded.
     Clients compute in `precision`, and change their images by `shift` and `flip`, as in `Train`.
+    Nothing is kept halfway: a run that was cut off begins again.
     """
 
     rounds: int = 10
@@ -143,7 +143,7 @@ class Federate(Step):
         for name in ("rounds", "clients", "epochs", "batch_size"):
             whole_number(name, getattr(self, name), 1)
         real_number("lr", self.lr, above=0)
-        real_number("alpha", self.alpha, above=0, most=1000)
+        real_number("alpha", self.alpha, least=0.001, most=1000)  # below, torch draws wrongly
         real_number("spacing", self.spacing, above=0)
         choose("message", self.message, KINDS)
         choose("precision", self.precision, machine.PRECISIONS)

@@ -57,7 +57,7 @@ def encode_update(
 
 
 def decode_update(message: bytes, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """The update in a message; ContainerError if it is damaged or of another network."""
+    """The update in a message; ContainerError if it is damaged or has another number of values."""
     outer = Reader(message)
     reader = outer.framed("the update")
     outer.end()

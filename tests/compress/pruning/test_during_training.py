@@ -92,7 +92,7 @@ def test_connections_go_and_move_where_weights_are_rounded_too(state, how):
 def test_shared_weights_are_not_pruned_during_training(state, part):
     Prune(0.5).apply(state)
     Share(3).apply(state)
-    with pytest.raises(ValueError, match="prune before Share"):
+    with pytest.raises(ValueError, match="before Share"):
         TuneCentroids(1, batch_size=16, during=(part,)).apply(state)
 
 

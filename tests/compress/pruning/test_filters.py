@@ -16,7 +16,7 @@ from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.models import ModelSpec, build
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.step import State, check_masks
+from squeeze_utils.training.step import State, check_masks, masks_from_zeros
 
 DATA = tiny_set(size=16)
 FORMS = [
@@ -158,6 +158,29 @@ def test_what_cannot_be_done_is_refused():
     Share(3).apply(shared)
     with pytest.raises(ValueError, match="shrink before weights are shared"):
         Shrink().apply(shared)
+
+
+def test_a_channel_whose_bias_is_free_is_not_silent():
+    state = state_of(norm="none")
+    conv = state.model.fires()[3].squeeze
+    with torch.no_grad():
+        conv.weight[0], conv.bias[0] = 0, 1.0
+    masks_from_zeros(state)
+    with pytest.raises(ValueError, match="no whole channel is pruned"):
+        Shrink().apply(state)
+    state.masks["features.4.squeeze.bias"] = conv.bias != 1.0
+    with torch.no_grad():
+        conv.bias[0] = 0
+    name = next(n for n, m in state.model.named_modules() if m is conv)
+    state.masks = {n: m for n, m in state.masks.items() if not n.endswith("bias")}
+    state.masks[f"{name}.bias"] = conv.bias != 0
+    assert Shrink().apply(state) == {"channels_removed": 1}
+
+
+def test_a_group_that_is_pruned_already_loses_its_channels_first():
+    dead, alive = torch.full((4,), -torch.inf), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    kept = filters._choose({"dead": dead, "alive": alive}, 0.5, "global")
+    assert kept["dead"].sum() == 1 and kept["alive"].sum() == 3
 
 
 @pytest.mark.parametrize(

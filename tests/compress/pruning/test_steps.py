@@ -7,6 +7,8 @@ from torch import nn
 
 from squeeze_utils.compress.pruning.scores import CRITERIA, NothingToPrune, prunable
 from squeeze_utils.compress.pruning.steps import Densify, Prune, Recalibrate, Remember, Rewind
+from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
+from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -195,6 +197,28 @@ def test_steps_without_what_they_need_are_refused(state):
         Recalibrate().apply(State(ModelSpec.of("lenet5").build(), DATA))
     with pytest.raises(NothingToPrune, match="the model has no Conv2d"):
         Prune(0.5).apply(State(nn.Sequential(nn.ReLU()), DATA))
+
+
+@pytest.mark.parametrize("step", [Prune(0.5), Densify(), Rewind(), QuantizeWeights(3)])
+def test_weights_that_are_shared_are_not_changed_one_by_one(state, step):
+    Prune(0.5).apply(state)
+    Remember().apply(state)
+    Share(3).apply(state)
+    with pytest.raises(ValueError, match=f"put {type(step).__name__} before Share"):
+        step.apply(state)
+
+
+def test_options_by_layer_may_be_a_dict_and_a_list():
+    name = "classifier.0.weight"
+    for kind in (Prune, QuantizeWeights, Share):
+        step = kind(**{"per_layer": {name: 0.5 if kind is Prune else 3}, "exclude": ["a"]})
+        assert step.per_layer[0][0] == name and step.exclude == ("a",) and hash(step)
+
+
+@pytest.mark.parametrize("images", [0, -5, 2.5])
+def test_a_number_of_images_to_recalibrate_on_is_positive_and_whole(images):
+    with pytest.raises(ValueError, match="images must be a whole number of at least 1"):
+        Recalibrate(images)
 
 
 def test_a_pruned_network_and_what_it_put_aside_survive_the_cache(tmp_path):

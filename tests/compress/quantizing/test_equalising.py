@@ -49,6 +49,17 @@ def test_corrected_biases_bring_the_means_back():
         CorrectBias(images=48).apply(state)  # from biases that have moved it would move them again
 
 
+def test_what_is_rounded_is_neither_folded_nor_equalised():
+    state = state_of()
+    QuantizeWeights(8).apply(state)
+    with pytest.raises(ValueError, match="put FoldBatchNorm before QuantizeWeights"):
+        FoldBatchNorm().apply(state)
+    state = state_of(norm="none")
+    QuantizeWeights(8).apply(state)
+    with pytest.raises(ValueError, match="put Equalise before QuantizeWeights"):
+        Equalise().apply(state)
+
+
 def test_means_of_a_layer_do_not_need_the_layers_behind_it():
     state = state_of(norm="none")
     layers = {n: m for n, m in state.model.named_modules() if isinstance(m, nn.Conv2d)}

@@ -149,6 +149,8 @@ def test_what_cannot_be_is_refused():
         Federate(message="zip")
     with pytest.raises(ValueError, match="unknown precision 'half'; accepted: auto"):
         Federate(precision="half")
+    with pytest.raises(ValueError, match=r"alpha must lie in \[0\.001, 1000\]"):
+        Federate(alpha=1e-5)  # torch's draws become more equal again
     with pytest.raises(ValueError, match="clients must be a whole number"):
         Federate(clients=0)
     pruned = replace(tiny_state(), masks={"w": torch.ones(1)})
