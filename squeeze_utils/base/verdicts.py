@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+WORDS = ("higher", "lower", "equal", "undecided")
+
 
 def verdict_of(low: float, high: float, margin: float | None = None) -> str:
     """Say "equal within ±m" if all lies inside a margin m, else "higher", "lower", "undecided".

@@ -102,7 +102,7 @@ class Study:
         The seed counts as a label. There may be no arm left: those whose settings a pilot still
         has to choose are not there yet.
         """
-        accepted = {k: v if isinstance(v, tuple) else (v,) for k, v in labels.items()}
+        accepted = {k: tuple(v) if isinstance(v, tuple | list) else (v,) for k, v in labels.items()}
         known = {"seed", *(name for arm in self.arms for name, _ in arm.labels)}
         if self.arms and (unknown := accepted.keys() - known):
             raise ValueError(

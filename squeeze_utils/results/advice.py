@@ -12,7 +12,7 @@ MUCH = 5.0  # points that twice the bytes must gain to be worth asking for
 ABOUT = 1.02  # a file published as 3.0 kB is one for 3 kB
 
 
-def would(
+def recommend(
     frame: pd.DataFrame,
     budget: int,
     images: str,

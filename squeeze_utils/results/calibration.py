@@ -29,7 +29,7 @@ def reliability(share: ArrayLike, right: ArrayLike) -> pd.DataFrame:
     share, right = np.asarray(share, dtype=float), np.asarray(right, dtype=bool)
     if share.ndim != 1 or share.shape != right.shape or not len(share):
         raise ValueError(f"one probability for each answer, got {share.shape} and {right.shape}")
-    if share.min() < 0 or share.max() > 1:
+    if not (share.min() >= 0 and share.max() <= 1):
         raise ValueError("probabilities must lie from 0 to 1")
     place = np.minimum((share * BINS).astype(int), BINS - 1)
     frame = pd.DataFrame({"bin": place, "probability": 100 * share, "accuracy": 100.0 * right})

@@ -126,7 +126,7 @@ def against_nncodec() -> Sentence:
 
 
 def rounds(found: Results) -> pd.DataFrame:
-    """One row for each round of each record: labels, seed, megabytes up and down, accuracy."""
+    """A row for each round of each record: labels, seed, megabytes so far both ways, accuracy."""
     rows: list[dict[str, Any]] = []
     for named, record in found.recorded():
         for one in record.final.get("rounds", ()):
@@ -159,7 +159,7 @@ def bytes_to(found: Results, accuracy: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis("message")
 
 
-def smaller(found: Results, predicted: dict[str, float]) -> Sentence:
+def bytes_prediction(found: Results, predicted: dict[str, float]) -> Sentence:
     """How many times fewer bytes clients sent than in float, and whether that was predicted.
 
     `predicted` gives the least factor of each kind of message.

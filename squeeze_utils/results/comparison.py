@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from squeeze_utils.base.checks import choose
+from squeeze_utils.base.verdicts import WORDS
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results.figures import curve_style
@@ -145,7 +147,7 @@ def comparison_sentence(gaps: pd.DataFrame, control: Any) -> str:
         return f"Only {control} has run so far."
     known = gaps.dropna()
     if known.empty:
-        return f"One seed an arm: no difference from {control} can be told from luck."
+        return f"No arm and {control} have two seeds each: no difference can be told from luck."
     parts = []
     for verdict, part in known.groupby("verdict", sort=False):
         arms = ", ".join(_gap(name, row) for name, row in part.iterrows())
@@ -167,6 +169,10 @@ def prediction_sentence(gaps: pd.DataFrame, predicted: Mapping[Any, str]) -> str
     "not higher" and "not lower" are predictions too. What is found "undecided" neither confirms
     nor contradicts a prediction, unless "undecided" was predicted.
     """
+    for word in predicted.values():
+        choose("predicted verdict", word.removeprefix("not "), WORDS)
+    if not predicted:
+        raise ValueError("nothing is predicted: give the verdict of at least one arm")
     found = {name: str(gaps["verdict"].get(name, "no run yet")) for name in predicted}
     parts = [
         f"**{name}**: predicted {word}, found {found[name]}" for name, word in predicted.items()
@@ -229,7 +235,7 @@ def _draw_differences(ax: Axes, gaps: pd.DataFrame, names: list[Any], control: A
 def _caption(gaps: pd.DataFrame) -> str:
     known = gaps.dropna()
     if known.empty:
-        return ", one seed: no interval" if len(gaps) else ", which has no run yet"
+        return ", too few seeds: no interval" if len(gaps) else ", which has no run yet"
     seeds = " or ".join(str(n) for n in sorted(set(known["n"])))
     together = ", all at once" if len(known) > 1 else ""
     return f", 95 % interval{together}, n = {seeds}"

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
+import torch
 
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import measurements
@@ -42,7 +43,8 @@ def count_variants(study: Study, by: str) -> pd.DataFrame:
 @cache
 def counted(spec: ModelSpec, side: int | None = None) -> dict[str, int]:
     """The counts of one network on square images; a chapter asks for them in many tables."""
-    model = spec.build()
+    with torch.device("meta"):  # no numbers are drawn
+        model = spec.build()
     channels, *sides = model.input_shape
     return count(model, (channels, *(sides if side in (None, sides[0]) else [side] * 2)))
 

@@ -58,10 +58,10 @@ def _means(found: Results, values: Any) -> pd.DataFrame:
 
 
 def first_to_fail(found: Results) -> Sentence:
-    """Which class and which size lose most, in points: at the fewest bits that leave anything.
+    """Which class and size lose most points, at the fewest bits at which any class still scores.
 
-    They are compared with FLOAT: the network that was pruned and trained on as they were. How rare
-    the class is among the test images is added where the records count that.
+    The reference is FLOAT, the pruned network without rounding. How rare the class is among the
+    test images is added where the records count that.
     """
     classes, sizes = by_class(found), by_size(found)
     few = sorted(bits for bits in classes.index if bits not in (DENSE, FLOAT))
@@ -119,17 +119,17 @@ def failing_prediction(
 
 
 def file_prediction(
-    found: Results, bits: int = 4, most_bytes: int = 400_000, points: float = 2.0
+    found: Results, name: str, bits: int = 4, most_bytes: int = 400_000, points: float = 2.0
 ) -> Sentence:
     """Whether the file with `bits` is small enough and loses few enough points, in the mean."""
     rows = _files(found)
     if bits not in rows.index:
-        return Sentence("Part (1) of the prediction is open: not trained yet.")
+        return Sentence(f"Part (1) for {name}, {bits} bits: open, not trained yet.")
     size, lost, n = rows.loc[bits, ["bytes", "lost", "n"]]
     word = "holds" if size <= most_bytes and lost <= points else "fails"
     return Sentence(
-        f"Part (1), {bits} bits: {size:,.0f} bytes at most, {lost:.1f} points lost in the mean of "
-        f"{n:.0f} seed(s): it {word}."
+        f"Part (1) for {name}, {bits} bits: {size:,.0f} bytes at most, {lost:.1f} points lost in "
+        f"the mean of {n:.0f} seed(s): it {word}."
     )
 
 

@@ -112,7 +112,8 @@ def interaction(
         for values, name in zip((*arms, *others), named, strict=True)
     )
     error, df = _error(a, b, c, d)
-    estimate = _gap(a, b) - _gap(c, d)
+    one, other = _gap(a, b), _gap(c, d)
+    estimate = 0.0 if math.isclose(one, other, rel_tol=ROUNDING) else one - other
     n, m = min(len(a), len(c)), min(len(b), len(d))
     return _student(estimate, error, df, n, m, "Welch, four arms", confidence)
 

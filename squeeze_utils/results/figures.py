@@ -172,7 +172,8 @@ def save_figure(fig: Figure, name: str) -> None:
     ...     sq.save_figure(plt.figure(), "00_empty")
     ...     sorted(os.listdir(folder))
     ['00_empty.pdf', '00_empty.png']
-    >>> _ = os.environ.pop("SQUEEZE_FIGURES") if before is None else None
+    >>> _ = os.environ.pop("SQUEEZE_FIGURES")
+    >>> os.environ.update({} if before is None else {"SQUEEZE_FIGURES": before})
     """
     if not _NAME.fullmatch(name):
         raise ValueError(

@@ -42,7 +42,7 @@ class Comparison:
         """Question, arm and control, difference with interval, verdict, networks, epochs."""
         part = found.where(**self.labels) if self.labels and len(found) else found
         gaps, names = part.compare(self.by, self.control), f"{self.arm} − {self.control}"
-        if self.arm not in gaps.index or gaps.loc[self.arm, "n"] < 2:
+        if self.arm not in gaps.index or np.isnan(gaps.loc[self.arm, "low"]):
             return [self.question, names, "", MISSING, "", ""]
         gap = gaps.loc[self.arm]
         difference = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"

@@ -66,7 +66,7 @@ def curves_figure(
 
 
 def _draw_curves(ax: Axes, frame: pd.DataFrame, by: str, looks: Looks, x: str, y: str) -> None:
-    """One line and band for each arm; an accuracy's axis begins where the first third has ended."""
+    """A line and band for each arm; an axis of accuracy starts at the lowest mean after a third."""
     starts = []
     for name, part in _parts(frame, by, looks):
         groups = part.groupby("epoch")
@@ -105,8 +105,8 @@ def epochs_to(
     frame = found.epochs()
     if frame.empty or control not in set(frame[by]):
         return pd.DataFrame()
-    last = frame[frame["epoch"] == frame["epoch"].max()]
-    level = last.loc[last[by] == control, VALIDATION].mean() - below
+    own = frame[frame[by] == control]
+    level = own.loc[own["epoch"] == own["epoch"].max(), VALIDATION].mean() - below
     rows = {}
     for name, part in frame.groupby(by, sort=False):
         first = part[part[VALIDATION] >= level].groupby("seed")["epoch"].min()

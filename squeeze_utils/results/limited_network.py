@@ -13,6 +13,7 @@ from squeeze_utils.results.study_results import Sentence
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TOLERANCE = 0.05  # a share of the bounds on paper
 LIMITED = "communication/limited"  # below data/measurements/
 
 
@@ -34,12 +35,15 @@ def limited_steps() -> pd.DataFrame:
     return rows
 
 
-def limited_figure(steps: pd.DataFrame) -> Figure:
+def limited_figure(steps: pd.DataFrame) -> Figure | None:
     """Measured seconds of a step against those on paper, a panel for each limit."""
     import matplotlib.pyplot as plt
 
+    if steps.empty:
+        return None
     limits = sorted(steps["gigabits"].unique())
-    fig, axes = plt.subplots(1, len(limits), figsize=(7.2, 3.4), sharex=True, sharey=True)
+    how = {"sharex": True, "sharey": True, "squeeze": False}
+    fig, (axes, *_) = plt.subplots(1, len(limits), figsize=(7.2, 3.4), **how)
     ends = steps[["least", "most", "seconds"]].to_numpy()
     line = [ends.min() / 1.3, ends.max() * 1.3]
     for ax, limit in zip(axes, limits, strict=True):
@@ -55,20 +59,22 @@ def limited_figure(steps: pd.DataFrame) -> Figure:
     return fig
 
 
-def inside(steps: pd.DataFrame, tolerance: float = 0.05) -> pd.Series:
-    """Which steps lie between their bounds, give or take a share of them."""
-    least, most = steps["least"] * (1 - tolerance), steps["most"] * (1 + tolerance)
+def inside(steps: pd.DataFrame) -> pd.Series:
+    """Which steps lie between their bounds, give or take `TOLERANCE` of them."""
+    least, most = steps["least"] * (1 - TOLERANCE), steps["most"] * (1 + TOLERANCE)
     return steps["seconds"].between(least, most)
 
 
 def limited_verdict(steps: pd.DataFrame) -> Sentence:
     """How far measured steps lie from the bounds on paper, a line for each limit."""
+    if steps.empty:
+        return Sentence("Steps under a limit are not measured yet.")
     lines = []
     for limit, part in steps.groupby("gigabits"):
         ratio = part["seconds"] / part["most"]
         lines.append(
             f"- {limit:g} Gbit/s: {inside(part).sum()} of {len(part)} steps within the bounds "
-            "(give or take 5 %); "
+            f"(give or take {100 * TOLERANCE:.0f} %); "
             f"{ratio.min():.2f} to {ratio.max():.2f} of the upper bound."
         )
     return Sentence("\n".join(lines))

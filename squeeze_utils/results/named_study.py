@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
-from squeeze_utils.experiments.study import Study
+from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results.replication import OneMoreSeed, train_arm
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import ACCURACY
@@ -68,35 +70,46 @@ class NamedStudy:
         (1, [656080])
         """
         study = self.at(scale or Scale())
-        study = study.where(**labels) if labels else study
+        study = study.where(**labels)
+        if not (study.arms or study.expected):
+            raise ValueError(f"no arm of {self.name} has the labels {labels}")
         cache = cache or PrefixCache()
         refuse_backend(study, backend)
         if study.processes > 1:
             return Results(study, run_together(study, scale or Scale(), cache=cache), cache)
         return Results(study, run_study(study, cache=cache, jobs=jobs, backend=backend), cache)
 
-    def replicate(self, arm: Any, seed: int) -> OneMoreSeed:
+    def replicate(self, arm: Any, seed: int, **labels: Any) -> OneMoreSeed:
         """Train one more seed of an arm in full, on this machine: where does it fall?
 
-        `arm` is the value of one of its labels, such as "simple bypass". Takes as long as the
-        records say, and goes on where it stopped when it is called again.
+        `arm` is the value of one of its labels, such as "simple bypass"; where several arms have
+        it, `labels` tell them apart. Takes as long as the records say, and goes on where it
+        stopped when it is called again.
         """
-        found = self.records()
+        found = self.records().where(**labels)
         arms = [one for one in found.study.arms if arm in dict(one.labels).values()]
         if not arms:
             known = dict.fromkeys(value for one in found.study.arms for _, value in one.labels)
             names = ", ".join(map(str, known)) or "none yet: its pilot has no records"
             raise ValueError(f"{self.name} has no arm {arm!r}; accepted: {names}")
-        wanted = replace(arms[0].experiment, seed=seed)
-        if any(one.experiment == wanted for one in arms):
+        wanted = [replace(one.experiment, seed=seed) for one in arms]
+        if len(set(wanted)) > 1:
+            told = {pair for one in arms for pair in one.labels}
+            names = ", ".join(sorted({name for name, value in told if value != arm}))
+            raise ValueError(f"several arms of {self.name} are called {arm!r}: give {names} too")
+        if wanted[0] in [one.experiment for one in arms]:
             raise ValueError(f"seed {seed} of {arm!r} is one of the study's own: give another")
-        same = [one.experiment.key for one in arms if replace(one.experiment, seed=seed) == wanted]
-        known_ones = [found.found[key].final[ACCURACY] for key in same if key in found.found]
-        return train_arm(wanted, seed, known_ones)
+        return train_arm(wanted[0], [record.final[ACCURACY] for record in _of(found, arms)])
 
     def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
         """The steps of the first arm so labelled, at reference scale unless another is given."""
         return Results(self.at(scale or REFERENCE), {}).experiment(**labels).recipe
+
+
+def _of(found: Results, arms: Sequence[Arm]) -> list[Record]:
+    """The records of these arms that there are."""
+    keys = [arm.experiment.key for arm in arms]
+    return [found.found[key] for key in keys if key in found.found]
 
 
 def study(name: str) -> NamedStudy:

@@ -12,7 +12,7 @@ import pandas as pd
 from squeeze_utils.experiments.search.grid import Grid, curves
 from squeeze_utils.experiments.search.replay import METHODS, Replayed, replay
 from squeeze_utils.results.comparison import comparison_sentence, differences_table
-from squeeze_utils.results.differences import paired
+from squeeze_utils.results.differences import family, paired
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import NO_RECORDS
@@ -107,14 +107,23 @@ class Replays:
         return Sentence(comparison_sentence(self.compare(epochs, control), control))
 
     def excess(self) -> Sentence:
-        """By how much the winner's own validation accuracy flatters it at the end, in the mean."""
+        """By how much the winner's own validation accuracy flatters it at the end, in the mean.
+
+        The intervals hold all at once.
+        """
         if not self.found:
             return Sentence(f"{NO_RECORDS}.")
-        parts = []
-        for name, one in self.found.items():
-            gap = paired(one.measured[:, -1].tolist(), self.quality(name)[:, -1].tolist())
-            parts.append(f"**{name}** {gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})")
-        return Sentence(", ".join(parts) + ".")
+        gaps = family(
+            {
+                name: paired(one.measured[:, -1].tolist(), self.quality(name)[:, -1].tolist())
+                for name, one in self.found.items()
+            }
+        )
+        parts = [
+            f"**{name}** {gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
+            for name, gap in gaps.items()
+        ]
+        return Sentence(f"{', '.join(parts)} (95 % intervals for all together).")
 
     def figure(self, title: str = "") -> Figure | None:
         """The mean best-so-far of each method against epochs, with its 95 % interval as a band.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from squeeze_utils.base import machine, measurements, paths
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
-from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.state_cache import PrefixCache, usual_cache
 from squeeze_utils.training.distributed.launch import launch, take_part
 
 KEPT = "replications"  # the table of what was run again, below data/measurements/
@@ -68,15 +69,12 @@ class OneMoreSeed:
         )
 
 
-def train_arm(
-    experiment: Experiment, seed: int, known: Sequence[float], folder: Path | None = None
-) -> OneMoreSeed:
-    """Train `experiment` with another seed; nothing is recorded.
+def train_arm(experiment: Experiment, known: Sequence[float]) -> OneMoreSeed:
+    """Train `experiment`, an arm with a seed of the reader's; nothing is recorded.
 
     The state is kept in the cache, so that what was interrupted goes on where it stopped.
     """
-    again = replace(experiment, seed=seed)
-    return OneMoreSeed(seed, _accuracy(again, folder or paths.cache() / "states"), tuple(known))
+    return OneMoreSeed(experiment.seed, _accuracy(experiment, usual_cache().folder), tuple(known))
 
 
 def _accuracy(experiment: Experiment, states: Path | None) -> float:
@@ -109,7 +107,11 @@ def draw_records(
     """
     fits = []
     for path in sorted((runs or paths.shipped("runs")).glob("*/*.json")):
-        record = Record.parse(path.read_text(encoding="utf-8"))
+        try:
+            record = Record.parse(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            warnings.warn(f"damaged record {path.name}, left out: {error}", stacklevel=2)
+            continue
         if record.seconds <= 60 * minutes and "test_accuracy" in record.final and record.epochs:
             fits.append((path, record))
     if not 0 < count <= len(fits):

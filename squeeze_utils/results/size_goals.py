@@ -18,8 +18,9 @@ OPEN = "open, records are missing"
 class Goal(NamedTuple):
     """A file of at most `bytes` whose test error (percent) is at most `error`.
 
-    Where `error` is None: at most `points` above that of the dense network, of the best one where
-    it was also trained on. `dense_error` is the most that the dense network itself may have.
+    Where `error` is None: at most `points` above the error of the dense network. Where the study
+    also trained that network on, the better of the two counts. `dense_error` is the most that the
+    dense network itself may have.
     """
 
     network: str

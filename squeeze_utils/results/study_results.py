@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from squeeze_utils.base.checks import choose
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_experiment import run_experiment
@@ -175,16 +176,18 @@ class Results:
         by: str,
         control: Any,
         predicted: Mapping[Any, str],
-        value: str = ACCURACY,
         margin: float | None = None,
     ) -> Sentence:
         """Whether `compare` gives each arm its predicted verdict: `{"early": "lower"}`.
 
         With a `margin`, "equal" can be predicted too.
         """
+        arms = (*self.study.arms, *self.study.expected)
+        for name in (control, *predicted):
+            choose(by, name, dict.fromkeys(dict(arm.labels).get(by) for arm in arms))
         if not self.found:
             return Sentence(f"The prediction is still open: {tables.NO_RECORDS}.")
-        gaps = self.compare(by, control, value, margin)
+        gaps = self.compare(by, control, margin=margin)
         return Sentence(comparison.prediction_sentence(gaps, predicted))
 
     def figure(self, by: str, control: Any, title: str = "") -> Figure | None:

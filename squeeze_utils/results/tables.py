@@ -23,6 +23,8 @@ _LABEL = {
     "fashion_mnist": "Fashion-MNIST",
     "bccd": "BCCD",
     "camvid": "CamVid",
+    "intel": "Intel scenes",
+    "caltech101": "Caltech-101",
 }
 
 
@@ -70,7 +72,7 @@ def summary_table(
     rows, title = {}, f"test {measure_of(records)} (%)"
     for group, part in frame.groupby(labels, sort=False):
         rows[group if len(labels) > 1 else group[0]] = _summary(part, title)
-    named = labels if len(labels) > 1 else by
+    named = labels if len(labels) > 1 else labels[0]
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(named)
     return _with_costs(table, study, records, by) if by else table
 
@@ -89,7 +91,8 @@ def _summary(part: pd.DataFrame, title: str) -> dict[str, Any]:
     """The cells of one arm, from its rows of `results_table`."""
     row = {title: mean_sd(part[ACCURACY], 2), "n": len(part)}
     if "lr" in part:
-        row["learning rate"] = f"{part['lr'].iloc[0]:g}"
+        least, most = part["lr"].min(), part["lr"].max()
+        row["learning rate"] = f"{least:g}" if least == most else f"{least:g} to {most:g}"
     row["parameters"] = f"{part['parameters'].iloc[0]:,}"
     if (part["nonzero"] < 0.99 * part["parameters"]).any():
         row["not zero"] = f"{part['nonzero'].mean():,.0f}"
@@ -119,7 +122,7 @@ def source_line(records: Mapping[str, Record], study: Study | None = None) -> st
     included.
     """
     arms = () if study is None else (*study.arms, *study.expected)
-    lacking = sum(arm.experiment.key not in records for arm in arms)
+    lacking = len({arm.experiment.key for arm in arms} - records.keys())
     found = list(records.values())
     if not found:
         return NO_RECORDS
@@ -139,8 +142,15 @@ def source_line(records: Mapping[str, Record], study: Study | None = None) -> st
 def _data(record: Record) -> str:
     name, limit = str(record.data["name"]), record.data.get("train_limit")
     size = f" at {record.data['size']} pixels" if record.data.get("size") else ""
-    limited = f" ({limit:,} training images)" if limit else ""
-    return f"{_LABEL.get(name, name)}{size}{limited}"
+    few = record.data.get("per_class")
+    notes = [
+        f"{limit:,} training images" if limit else "",
+        f"{few} training images of a class" if few else "",
+        "without copies" if record.data.get("copies") is False else "",
+        "validation images trained on" if record.data.get("train_on_validation") else "",
+    ]
+    said = "; ".join(filter(None, notes))
+    return f"{_LABEL.get(name, name)}{size}{f' ({said})' if said else ''}"
 
 
 def _planned(record: Record) -> int:

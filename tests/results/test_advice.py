@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from squeeze_utils.results import whole_series
-from squeeze_utils.results.advice import would
+from squeeze_utils.results.advice import recommend
 
 ROWS = [
     ("12", "quantization", "two bits", 1, 47_000.0, 66.9, 66.1, 8),
@@ -22,17 +22,17 @@ def frame() -> pd.DataFrame:
 
 
 def test_the_choice_is_named_with_its_file_and_seeds(frame: pd.DataFrame) -> None:
-    assert would(frame, 100_000, "CIFAR-10", PUBLISHED) == (
+    assert recommend(frame, 100_000, "CIFAR-10", PUBLISHED) == (
         "**100 kB, CIFAR-10.** I would take *ours* of chapter 13: 97,000 bytes, 88.6 % of the test "
         "images (3 seeds)."
     )
 
 
 def test_twice_the_bytes_are_asked_for_where_they_gain_much(frame: pd.DataFrame) -> None:
-    text = would(frame, 50_000, "CIFAR-10")
+    text = recommend(frame, 50_000, "CIFAR-10")
     assert "66.1 % of the test images (1 seed). First I would ask" in text
     assert text.endswith("they give 22.5 points more.")
-    assert would(frame, 5_000_000, "CIFAR-10").startswith(
+    assert recommend(frame, 5_000_000, "CIFAR-10").startswith(
         "**5 MB, CIFAR-10.** I would take *larger*"
     )
 
@@ -40,22 +40,24 @@ def test_twice_the_bytes_are_asked_for_where_they_gain_much(frame: pd.DataFrame)
 def test_where_nothing_fits_it_is_the_best_published_file_of_about_that_size(
     frame: pd.DataFrame,
 ) -> None:
-    text = would(frame, 3_000, "MNIST", PUBLISHED)
+    text = recommend(frame, 3_000, "MNIST", PUBLISHED)
     assert "I would do as A 2019, LeNet-5: 3,030 bytes and 99.3 %, as published" in text
     assert text.endswith(
         "Nothing of ours fits: our smallest file has 47,000 bytes and reaches 66.1 %."
     )
     smaller = frame.assign(network="tiny", bytes=2_900.0).head(1)
     both = pd.concat([frame, smaller], ignore_index=True)
-    assert "I would take *tiny*" in would(both, 3_000, "MNIST", PUBLISHED)
+    assert "I would take *tiny*" in recommend(both, 3_000, "MNIST", PUBLISHED)
 
 
 def test_where_nobody_has_such_a_file_more_bytes_are_asked_for(frame: pd.DataFrame) -> None:
-    assert "I would ask for more bytes: nothing fits." in would(frame, 1_000, "MNIST", PUBLISHED)
-    empty = would(frame.head(0), 3_000, "MNIST", PUBLISHED)
+    assert "I would ask for more bytes: nothing fits." in recommend(
+        frame, 1_000, "MNIST", PUBLISHED
+    )
+    empty = recommend(frame.head(0), 3_000, "MNIST", PUBLISHED)
     assert empty.endswith("Nothing of ours fits: we have no files of these images.")
 
 
 def test_a_budget_below_one_byte_is_refused(frame: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="budget is 0: give a number of bytes"):
-        would(frame, 0, "MNIST")
+        recommend(frame, 0, "MNIST")

@@ -77,7 +77,7 @@ def test_without_records_all_is_empty_and_said(tmp_path, capsys):
     assert "is open: no reference records yet" in shown.goal(found, ALL)
     assert shown.exchange_figure(found, "title") is None
     clients = results("federated", tmp_path, federated, arms=())
-    assert "still open" in shown.smaller(clients, {"int8": 4})
+    assert "still open" in shown.bytes_prediction(clients, {"int8": 4})
     assert shown.bytes_to(clients, 80).empty and shown.rounds(clients).empty
     assert shown.rounds_figure(clients, "title") is None
     assert "no reference records" in capsys.readouterr().out
@@ -116,10 +116,10 @@ def test_bytes_until_an_accuracy(tmp_path):
     assert table.loc["float", "MB to 80 %"] == "0.02"
     assert shown.bytes_to(found, 99).loc["coded", "MB to 99 %"] == "not reached"
     assert shown.rounds_figure(found, "title") is not None
-    assert "coded 20.0; no run yet: int8" in shown.smaller(found, {"int8": 4, "coded": 10})
-    assert "The prediction about bytes holds" in shown.smaller(found, {"coded": 10})
-    assert "fails" in shown.smaller(found, {"coded": 30})
-    assert "still open" in shown.smaller(found.where(message="coded"), {"coded": 30})
+    assert "coded 20.0; no run yet: int8" in shown.bytes_prediction(found, {"int8": 4, "coded": 10})
+    assert "The prediction about bytes holds" in shown.bytes_prediction(found, {"coded": 10})
+    assert "fails" in shown.bytes_prediction(found, {"coded": 30})
+    assert "still open" in shown.bytes_prediction(found.where(message="coded"), {"coded": 30})
 
 
 CHANGES = [

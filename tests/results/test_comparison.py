@@ -139,7 +139,7 @@ def test_several_results_of_one_arm_and_seed_are_refused():
 
 
 def test_an_empty_study_gives_empty_tables_and_says_so():
-    empty = Results(Study("kinds", "which kind?", []), {})
+    empty = Results(Study("kinds", "which kind?", [], expected=arms(1)), {})
     assert not empty and empty.table("kind").empty and empty.epochs().empty
     assert empty.compare("kind", "plain").empty
     assert empty.verdict("kind", "plain") == empty.source == NO_RECORDS
@@ -171,7 +171,11 @@ def test_a_name_with_a_comma_stays_one_name():
 
 def test_one_seed_is_called_luck():
     said = results_of(1).verdict("kind", "plain")
-    assert said == "One seed an arm: no difference from plain can be told from luck."
+    assert said == "No arm and plain have two seeds each: no difference can be told from luck."
+    three = results_of(3)
+    lonely = [arm for arm in three.study.arms if arm.slug not in ("plain-0.1-s1", "plain-0.1-s2")]
+    said = dataclasses.replace(three, study=dataclasses.replace(three.study, arms=lonely))
+    assert "No arm and plain have two seeds each" in said.verdict("kind", "plain")
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -264,9 +268,26 @@ def test_parts_and_experiments_are_found_by_their_labels():
     ],
 )
 def test_a_prediction_holds_fails_or_is_not_decided(predicted, end):
-    said = results_of(3).prediction("kind", "plain", predicted)
+    found, (waiting, *_) = results_of(3), arms(1)
+    waiting = dataclasses.replace(waiting, labels=(("kind", "other"),))  # its pilot has not run
+    found = dataclasses.replace(found, study=dataclasses.replace(found.study, expected=[waiting]))
+    said = found.prediction("kind", "plain", predicted)
     assert said.endswith(f". The prediction {end}.")
     assert said.startswith(f"**up**: predicted {predicted['up']}, found higher")
+
+
+@pytest.mark.parametrize(
+    ("predicted", "words"),
+    [
+        ({"up": "Higher"}, "unknown predicted verdict 'Higher'; accepted: higher"),
+        ({"up": "not better"}, "unknown predicted verdict 'better'"),
+        ({"upp": "higher"}, "unknown kind 'upp'; accepted: plain, up, noisy"),
+        ({}, "nothing is predicted"),
+    ],
+)
+def test_a_mistyped_prediction_is_refused_not_judged(predicted, words):
+    with pytest.raises(ValueError, match=words):
+        results_of(3).prediction("kind", "plain", predicted)
 
 
 def test_with_a_margin_equal_can_be_predicted_too():

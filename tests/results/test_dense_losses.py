@@ -89,7 +89,7 @@ def test_aims_are_judged_seed_by_seed_and_open_without_records(tmp_path, monkeyp
     assert "reached with 6 bits (50 bytes at most, -2.0 points lost)" in words
     assert "points lost in the mean: missed." in dense_losses.aim(found, "cells", 57, 49)
     assert "at least 50 %: reached" in dense_losses.aim(found, "cells", 50)
-    assert "2 bits: 50 bytes at most" in dense_losses.file_prediction(found, bits=2)
+    assert "2 bits: 50 bytes at most" in dense_losses.file_prediction(found, "cells", bits=2)
     none = Results(found.study, {})
     assert dense_losses.aim(none, "cells", 57) == "**Aims for cells**: open, not trained yet."
 
@@ -109,13 +109,13 @@ def test_bits_that_leave_nothing_are_told_and_the_next_ones_compared(tmp_path, m
 
 def test_the_prediction_of_a_small_file_is_judged_on_means(tmp_path, monkeypatch):
     found = study_with("detection", tmp_path, 18, monkeypatch)
-    lower = dense_losses.file_prediction(found)  # each arm has one point more than the one before
-    sizes = "Part (1), 4 bits: 50 bytes at most, "
+    lower = dense_losses.file_prediction(found, "cells")  # each arm has one point more
+    sizes = "Part (1) for cells, 4 bits: 50 bytes at most, "
     assert lower == f"{sizes}-3.0 points lost in the mean of 3 seed(s): it holds."
-    assert dense_losses.file_prediction(found, points=-4.0).endswith("it fails.")
-    assert dense_losses.file_prediction(found, most_bytes=49).endswith("it fails.")
+    assert dense_losses.file_prediction(found, "cells", points=-4.0).endswith("it fails.")
+    assert dense_losses.file_prediction(found, "cells", most_bytes=49).endswith("it fails.")
     none = study_with("detection", tmp_path / "none", 1, monkeypatch)
-    assert "not trained yet" in dense_losses.file_prediction(none)
+    assert "not trained yet" in dense_losses.file_prediction(none, "cells")
 
 
 def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import functools
 import io
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,8 +66,15 @@ DRAWN = {
     "rules": (diagrams.update_rules, "momentum Nesterov RMSprop Lion Muon velocity sign"),
     "dense": (diagrams.detector_and_segmenter, "808,776 797,275 3 64 128 512 256 8 11"),
     "orders": (diagrams.two_orders, "4.2 32 5 2.93 2.68 0.25 1.59 1.34 dense pruned rounded both"),
+    "priced": (diagrams.priced_training, "0.37 1.85 0.40 7.2 bits 1e−6 cross entropy loss"),
+    "transfer": (diagrams.ways_of_transfer, "fire6 conv10 kept trained new random scratch"),
     "paths": (diagrams.deployment_paths, ".sqz .onnx .tflite int8 torch LiteRT browser"),
 }
+
+
+def test_every_diagram_is_drawn_here():
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in diagrams.__all__ if f"diagrams.{name}" not in source] == []
 
 
 def drawn(name: str):

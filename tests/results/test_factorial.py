@@ -245,18 +245,28 @@ def test_cells_are_a_row_for_each_coder_and_keep_their_columns_without_records()
 
 
 def test_predictions_are_judged_by_the_numbers_and_open_without_them():
-    said = verdicts.predictions(table(), BASE)
+    whole = Results(made := factorial(), dict.fromkeys(arm.experiment.key for arm in made.arms))
+    said = verdicts.predictions(whole, table(), BASE)
     assert len(said) == 4
     assert said[0].startswith("Prediction (1) largest effects on bytes: fails, by the estimates")
     assert "(2) interactions of pruning: is not decided; of 2 interactions 1 have" in said[1]
     assert "(3) accuracy: fails" in said[2] and "(4)" in said[3]
     for keep in (0, 1, 3, 9):
         some = table(1).head(keep)
-        assert all(word in " ".join(verdicts.predictions(some, BASE)) for word in ("(1)", "(4)"))
-    assert all("open" in text for text in verdicts.predictions(table().iloc[:0], BASE))
+        said = " ".join(verdicts.predictions(whole, some, BASE))
+        assert "(1)" in said and "(4)" in said
+    part = replace(whole, found=dict(list(whole.found.items())[:1]))
+    waiting = replace(whole, study=replace(made, expected=made.arms[:1]))
+    for unfinished in (part, waiting):
+        (only,) = verdicts.predictions(unfinished, table(), BASE)
+        assert only == "All four predictions are still open: cells are missing."
+    large = verdicts.predictions(whole, table().assign(bytes=200_000), BASE)
+    assert large[3].endswith("fails, nothing fits.")
     shares = attribution.attribution(table(), BASE, END)
-    assert "**representation** has the largest share: 2.26 of 4.79" in verdicts.most(shares)
-    assert "still open" in verdicts.most(shares.iloc[:0])
+    assert "**representation** has the largest share: 2.26 of 4.79" in verdicts.largest_share(
+        shares
+    )
+    assert "still open" in verdicts.largest_share(shares.iloc[:0])
 
 
 def test_a_regression_with_interactions_finds_the_same():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import pandas as pd
 import pytest
@@ -56,6 +58,16 @@ def test_epochs_to_a_level_two_points_below_the_controls_end(found):
     assert table.loc["plain"].tolist() == ["4", "40", "2 of 2"]
     assert table.loc["fast"].tolist() == ["2", "40", "2 of 2"]
     assert table.loc["slow", "seeds that reach it"] == "1 of 2"
+
+
+def test_the_level_is_that_of_the_controls_own_last_epoch(found):
+    shorter = {}
+    for key, record in found.found.items():
+        (step,) = record.steps
+        cut = step["history"][:-1] if record.labels["rule"] == "plain" else step["history"]
+        shorter[key] = replace(record, steps=[{**step, "history": cut}])
+    table = learning_curves.epochs_to(replace(found, found=shorter), "rule", "plain")
+    assert "nan" not in table.columns[0]
 
 
 def test_what_no_seed_reaches_is_said_to_be_not_reached(found):

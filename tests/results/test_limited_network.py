@@ -39,8 +39,12 @@ def test_the_bounds_of_a_step_under_a_limit(monkeypatch):
 def test_a_panel_for_each_limit(monkeypatch):
     figure = shown.limited_figure(limited(monkeypatch, [0.11, 0.25, 0.2]))
     assert [ax.get_title() for ax in figure.axes] == ["1 Gbit/s", "10 Gbit/s"]
+    steps = limited(monkeypatch, [0.11, 0.25, 0.2])
+    assert len(shown.limited_figure(steps[steps["gigabits"] == 1]).axes) == 1
 
 
 def test_no_steps_where_nobody_has_measured(monkeypatch):
     monkeypatch.setattr(shown, "read_measurement", {}.get)
-    assert shown.limited_steps().empty
+    steps = shown.limited_steps()
+    assert steps.empty and shown.limited_figure(steps) is None
+    assert shown.limited_verdict(steps) == "Steps under a limit are not measured yet."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -16,6 +18,12 @@ def made_up():
     return truth, truth[..., None, None] * np.linspace(0.5, 1, 6) + noise
 
 
+def _interval(said: str) -> list[float]:
+    """Of TPE."""
+    found = re.search(r"TPE\*\* [^ ]+ \(([^ ]+) to ([^)]+)\)", said)
+    return [float(found[1]), float(found[2])]
+
+
 def test_a_known_truth_judges():
     truth, table = made_up()
     found = Replays.of(table, 60, repetitions=8, truth=truth)
@@ -24,6 +32,10 @@ def test_a_known_truth_judges():
     assert shown.loc["random", "verdict"] == "" and shown.loc["TPE", "verdict"] != ""
     assert len(found.frame(60)) == 8 * len(found.found)
     assert "TPE" in found.verdict(60) and "random" in found.excess()
+    assert found.excess().endswith(" (95 % intervals for all together).")
+    alone = Replays({"TPE": found.found["TPE"]}, truth=truth)
+    wide, narrow = (_interval(one.excess()) for one in (found, alone))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
     assert found.verdict(60, "TPE").startswith("Against TPE")
     fig = found.figure("made up")
     assert len(fig.axes[0].lines) == len(found.found)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import squeeze_utils as sq
-from squeeze_utils.base import measurements
+from squeeze_utils.base import measurements, paths
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.study import Arm, Study
@@ -63,28 +63,36 @@ def test_the_sentence_says_where_a_seed_falls() -> None:
     assert "too few to compare" in OneMoreSeed(9, 80.0, (90.0,))._repr_markdown_()
 
 
-def test_an_arm_is_trained_with_another_seed(tmp_path: Path) -> None:
-    first = replication.train_arm(SMALL, 9, [80.0, 81.0], tmp_path)
-    again = replication.train_arm(SMALL, 9, [80.0, 81.0], tmp_path)
-    other = replication.train_arm(SMALL, 10, [], tmp_path)
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "cache", lambda: tmp_path)
+
+
+@pytest.mark.usefixtures("cached")
+def test_an_arm_is_trained_with_another_seed() -> None:
+    nine, ten = (replace(SMALL, seed=seed) for seed in (9, 10))
+    first = replication.train_arm(nine, [80.0, 81.0])
+    again = replication.train_arm(nine, [80.0, 81.0])
+    other = replication.train_arm(ten, [])
     assert first == again and first.seed == 9 and first.known == (80.0, 81.0)
     assert 20 < first.accuracy < 100 and other.accuracy != first.accuracy
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cached")
 def test_what_several_processes_train_is_trained_by_as_many(tmp_path: Path) -> None:
     both = replace(SMALL, recipe=(TrainTogether(1, lr=0.1, workers=2, precision="float32"),))
-    found = replication.train_arm(both, 9, [], tmp_path)
+    found = replication.train_arm(both, [])
     assert 20 < found.accuracy < 100
-    assert list(tmp_path.glob("*.state"))  # goes on from there
+    assert list(tmp_path.glob("states/*.state"))  # goes on from there
 
 
 def test_a_study_hands_over_the_seeds_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(named_study, "train_arm", lambda *given: asked.append(given))
     sq.study("dsd").replicate("DSD 50%", seed=9)
-    ((experiment, seed, known),) = asked
-    assert experiment.seed == seed == 9 and len(known) == 5 and min(known) > 75
+    ((experiment, known),) = asked
+    assert experiment.seed == 9 and len(known) == 5 and min(known) > 75
     assert experiment.recipe == sq.study("dsd").recipe(recipe="DSD 50%")
 
 
@@ -98,6 +106,29 @@ def test_a_study_hands_over_the_seeds_that_it_has(monkeypatch: pytest.MonkeyPatc
 def test_an_unknown_arm_and_a_known_seed_are_refused(arm: str, seed: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sq.study("dsd").replicate(arm, seed)
+
+
+def test_an_arm_has_to_be_told_from_others_of_the_same_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValueError, match=r"several arms of transfer .* give images too"):
+        sq.study("transfer").replicate("last modules", 9)
+    asked = []
+    monkeypatch.setattr(named_study, "train_arm", lambda *given: asked.append(given))
+    sq.study("transfer").replicate("last modules", 9, images="intel")
+    assert asked[0][0].data.name == "intel" and len(asked[0][1]) == 3
+
+
+def test_labels_of_no_arm_are_refused_before_anything_is_trained() -> None:
+    with pytest.raises(ValueError, match=r"no arm of baseline has the labels .*LeNet5"):
+        sq.study("baseline").run(model="LeNet5")
+
+
+def test_a_damaged_record_is_named_and_left_out(runs: Path) -> None:
+    (runs / "dsd").mkdir(exist_ok=True)
+    (runs / "dsd" / "broken.json").write_text("{")
+    with pytest.warns(UserWarning, match=r"damaged record broken\.json, left out"):
+        assert len(replication.draw_records(1, minutes=10, seed=0, runs=runs)) == 1
 
 
 def test_a_record_run_again_on_this_machine_is_equal(runs: Path, kept: Path) -> None:

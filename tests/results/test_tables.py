@@ -54,6 +54,13 @@ def _record(arm: Arm, **changed) -> Record:
     return Record(**{**values, **changed})
 
 
+def _record_of(arm: Arm, final: dict) -> Record:
+    """A record of one step that ended with these numbers."""
+    about = {"labels": dict(arm.labels), "device": "cpu", "data_fingerprint": "0", "commit": "0"}
+    steps = [{"step": step.as_dict(), "seconds": 1.0, **final} for step in arm.experiment.recipe]
+    return Record.of(arm.experiment, steps, **about)
+
+
 @pytest.fixture(scope="module")
 def records(study) -> dict[str, Record]:
     return {arm.experiment.key: _record(arm) for arm in study.arms}
@@ -119,6 +126,39 @@ def test_provenance_counts_a_seed_for_each_arm_that_shares_its_record(study, rec
     first = next(iter(wide))
     wide[first] = replace(wide[first], labels={"model": "again"})
     assert "· 3 seeds ·" in tables.source_line(wide, both)
+
+
+def test_provenance_says_which_part_of_the_images_was_used(study, records):
+    key, record = next(iter(records.items()))
+    for data, words in (
+        ({"name": "intel", "size": 128, "per_class": 5}, "(5 training images of a class)"),
+        ({"name": "caltech101", "copies": False}, "Caltech-101 (without copies)"),
+        ({"name": "mnist", "train_on_validation": True}, "MNIST (validation images trained on)"),
+    ):
+        assert words in tables.source_line({key: replace(record, data=data)}, study)
+
+
+def test_provenance_counts_experiments_not_the_arms_that_share_them(study, records):
+    again = [Arm.of(arm.experiment, model="again") for arm in study.arms]
+    both = replace(study, arms=(*study.arms, *again), may_share=True)
+    some = dict(list(records.items())[:1])
+    assert tables.source_line(some, both).endswith("3 of 4 experiments still to come")
+
+
+def test_the_table_of_arms_has_rates_sizes_and_what_is_not_zero():
+    arms = [
+        Arm.of(tiny_experiment(Train(2, lr=lr), seed=seed), kind="small", lr=lr)
+        for lr, seed in ((0.1, 0), (0.3, 1))
+    ]
+    sizes = {"file_bytes": 100, "dense_bytes": 400, "nonzero": 500_000, "test_accuracy": 90.0}
+    found = {}
+    for arm in arms:
+        step = {**sizes, "parameters": 1_000_000, "file_bytes": 100 + arm.experiment.seed}
+        found[arm.experiment.key] = _record_of(arm, step)
+    row = tables.summary_table(Study("s", "?", arms), found).loc["small"]
+    assert row["learning rate"] == "0.1 to 0.3" and row["n"] == 2
+    assert row["not zero"] == "500,000" and row["file (bytes)"].startswith("100")
+    assert row["times smaller"].startswith("4.0 ± ")
 
 
 def test_provenance_says_what_is_missing(study, records):

@@ -13,6 +13,7 @@ from squeeze_utils.data.cards import CARDS, card
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results import answers, transfer_results
+from squeeze_utils.results import transfer_files_results as file_results
 from squeeze_utils.results.calibration import calibration_error, reliability, reliability_figure
 from squeeze_utils.results.comparison import prediction_sentence
 from squeeze_utils.results.study_results import Results
@@ -106,9 +107,9 @@ def test_every_table_and_sentence_bears_missing_records(part):
     gaps = transfer_results.copies_table(memory)
     assert len(gaps) == {"one seed": 2, "all": 2}.get(part, 0)
     assert "prediction" in prediction_sentence(gaps, {"intel": "undecided"})
-    table = transfer_results.files_table(files)
+    table = file_results.files_table(files)
     assert len(table) == {"none": 0, "one arm": 1}.get(part, 14)
-    goal = transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)
+    goal = file_results.goal(files, "intel", "120 kB", 0.5, dense=90)
     assert ("open" in goal) == (part != "all")
     for images in ("intel", "caltech101"):
         scenes = ways.where(images=images)
@@ -137,21 +138,21 @@ def test_who_pays_is_told_with_intervals_or_left_open(part):
 
 def test_a_goal_is_missed_in_words_that_come_from_numbers():
     files = results(transfer_files.files, "all")
-    assert "**reached**" in transfer_results.goal(files, "intel", "120 kB", 0.5, dense=90)
-    assert "**missed**" in transfer_results.goal(files, "intel", "120 kB", 0.2, dense=90)
-    assert "**reached**" in transfer_results.goal(files, "intel", "120 kB", 0.5, most_bytes=100)
-    large = transfer_results.goal(files, "intel", "120 kB", 0.5, most_bytes=99)
+    assert "**reached**" in file_results.goal(files, "intel", "120 kB", 0.5, dense=90)
+    assert "**missed**" in file_results.goal(files, "intel", "120 kB", 0.2, dense=90)
+    assert "**reached**" in file_results.goal(files, "intel", "120 kB", 0.5, most_bytes=100)
+    large = file_results.goal(files, "intel", "120 kB", 0.5, most_bytes=99)
     assert "in 99 bytes is **missed**" in large
-    longer = transfer_results.goal(files, "intel", "120 kB", 0.1, against="dense, trained on")
+    longer = file_results.goal(files, "intel", "120 kB", 0.1, against="dense, trained on")
     assert "*dense, trained on* 91.10 %, 0.30 points lost" in longer and "**missed**" in longer
-    assert "**missed**" in transfer_results.goal(files, "intel", "120 kB", 0.5, dense=95)
+    assert "**missed**" in file_results.goal(files, "intel", "120 kB", 0.5, dense=95)
 
 
 def test_what_was_predicted_of_two_files_fails_where_both_lose_as_much():
     files = results(transfer_files.files, "all")  # every file loses 0.3 points
-    said = transfer_results.files_prediction(files)
+    said = file_results.files_prediction(files)
     assert "0.30 points in 120 kB, 0.30 in 70 kB" in said and "fails" in said
-    assert "open" in transfer_results.files_prediction(results(transfer_files.files, "one arm"))
+    assert "open" in file_results.files_prediction(results(transfer_files.files, "one arm"))
 
 
 def test_with_few_images_seeds_see_other_images_and_ways_take_as_many_steps():
@@ -168,7 +169,7 @@ def test_with_few_images_seeds_see_other_images_and_ways_take_as_many_steps():
 def test_a_goal_stays_open_until_all_seeds_are_there():
     files = results(transfer_files.files, "one seed")
     for points in (0.5, 0.2):
-        said = transfer_results.goal(files, "intel", "120 kB", points, dense=90)
+        said = file_results.goal(files, "intel", "120 kB", points, dense=90)
         assert "1 of 3 seeds" in said and said.endswith("stays open until all seeds are there.")
 
 

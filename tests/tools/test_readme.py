@@ -160,6 +160,8 @@ def test_a_comparison_gives_interval_verdict_networks_and_epochs():
     assert row[1:] == ["simple bypass − plain", "+2.00 (+1.77 to +2.23)", "**higher**", "3", "2"]
     row = one.row(Results(replace(study, arms=arms[:4]), records))  # a single bypass
     assert row[2:] == ["", "not trained yet", "", ""]
+    row = one.row(Results(replace(study, arms=[arms[0], *arms[3:]]), records))  # a single control
+    assert row[2:] == ["", "not trained yet", "", ""]
 
 
 def test_every_comparison_names_arms_that_its_study_has(home):

@@ -24,16 +24,16 @@ COLOURS = {"kept": "sky", "trained on": "orange", "new": "orange", "random": "re
 
 def ways_of_transfer() -> Figure:
     """Four ways to a network for new images: what is kept, trained on, or begun anew."""
-    drawing = Diagram(9.0, 3.6)
+    drawing = Diagram(9.0, 3.5)
     left, places = 2.6, []
     for words, width, about in PARTS:
         x = left + width / 2
         places.append((x, width))
-        drawing.text(x, 3.35, words, LARGE, weight="bold")
+        drawing.text(x, 3.27, words, LARGE, weight="bold")
         drawing.text(x, 0.2, about)
         left += width + 0.35
     for number, (name, *fates) in enumerate(ROWS):
-        y = 2.75 - 0.62 * number
+        y = 2.7 - 0.62 * number
         drawing.text(0.2, y, name, LARGE, ha="left")
         boxes = [
             drawing.box(x, y, width, 0.44, fate, tint(COLOURS[fate], 0.35))

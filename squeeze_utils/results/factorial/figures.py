@@ -68,9 +68,7 @@ def _draw_rings(ax: Axes, table: pd.DataFrame) -> None:
         ax.plot(near["bytes"], near[ACCURACY], label=words, markersize=size, zorder=0, **look)
 
 
-def interactions_figure(
-    tables: Mapping[str, pd.DataFrame], labels: Mapping[str, str] | None = None
-) -> Figure | None:
+def interactions_figure(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
     """A map of interactions for each response: red below zero, blue above.
 
     `tables` are those of `interactions`, by the name of the response with its unit.
@@ -84,11 +82,11 @@ def interactions_figure(
     size = (4.3 * len(known) + 1.2, 4.2)
     fig, axes = plt.subplots(1, len(known), figsize=size, squeeze=False)
     for ax, (name, table) in zip(axes[0], known.items(), strict=True):
-        _draw_map(ax, name, table, labels or {})
+        _draw_map(ax, name, table)
     return fig
 
 
-def _draw_map(ax: Axes, name: str, table: pd.DataFrame, labels: Mapping[str, str]) -> None:
+def _draw_map(ax: Axes, name: str, table: pd.DataFrame) -> None:
     rows = list(dict.fromkeys((f, a) for f, a, _, _ in table.index))
     columns = list(dict.fromkeys((g, b) for _, _, g, b in table.index))
     grid = np.full((len(rows), len(columns)), np.nan)
@@ -100,19 +98,17 @@ def _draw_map(ax: Axes, name: str, table: pd.DataFrame, labels: Mapping[str, str
         if not np.isnan(value):
             ink = "white" if abs(value) > 0.6 * edge else "black"
             ax.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=8, color=ink)
-    ax.set_xticks(
-        range(len(columns)), [_level(*c, labels) for c in columns], rotation=40, ha="right"
-    )
-    ax.set_yticks(range(len(rows)), [_level(*r, labels) for r in rows])
+    ax.set_xticks(range(len(columns)), [_level(*c) for c in columns], rotation=40, ha="right")
+    ax.set_yticks(range(len(rows)), [_level(*r) for r in rows])
     ax.grid(False)
     ax.set_title(name)
     ax.figure.colorbar(picture, ax=ax, shrink=0.8)
 
 
-def _level(factor: str, level: Any, labels: Mapping[str, str]) -> str:
+def _level(factor: str, level: Any) -> str:
     if factor == "pruning":
         return f"{100 * level:.0f} % pruned"
-    return CODER_NAMES[level] if factor == "coder" else labels.get(str(level), str(level))
+    return CODER_NAMES[level] if factor == "coder" else str(level)
 
 
 def attribution_figure(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure | None:

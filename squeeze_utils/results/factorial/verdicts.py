@@ -1,9 +1,9 @@
-"""The predictions of chapter 16 against the numbers, in sentences; open while cells are missing."""
+"""The predictions of chapter 16 against the numbers, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,24 +12,30 @@ from squeeze_utils.results.factorial.best import best_choice
 from squeeze_utils.results.factorial.effects import interactions, main_effects
 from squeeze_utils.results.tables import ACCURACY
 
+if TYPE_CHECKING:
+    from squeeze_utils.results.study_results import Results
+
 BUDGET = 100_000
-OPEN = "still open, cells are missing"
+OPEN = "still open: cells are missing"
 
 
-def predictions(frame: pd.DataFrame, base: Mapping[str, Any]) -> list[str]:
+def predictions(found: Results, frame: pd.DataFrame, base: Mapping[str, Any]) -> list[str]:
     """Whether each of the four predictions holds, fails or is not decided; a sentence each.
 
+    `frame` has the cells of `found`. All are open while one of its experiments has no record.
     "Largest" is judged by the estimates, a sign by the 95 % interval.
     """
+    if len(found) < len(found.study.arms) or found.study.expected:
+        return [f"All four predictions are {OPEN}."]
     sizes, points = (main_effects(frame, base, value) for value in ("halvings", ACCURACY))
     joint = interactions(frame, base)
-    found = (
+    judged = (
         ("(1) largest effects on bytes", _largest(sizes, base)),
         ("(2) interactions of pruning", _signs(joint)),
         ("(3) accuracy", _costs(points)),
         (f"(4) best recipe for {BUDGET:,} bytes", _best(frame, base)),
     )
-    return [f"Prediction {name}: {text}." for name, text in found]
+    return [f"Prediction {name}: {text}." for name, text in judged]
 
 
 def _largest(effects: pd.DataFrame, base: Mapping[str, Any]) -> str:
@@ -77,13 +83,13 @@ def _costs(effects: pd.DataFrame) -> str:
 def _best(frame: pd.DataFrame, base: Mapping[str, Any]) -> str:
     best = best_choice(frame, BUDGET)
     if best is None:
-        return OPEN
+        return "fails, nothing fits"
     changed = [n for n in ("pruning", "representation") if best[n] != base[n]]
     what = " and ".join(changed) or "neither"
     return f"{'holds' if len(changed) == 2 else 'fails'}, it uses {what}"
 
 
-def most(table: pd.DataFrame) -> str:
+def largest_share(table: pd.DataFrame) -> str:
     """Which technique has the largest share of a gain: a sentence on a table of `attribution`."""
     if table.empty:
         return "Whose gain it is on CIFAR-10 is still open: cells are missing."
