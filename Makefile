@@ -43,7 +43,7 @@ help:
 	@echo "make readme                  write README.md's tables anew from notebooks and records"
 	@echo "make check                   only the style checks of the notebooks"
 	@echo "make badges REPO=owner/name  write the repository's address into badges and set-up cells"
-	@echo "make clean                   remove what was built; make distclean: the environment too"
+	@echo "make clean                   remove what was built; make distclean: the environments too"
 	@echo
 	@echo "PYTHON=python3.12 picks another Python, VENV=folder another place for the environment."
 
@@ -198,4 +198,4 @@ clean:
 	find . -path "./.venv*" -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean
-	rm -rf "$(VENV)"
+	rm -rf "$(VENV)" "$(SITE)" "$(COLAB)" .venv-convert .venv-libraries

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from squeeze_utils.base.commandline import positive
 from squeeze_utils.base.machine import device_name
 from squeeze_utils.compress.pruning import masks
 from squeeze_utils.compress.pruning.scores import prunable
@@ -43,7 +44,7 @@ def seconds(call: Callable[[], object], repetitions: int) -> float:
 def main() -> None:
     """Print one line for each number of bits and each coder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=30)
+    parser.add_argument("--repetitions", type=positive, default=30)
     count = parser.parse_args().repetitions
     torch.set_num_threads(1)
     print(f"{device_name('cpu')}, median of {count}")

@@ -36,6 +36,7 @@ from torch.utils.data import DataLoader
 
 from squeeze_utils import anatomy
 from squeeze_utils.base import machine
+from squeeze_utils.base.files import write_atomically
 from squeeze_utils.base.timing import matmul_peak
 from squeeze_utils.data import Batches, DataError, ImageSet, Split, normalise
 from squeeze_utils.data.sets import load_images
@@ -275,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(report(found, about["precision"]).to_string(index=False))
     if chosen.json:
         text = json.dumps({**about, "medians": found, "rounds_measured": results}, indent=1)
-        chosen.json.write_text(text + "\n", encoding="utf-8")
+        write_atomically(chosen.json, (text + "\n").encode())
     return 0
 
 

@@ -161,6 +161,8 @@ def check_metadata(notebook: Any) -> Iterator[str]:
     for place, cell in enumerate(notebook.cells):
         if set(cell.metadata) - set(KEPT_CELL_METADATA):
             yield f"cell {place} has the metadata {sorted(cell.metadata)}: run make render"
+        if cell.get("attachments"):
+            yield f"cell {place} holds a pasted picture: save it as a file and link it"
 
 
 def check_links(notebook: Any, path: Path) -> Iterator[str]:

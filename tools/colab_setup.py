@@ -137,6 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("numbers", nargs="*", metavar="NN", help="chapters (default: all)")
     parser.add_argument("--whole", action="store_true", help="run every cell")
     chosen = parser.parse_args(arguments)
+    known = {path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb")}
+    if unknown := sorted(set(chosen.numbers) - known):
+        parser.error(f"there is no chapter {', '.join(unknown)}")
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         clone = tagged_clone(Path(folder))
@@ -146,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
             name = path.relative_to(ROOT / "notebooks").as_posix()
             try:
                 seconds = begin(path, chosen.python, clone, chosen.whole)
+            except NotAnEnvironment as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
             except RuntimeError as error:
                 failed += 1
                 print(f"{name}: failed\n{error}", flush=True)

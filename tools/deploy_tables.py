@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from squeeze_utils.base import measurements
-from squeeze_utils.base.commandline import exit_code
+from squeeze_utils.base.commandline import exit_code, positive
 from squeeze_utils.data import ImageSet
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.deploy import committed_files, scoring
@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     parser = argparse.ArgumentParser(prog="python -m tools.deploy_tables", description=__doc__)
     parser.add_argument("what", choices=tables)
-    parser.add_argument("--repetitions", type=int, metavar="N", help="of a timing")
+    parser.add_argument("--repetitions", type=positive, metavar="N", help="of a timing")
     asked = parser.parse_args(arguments)
     if asked.repetitions and asked.what in ("accuracy", "eighth-bit"):
         parser.error("accuracy is counted once: --repetitions goes with a timing")

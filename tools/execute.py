@@ -91,6 +91,8 @@ def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
     except CellTimeoutError:
         late = f"not finished {seconds:g} seconds after the notebook was started"
         raise _failure(notebook, path, running, late) from None
+    except asyncio.CancelledError:  # Ctrl-C before the first cell; nbclient has ended the kernel
+        raise KeyboardInterrupt from None
     except DeadKernelError:
         if running["interrupted"]:
             raise KeyboardInterrupt from None
@@ -122,7 +124,6 @@ def clean(notebook: Any) -> None:
         cell.metadata = type(cell.metadata)(kept)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
-        cell.pop("attachments", None)
 
 
 def _is_widget(output: Any) -> bool:

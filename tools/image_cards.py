@@ -76,4 +76,4 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: main(sys.argv[1:]), "nothing was written"))
+    sys.exit(exit_code(lambda: main(sys.argv[1:]), "the tables named so far are kept"))

@@ -8,10 +8,13 @@ six minutes on one thread.
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import nn
 
 import squeeze_utils as sq
+from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.measurements import keep_measurement
 from squeeze_utils.compress.quantizing.integer_network import integer_network
 from squeeze_utils.data import ImageSet
@@ -49,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main, "the old table is kept"))

@@ -67,7 +67,7 @@ def measure(
     done = subprocess.run([*command, json.dumps(asked)], env=env, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-        raise RuntimeError(f"hosts of their own are not to be had on this machine: {said}")
+        raise RuntimeError(f"measuring between hosts of their own failed: {said}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

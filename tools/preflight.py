@@ -23,7 +23,7 @@ def python_problem(version, program=sys.executable):
         return None
     return (
         "Python {}.{} ({}) is too old: this project needs Python {}.{} or newer.\n"
-        "Name another one like this: make notebooks PYTHON=python3.12"
+        "Name another one like this: PYTHON=python3.12"
     ).format(version[0], version[1], program, *OLDEST)
 
 

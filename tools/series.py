@@ -81,12 +81,13 @@ def execute_all(paths: list[Path], seconds: float, copies: Path | None = None) -
 
 def _execute_one(path: Path, seconds: float, copies: Path | None) -> str:
     """How it failed, or nothing."""
-    failures, notebook = [], read_notebook(path)
+    failures: list[str] = []
     try:
+        notebook = read_notebook(path)
         execute(notebook, path, seconds)
     except CellFailure as error:
         failures.append(str(error))
-    except OSError as error:  # a full disk has no room for the files of a kernel
+    except (OSError, ValueError, RuntimeError) as error:  # a full disk, no JSON, no kernel
         return f"{path.name} could not be executed: {error}"
     try:
         if copies is not None:
@@ -126,8 +127,9 @@ def _readme(arguments: argparse.Namespace) -> int:
 
 
 def _badges(arguments: argparse.Namespace) -> int:
-    title_cells.set_address(ROOT, arguments.repo)
+    title_cells.check_address(arguments.repo)
     changed, tag = rewrite_all(ROOT, arguments.repo), title_cells.tag()
+    title_cells.set_address(ROOT, arguments.repo)
     print(f"address {arguments.repo}, version {tag}; changed notebooks: {len(changed)}")
     print(f"badges and set-up cells use the git tag {tag}: push it with the release")
     return 0
@@ -177,6 +179,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; the notebooks that were finished are kept", file=sys.stderr)
         return INTERRUPTED
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -27,9 +27,17 @@ from squeeze_utils.training.evaluation import numerics
 from squeeze_utils.training.loop import Train
 
 
+def first_training(experiment: Experiment) -> Train:
+    """The first training of a recipe."""
+    found = [step for step in experiment.recipe if isinstance(step, Train)]
+    if not found:
+        raise ValueError("an experiment of this study has no Train: there is no step to time")
+    return found[0]
+
+
 def training_step(experiment: Experiment) -> Callable[[], None]:
     """One step of the experiment's training on a random batch, ready to be run again and again."""
-    plan = next(step for step in experiment.recipe if isinstance(step, Train))
+    plan = first_training(experiment)
     model = experiment.model.build().to(memory_format=torch.channels_last)
     optimizer = optimizers.make_optimizer(plan.optimizer, model, plan.lr * 1e-3, plan.weight_decay)
     channels, side, _ = model.input_shape
@@ -64,7 +72,7 @@ def measure_steps(study: Study, by: str, rounds: int = 8) -> pd.DataFrame:
 def keep_timings(study: Study, by: str, rounds: int = 30) -> Path:
     """Time a study's variants and write the result."""
     frame = measure_steps(study, by, rounds)
-    plan = study.arms[0].experiment.recipe[0]
+    plan = first_training(study.arms[0].experiment)
     return measurements.keep_measurement(
         f"costs/{study.name}",
         frame.round(3).reset_index().to_dict("records"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from squeeze_utils import REPOSITORY, __version__
+from squeeze_utils.base.files import write_atomically
 from tools.execute import FOLDED
 
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
@@ -131,19 +132,27 @@ def rewrite(notebook: Any, path: Path, order: list[Path], repository: str = REPO
             cell.source = _up_to_date(cell.source, repository)
 
 
-def set_address(root: Path, repository: str) -> None:
-    """Write the address ``owner/name`` into the package, README.md and CITATION.cff."""
+def check_address(repository: str) -> None:
+    """Refuse what is no address ``owner/name``."""
     if repository != REPOSITORY and not _OWNER_NAME.fullmatch(repository):
         raise ValueError(f"{repository!r} is not an address on GitHub: give owner/name")
-    package = root / "squeeze_utils" / "__init__.py"
-    text = package.read_text(encoding="utf-8")
-    new = re.sub(r'(?m)^REPOSITORY = ".*"$', f'REPOSITORY = "{repository}"', text)
-    package.write_text(new, encoding="utf-8")
+
+
+def set_address(root: Path, repository: str) -> None:
+    """Write the address ``owner/name`` into README.md and CITATION.cff, then into the package.
+
+    The package comes last: until then another run knows the old address, which it replaces.
+    """
+    check_address(repository)
     for name in ("README.md", "CITATION.cff"):
         if (root / name).is_file():
             text = _up_to_date((root / name).read_text(encoding="utf-8"), repository)
             text = re.sub(r'(?m)^version: ".*"$', f'version: "{__version__}"', text)
-            (root / name).write_text(text, encoding="utf-8")
+            write_atomically(root / name, text.encode())
+    package = root / "squeeze_utils" / "__init__.py"
+    text = package.read_text(encoding="utf-8")
+    new = re.sub(r'(?m)^REPOSITORY = ".*"$', f'REPOSITORY = "{repository}"', text)
+    write_atomically(package, new.encode())
 
 
 def _up_to_date(text: str, repository: str) -> str:

@@ -117,13 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = original(asked.network).eval().requires_grad_(False)
         paths = pictures.find_pictures(Path(asked.folder))
         images = pictures.calibration(paths[:: max(1, len(paths) // PICTURES)], model)
-        found = []
-        for row in rows(model, images):
-            found.append(row)
-            path = keep_measurement(f"{PREFIX}{asked.network}", found, calibrated=len(images))
-        print(path.name)
+        found = list(rows(model, images))
+        about = {"calibrated": len(images)}
+        print(keep_measurement(f"{PREFIX}{asked.network}", found, **about).name)
 
-    return exit_code(work, "the rows so far are kept")
+    return exit_code(work, "the old table is kept")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from squeeze_utils import __version__
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.results import figures
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def start(seed: int = 0, jobs: int = 1) -> Scale:
     from squeeze_utils.base.scale import Scale
 
     scale = Scale.from_environment()
+    whole_number("jobs", jobs, 1)
     _seed(seed)
     _threads()
     figures.use_house_style()
@@ -62,8 +64,7 @@ def say(*texts: str) -> None:
 
 
 def _seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed!r}: give a whole number from 0 to 4294967295")
+    whole_number("seed", seed, 0, 2**32 - 1)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -184,8 +184,30 @@ def test_a_function_cannot_change_what_it_is_compared_with():
 
 def test_nothing_leaves_the_machine(check, monkeypatch, capsys):
     monkeypatch.setattr(socket, "socket", None)
-    check(1, lambda x: 2 * x)
+    assert check(1, lambda x: 2 * x)
     check.progress()
+
+
+def test_an_open_part_is_named_with_what_it_is_a_part_of():
+    with pytest.raises(answers.NotAnswered, match=r"bits\[2\] is still open"):
+        answers.named({2: ..., 4: 6}, 2, 4, what="bits")
+    with pytest.raises(answers.NotAnswered, match="entry 1 of widths is still open"):
+        answers.items([..., 0.2], what="widths")
+    with pytest.raises(answers.NotAnswered, match=r"^a is still open"):
+        answers.named({"a": ...}, "a")
+
+
+def test_what_is_asked_without_a_copy_is_the_very_object_and_no_lambda_is_named():
+    given = []
+    assert ask(lambda x: x, given, copied=False) is given
+    with pytest.raises(Wrong, match="Give the function itself"):
+        ask(5, given, copied=False)
+
+    def says_nothing(x):
+        return None
+
+    with pytest.raises(answers.NotAnswered, match=r"^says_nothing returned nothing"):
+        ask(says_nothing, given, copied=False)
 
 
 def test_the_count_lasts_as_long_as_the_kernel(capsys):

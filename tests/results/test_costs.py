@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
@@ -63,6 +64,18 @@ def test_a_training_step_changes_the_network_that_it_trains():
     before = model.features[0].weight.detach().clone()
     step()
     assert not before.equal(model.features[0].weight)
+
+
+def test_the_training_of_a_recipe_need_not_come_first(shipped):
+    later = [
+        replace(a, experiment=replace(a.experiment, recipe=(Prune(0.5), *a.experiment.recipe)))
+        for a in STUDY.arms
+    ]
+    path = step_times.keep_timings(replace(STUDY, name="later", arms=later), "bypass", rounds=2)
+    assert path.is_file()
+    never = [replace(a, experiment=replace(a.experiment, recipe=(Prune(0.5),))) for a in STUDY.arms]
+    with pytest.raises(ValueError, match="has no Train: there is no step to time"):
+        step_times.keep_timings(replace(STUDY, arms=never, may_share=True), "bypass")
 
 
 def test_an_unknown_label_or_study_is_refused(capsys):

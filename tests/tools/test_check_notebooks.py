@@ -146,6 +146,10 @@ SPOILED = {
         put_metadata(kernelspec={"name": "mine", "display_name": "Mine", "language": "python"}),
         "notebook metadata is",
     ),
+    "pasted picture": (
+        lambda nb: nb.cells[0].update(attachments={"a.png": {"image/png": "x"}}),
+        "cell 0 holds a pasted picture",
+    ),
     "timings": (put_cell_metadata(execution={"iopub.execute_input": "now"}), "['execution']"),
     "repeated ids": (
         lambda nb: nb.cells[4].update(id=nb.cells[5].id),

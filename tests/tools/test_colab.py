@@ -29,6 +29,15 @@ print(paths.shipped('runs').joinpath('study', 'one.json').is_file())
 print(len(wordnet.IDS))"""
 
 
+def test_a_chapter_or_an_interpreter_that_is_not_there_is_named(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        colab_setup.main([sys.executable, "99"])
+    assert "there is no chapter 99" in capsys.readouterr().err
+    monkeypatch.setattr(colab_setup, "tagged_clone", lambda folder: folder)
+    assert colab_setup.main([str(tmp_path / "nothing"), "02"]) == 2
+    assert "is no Python that can make an environment" in capsys.readouterr().err
+
+
 @pytest.fixture
 def clone(tmp_path):
     """A clone as small as it can be: one file stands for the records, one for the checkpoints."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,17 @@ def test_an_interrupted_run_ends_its_kernel_and_says_what_is_kept(home, capsys):
     assert "the notebooks that were finished are kept" in capsys.readouterr().err
 
 
+def test_ctrl_c_before_the_first_cell_ends_as_one_in_a_cell_does(home, capsys):
+    bare(home, "00_waits.ipynb", "1")
+    stop = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))  # the kernel is starting
+    stop.start()
+    try:
+        assert series.main(["run", "00"]) == 130
+    finally:
+        stop.join()
+    assert "the notebooks that were finished are kept" in capsys.readouterr().err
+
+
 def test_the_kernel_is_this_python_whatever_the_user_registered(home, monkeypatch):
     kernels = home / "jupyter" / "kernels" / "python3"
     kernels.mkdir(parents=True)
@@ -169,6 +182,22 @@ def test_without_room_for_a_kernel_the_others_are_still_tried(home, capsys, monk
     assert not (home / "build").exists()
 
 
+def test_a_file_that_is_no_notebook_and_a_kernel_that_does_not_start_stop_no_others(
+    home, capsys, monkeypatch
+):
+    def refuse(notebook, path, seconds):
+        if path.name < "02":
+            raise RuntimeError("Kernel died before replying to kernel_info")
+
+    bare(home, "00_n.ipynb", "1").write_text("{")
+    for number in (1, 2):
+        bare(home, f"0{number}_n.ipynb", "1")
+    monkeypatch.setattr(series, "execute", refuse)
+    assert series.main(["run", "--output", "build"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("could not be executed") == 2 and "[3/3] 02_n.ipynb" in printed.out
+
+
 def test_a_notebook_that_fails_to_render_is_left_as_it_was(home, light, capsys):
     path = write_sample(home, code="raise RuntimeError('no')")
     series.rewrite_all(home)
@@ -243,6 +272,14 @@ def test_a_notebook_that_writes_onnx_files_installs_what_that_needs(tmp_path, co
 def test_an_address_that_github_cannot_have_is_refused(address, tmp_path):
     with pytest.raises(ValueError, match="owner/name"):
         title_cells.set_address(tmp_path, address)
+
+
+def test_a_wrong_address_changes_no_file(home, capsys):
+    path = write_sample(home)
+    before = path.read_bytes()
+    assert series.main(["badges", "--repo", "foo"]) == 2
+    assert capsys.readouterr().err == "error: 'foo' is not an address on GitHub: give owner/name\n"
+    assert path.read_bytes() == before
 
 
 def test_badges_write_a_new_address_everywhere(tmp_path):

@@ -90,6 +90,8 @@ def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) 
         new_code_cell('if records:\n    sq.save_figure(fig, "10_later")'),
         new_markdown_cell("## Exercises"),
         _shows({"text/html": HTML}),
+        new_markdown_cell("### Add your own seed"),
+        _shows({"text/html": HTML}),
         _shows({"image/png": PIXEL}),
     )
     (chapter,) = chapters(tmp_path)

@@ -1,8 +1,8 @@
 """`make libraries`: measure, and keep the tables below data/measurements/libraries/.
 
-Each has the same columns: accuracy on CIFAR-10's test images, how many answers stay the same,
-bytes on disk, milliseconds a picture. It wants a quiet machine and the packages of
-requirements-libraries.txt.
+Quantization, pruning and coding share their columns: accuracy on CIFAR-10's test images, how many
+answers stay the same, bytes on disk, milliseconds a picture. It wants a quiet machine and the
+packages of requirements-libraries.txt.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _padded(model: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
 
 
 def checkpoint(model: nn.Module, bench: Bench) -> bytes:
-    """The file of our own that holds the network: names and float16 or float32 values."""
+    """The file of our own that holds the network: its weights as float16."""
     path = bench.folder / "saved.safetensors"
     save_model(model, path)
     return path.read_bytes()

@@ -66,7 +66,7 @@ class Chapter:
     title: str
     question: str
     needs: tuple[str, ...]  # the numbers of the chapters it builds on
-    minutes: int  # to read, as its first cell states
+    minutes: int  # to read, as its second cell states
     exercises: tuple[int, ...]  # minutes of each
     sections: tuple[Section, ...]
     figures: tuple[Figure, ...]

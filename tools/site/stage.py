@@ -151,11 +151,13 @@ class Links:
         """Links to files that are no pages lead to the repository."""
 
         def to(found: re.Match[str]) -> str:
-            address = found["to"].partition("#")[0]
+            address, mark, place_in_it = found["to"].partition("#")
             if not address or re.match(r"[a-z]+:", address):
                 return found["to"]
             target = PurePosixPath(os.path.normpath(place.parent / address))
-            return found["to"] if target in self.pages else self.outside(target)
+            if target in self.pages:
+                return found["to"]
+            return self.outside(target) + mark + place_in_it
 
         return _LINK.sub(to, text)
 

@@ -75,17 +75,18 @@ def chapters(root: Path) -> list[Chapter]:
 
 
 def _chapter(path: Path) -> Chapter:
-    number, title, heading = path.name[:2], path.stem, ""
+    number, title, heading, section = path.name[:2], path.stem, "", ""
     exhibits: list[Exhibit] = []
     cells = read_notebook(path).cells
     live = [figure for figure in figures(cells, number) if figure.png]
     for cell in cells:
         if cell.cell_type == "markdown":
-            for _, found in headings(cell.source):
+            for level, found in headings(cell.source):
                 heading = re.sub(r"[*`]", "", found)
+                section = heading if level == 2 else section
             if match := re.match(r"# \d\d · (.+)", cell.source):
                 title = heading = match[1]
-        elif heading != "Exercises":
+        elif section != "Exercises":
             count = sum(isinstance(one, Table) for one in exhibits)
             exhibits += _shown(cell, number, heading, count)
             exhibits += [Figure(f.name, heading, f.png) for f in live if f.cell == cell.id]

@@ -1,4 +1,4 @@
-"""The tables of a notebook's HTML output as text, with spanning cells repeated."""
+"""The tables of a notebook's HTML output as text; a cell that spans columns is repeated."""
 
 from __future__ import annotations
 

@@ -39,8 +39,10 @@ def _does_nothing(function: Any) -> bool:
     )
 
 
-def ask(function: Any, *given: Any, **options: Any) -> Any:
+def ask(function: Any, *given: Any, copied: bool = True) -> Any:
     """What the reader's function returns; it gets copies, so it cannot change what is compared.
+
+    Not where it is asked for a change, or for the very object: then `copied` is False.
 
     Raises:
         Wrong: it is no function, or it raised.
@@ -50,7 +52,7 @@ def ask(function: Any, *given: Any, **options: Any) -> Any:
         raise Wrong(f"Give the function itself, not {_kind(function)}: its name, no parentheses.")
     name = getattr(function, "__name__", "your function")
     try:
-        result = function(*copy.deepcopy(given), **copy.deepcopy(options))
+        result = function(*(copy.deepcopy(given) if copied else given))
     except (Wrong, NotAnswered):
         raise
     except Exception as error:
@@ -69,7 +71,8 @@ def named(answer: Any, *keys: Any, what: str = "The answer") -> dict[Any, Any]:
     missing = [key for key in keys if key not in answer]
     if missing:
         raise Wrong(f"{what} has no key {missing[0]!r}: give the keys {wanted}.")
-    _all_given({key: answer[key] for key in keys})
+    part = "{}" if what == "The answer" else what + "[{!r}]"
+    _all_given({part.format(key): answer[key] for key in keys})
     return {key: answer[key] for key in keys}
 
 
@@ -82,7 +85,8 @@ def items(answer: Any, count: int | None = None, what: str = "The answer") -> li
     parts = list(answer)
     if count is not None and len(parts) != count:
         raise Wrong(f"{what} has {len(parts)} entries, not {count}.")
-    _all_given({f"entry {place}": part for place, part in enumerate(parts, 1)})
+    of = "" if what == "The answer" else f" of {what}"
+    _all_given({f"entry {place}{of}": part for place, part in enumerate(parts, 1)})
     return parts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -156,18 +155,13 @@ def nine_in_one(answer: Any) -> Claims:
 def layout(answer: Any) -> Claims:
     x = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
 
-    result = _ask_without_copy(answer, x)
+    result = ask(answer, x, copied=False)  # the very tensor has to arrive
     found = array(result, (2 * 4 * 5, 3), "the matrix")
     rows = torch.stack([x[n, :, h, w] for n in range(2) for h in range(4) for w in range(5)])
     mixed = "a row does not hold the channels of one pixel. Order the rows by image, row, column."
     yield "a row for each pixel", close(found, rows), mixed
     copied = "the numbers were copied: move the channels to the end before you reshape."
     yield "no copy", result.data_ptr() == x.data_ptr(), copied
-
-
-def _ask_without_copy(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """`ask`, which copies what it gives; here the very tensor has to arrive."""
-    return ask(lambda: function(x))
 
 
 def another_number_type(answer: Any) -> Claims:

@@ -129,9 +129,8 @@ def arithmetic_budget(answer: Any) -> Claims:
     records = study("squeeze_ratio").records()
     costs = records.costs("squeeze_ratio")["multiply_adds"]
     right = {float(ratio) for ratio in costs.index if costs[ratio] <= BUDGET}
-    if not isinstance(given["allowed"], (list, tuple, set)):
-        raise Wrong("allowed is a list of squeeze ratios.")
-    allowed = {as_number(ratio, "A squeeze ratio") for ratio in given["allowed"]}
+    ratios = items(given["allowed"], what="allowed")
+    allowed = {as_number(ratio, "A squeeze ratio") for ratio in ratios}
     known = {float(ratio) for ratio in costs.index}
     yield "allowed", allowed <= known, f"the study has the ratios {sorted(known)}."
     over = ", ".join(f"{ratio} needs {costs[ratio] / 1e6:.1f} million" for ratio in allowed - right)

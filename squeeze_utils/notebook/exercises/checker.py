@@ -133,7 +133,7 @@ def _same_chance() -> Iterator[None]:
         with torch.random.fork_rng(devices=[]):
             random.seed(0)
             np.random.seed(0)
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # no graphics card's
             yield
     finally:
         random.setstate(python)

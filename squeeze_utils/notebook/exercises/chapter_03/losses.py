@@ -110,7 +110,8 @@ def digits_of_an_accuracy(answer: Any) -> Claims:
     function = given["standard_error"]
     found = as_number(ask(function, 90.0, 10_000), "standard_error(90, 10000)")
     # by the variance of draws: a sum of n coins has n times the variance of one
-    right = float(torch.tensor([1.0] * 9 + [0.0]).std(correction=0)) * 100 / 100
+    one = float(torch.tensor([1.0] * 9 + [0.0]).std(correction=0))
+    right = 100 * one / math.sqrt(10_000)  # in points
     mistakes = {
         right / 100: "this is a share. Give points, as the accuracy is in per cent.",
         right**2: "this is the variance. Take its square root.",

@@ -20,7 +20,7 @@ RATES = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 
 def _tiny_net() -> nn.Sequential:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     convolution, dense = nn.Conv2d(1, 16, 3, stride=2), nn.Linear(16 * 3 * 3, 10)
     return nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), dense)
 

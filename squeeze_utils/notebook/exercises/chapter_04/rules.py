@@ -62,7 +62,7 @@ def other_units(answer: Any) -> Claims:
 
 
 def _first_step(name: str, gradient: Tensor) -> Tensor:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     layer = nn.Linear(4, 4, bias=False)
     before, layer.weight.grad = layer.weight.detach().clone(), gradient
     make_optimizer(name, layer, lr=1e-3).step()

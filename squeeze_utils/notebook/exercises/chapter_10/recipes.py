@@ -64,6 +64,8 @@ def not_convex(answer: Any) -> Claims:
 
 def _steps(recipe: Any, name: str) -> list[Any]:
     steps = items(recipe, what=name)
+    if not steps:
+        raise Wrong(f"{name} is empty.")
     if not all(isinstance(step, (Train, Prune, Rewind, Remember)) for step in steps):
         raise Wrong(f"{name}: use Train, Prune, Rewind and Remember only.")
     return steps
