@@ -16,7 +16,8 @@ from squeeze_utils.models.detector import Detector
 from squeeze_utils.models.fire import BYPASSES, EXPANDS, Fire
 from squeeze_utils.models.layers import ACTIVATIONS, POOLINGS
 from squeeze_utils.models.segmenter import Segmenter
-from squeeze_utils.models.squeezenet import SMALL, V1_0, V1_1, SqueezeNet, SqueezeNetConfig
+from squeeze_utils.models.squeezenet import SqueezeNet
+from squeeze_utils.models.squeezenet_config import SMALL, V1_0, V1_1, SqueezeNetConfig
 
 __all__ = [
     "ACTIVATIONS",

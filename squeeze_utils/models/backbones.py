@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.models.baselines import conv_norm
 from squeeze_utils.models.layers import pooling
-from squeeze_utils.models.squeezenet import SMALL, V1_1, SqueezeNet
+from squeeze_utils.models.squeezenet import SqueezeNet
+from squeeze_utils.models.squeezenet_config import SMALL, V1_1
 
 # The widths of a VGG of 3x3 convolutions as large as SqueezeNet 1.1's features (3 % more weights).
 VGG_STAGES = ((32,), (64, 64), (96, 96), (128, 128, 128, 128))

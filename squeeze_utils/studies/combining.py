@@ -26,7 +26,8 @@ from squeeze_utils.experiments.study import Arm, Study, by_seed
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies import baseline, deep_compression, quantization, residual
 from squeeze_utils.studies.dense_network import LONG_DENSE, WHOLE, images, network, training
-from squeeze_utils.studies.pruning import RETRAIN, recalibrate
+from squeeze_utils.studies.pruning import recalibrate
+from squeeze_utils.studies.pruning_long import RETRAIN
 from squeeze_utils.studies.quantization import ADAMW, LEARNED, TRAINED_ON, found_rate
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from squeeze_utils.anatomy.tables import summary
 from squeeze_utils.models import POOLINGS, build
 from squeeze_utils.models.layers import BlurPool, MixedPool, WideBlurPool, pooling
-from squeeze_utils.models.squeezenet import HEADS
+from squeeze_utils.models.squeezenet_config import HEADS
 from squeeze_utils.studies.pooling import PLACES
 
 THIN = {"width": 0.125, "num_classes": 10}

@@ -13,7 +13,7 @@ from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.studies import catalogue, dense_sparse_dense, pruning
+from squeeze_utils.studies import catalogue, dense_sparse_dense, pruning_long
 from squeeze_utils.studies.catalogue import find
 from squeeze_utils.studies.plan import ORDER, show_plan
 from squeeze_utils.training.loop import Train
@@ -137,7 +137,7 @@ def test_what_a_pilot_has_to_choose_is_expected_and_joins_when_it_has(nothing):
     finish("residual_lr_long", nothing, best=0.02)
     assert {step.lr for step in _first(find("dsd_long", REFERENCE))} == {0.02}
     pilot = find("pruning_lr_long", REFERENCE)
-    assert [dict(arm.labels)["network"] for arm in pilot.arms] == [pruning.SCANNED]
+    assert [dict(arm.labels)["network"] for arm in pilot.arms] == [pruning_long.SCANNED]
     assert len(pilot.expected) == 6
     pruned = find("pruning_long", REFERENCE)
     assert len(pruned.arms) == 20 and len(pruned.expected) == 5
@@ -182,11 +182,12 @@ def test_the_network_that_overfits_sees_few_images_as_they_are(shipped):
 
 
 def test_the_dense_control_has_the_weights_that_the_scan_left_in_each_module():
-    whole = pruning.network(REFERENCE).build()
+    whole = pruning_long.network(REFERENCE).build()
     names = [name for name, p in whole.named_parameters() if p.ndim > 1]
     uneven = {name: 30.0 if ".3." in name or ".4." in name else 8.0 for name in names}
     for density in ({}, uneven):
-        small = pruning.network(REFERENCE, fires=pruning.scan_widths(REFERENCE, density)).build()
+        fires = pruning_long.scan_widths(REFERENCE, density)
+        small = pruning_long.network(REFERENCE, fires=fires).build()
         for number, fire in small.fires().items():
             wanted = sum(
                 p.numel() * density.get(f"{name}.weight", 10) / 100
