@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from squeeze_utils.data.dense_sets import SETS
-from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS, measure_of
 from squeeze_utils.studies.dense_answers import DENSE, FLOAT
@@ -182,8 +182,8 @@ def loss_figure(found: Results, title: str = "") -> Figure | None:
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
     places = range(len(table))
     for number, name in enumerate(table):
-        look = curve_style(number % 7)
-        if number >= 7:  # the seven looks begin again: hollow markers
+        look = curve_style(number)
+        if number >= len(PALETTE):  # the looks begin again: hollow markers
             look |= {"markerfacecolor": "white", "linewidth": 0.9}
         ax.plot(places, table[name], label=name, **look)
     ax.set_xticks(places, ["float" if bits == FLOAT else str(bits) for bits in table.index])

@@ -13,7 +13,7 @@ import numpy as np
 from squeeze_utils.results.comparison import LEAST
 from squeeze_utils.results.statistics import Difference, family, welch
 from squeeze_utils.results.study_results import Sentence
-from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
 
 HEADER = ("", "arm − control", "points (95 % interval)", "verdict", "networks an arm", "epochs")
-MISSING = "not trained yet"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Comparison:
         part = found.where(**self.labels) if self.labels and len(found) else found
         gaps, names = part.compare(self.by, self.control), f"{self.arm} − {self.control}"
         if self.arm not in gaps.index or np.isnan(gaps.loc[self.arm, "low"]):
-            return [self.question, names, "", MISSING, "", ""]
+            return [self.question, names, "", NOT_TRAINED, "", ""]
         gap = gaps.loc[self.arm]
         difference = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
         frame = part.frame[part.frame[self.by] == self.arm]
@@ -106,7 +105,7 @@ def rungs(found: Results) -> Sentence:
     Each rung is compared with the one before it; the intervals hold all at once.
     """
     if not len(found):
-        return Sentence(f"The ladder: {MISSING}.")
+        return Sentence(f"The ladder: {NOT_TRAINED}.")
     groups = {n: part[ACCURACY] for n, part in found.frame.groupby("rung", sort=False)}
     gains = _gains([dict(arm.labels)["rung"] for arm in found.study.arms], groups)
     lines = [f"- {name}: {_rung(values, gains.get(name))}" for name, values in groups.items()]
@@ -139,7 +138,7 @@ def best_networks(found: Results) -> Sentence:
     Where answers of several views of an image were averaged, each kind of view has a row.
     """
     if not len(found):
-        return Sentence(f"The headline: {MISSING}.")
+        return Sentence(f"The headline: {NOT_TRAINED}.")
     lines = []
     for name, part in found.frame.groupby("network", sort=False):
         mean = part[ACCURACY].mean()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pandas as pd
 
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.results.costs import counted
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
@@ -15,10 +14,9 @@ COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
 
 
-@cache
 def dense_bytes(spec: ModelSpec) -> int:
     """Bytes of a network's parameters in float32, before anything is taken out of it."""
-    return 4 * sum(parameter.numel() for parameter in spec.build().parameters())
+    return 4 * counted(spec)["parameters"]
 
 
 def recipes(results: Results) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from squeeze_utils.results.figures import curve_style
-from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.results.on_off import PRICED
+from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 from squeeze_utils.studies.priced import DENSE, FIRE
 
 if TYPE_CHECKING:
@@ -136,12 +137,12 @@ def _title(panel: Panel, trained: set[str]) -> str:
         return f"{panel.title} (ours: not trained yet)"
     few = len(missing) <= MOST_NAMED
     waiting = missing if few else [f"{len(missing)} of {len(panel.ours)} networks"]
-    return "\n".join([panel.title, *(f"not trained yet: {name}" for name in waiting)])
+    return "\n".join([panel.title, *(f"{NOT_TRAINED}: {name}" for name in waiting)])
 
 
 def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -> None:
     """Filled and joined: at a price. Hollow: without."""
-    priced = files["recipe"].astype(str).str.startswith("price ")
+    priced = files["recipe"].astype(str).str.startswith(PRICED)
     hollow = {**look, "linestyle": "none", "fillstyle": "none"}
     for part, how, label in (
         (files[priced], look, f"{name}, at a price"),

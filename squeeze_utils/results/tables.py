@@ -17,6 +17,7 @@ from squeeze_utils.results.statistics import mean_sd
 
 ACCURACY = "test_accuracy"
 NO_RECORDS = "no reference records yet"
+NOT_TRAINED = "not trained yet"  # in the cells of tables
 _LABEL = {
     "cifar10": "CIFAR-10",
     "mnist": "MNIST",

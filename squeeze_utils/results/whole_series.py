@@ -21,7 +21,7 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results import pareto
-from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 from squeeze_utils.studies import catalogue
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 #: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
-COLOURS = 7  # that `curve_style` has
 MARKS = ("x", "+", "1", "2", "3", "4")  # of published points, a source each
 _CHAPTER = re.compile(r"Chapter (\d\d)")
 
@@ -162,5 +161,5 @@ def whole_series_figure(
 
 def _look(place: int) -> dict[str, Any]:
     """Colours come again after a while: then markers are open, and after that half filled."""
-    fill = ("full", "none", "left")[place // COLOURS % 3]
+    fill = ("full", "none", "left")[place // len(PALETTE) % 3]
     return curve_style(place) | {"linestyle": "none", "markersize": 6, "fillstyle": fill}

@@ -25,6 +25,7 @@ from squeeze_utils.results.factorial import (
     verdicts,
 )
 from squeeze_utils.results.study_results import Results
+from squeeze_utils.results.tables import NOT_TRAINED
 from squeeze_utils.training.loop import Train
 
 BASE = {"network": "A", "pruning": 0.0, "representation": "float32", "coder": "raw"}
@@ -284,9 +285,9 @@ def test_tables_have_a_row_for_all_that_will_be_measured(keep):
     found = Results(made, dict(list(run_study(made, progress=False).items())[:keep]))
     base = {**BASE, "coder": "raw"}
     shown = tables.effects_table(found, base, {"halvings": "halvings"})
-    assert shown.index.tolist() == [("pruning", "90 %"), ("coder", "best coder")]
-    known = shown["halvings"] != tables.MISSING
+    assert shown.index.tolist() == [("pruning", "90 % pruned"), ("coder", "best coder")]
+    known = shown["halvings"] != NOT_TRAINED
     assert known.tolist() == [keep > 1, keep > 0]
     arms = tables.arms_table(found, "pruning")
     assert arms["n"].tolist() == [int(keep > 0), int(keep > 1)]
-    assert (arms["test accuracy (%)"] == tables.MISSING).tolist() == [keep < 1, keep < 2]
+    assert (arms["test accuracy (%)"] == NOT_TRAINED).tolist() == [keep < 1, keep < 2]

@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from squeeze_utils.models import Detector, Segmenter, build
-from squeeze_utils.results.diagrams.drawing import LARGE, Box, Diagram, tint
+from squeeze_utils.results.diagrams.drawing import LARGE, LEFT, Box, Diagram, tint
 from squeeze_utils.results.diagrams.networks import numbers_in
 
-LEFT = {"ha": "left", "weight": "bold"}
 NOTE = "Below each block: channels, and the sides of the map. Blocks are not drawn to scale."
 
 

@@ -23,6 +23,7 @@ NAMES = ("blue", "orange", "black", "green", "sky", "red", "purple")
 COLOURS = {**dict(zip(NAMES, PALETTE, strict=True)), "grey": "#8c8c8c"}
 INK = "#262626"
 SMALL, LARGE = 8.5, 10.0  # points
+LEFT = {"ha": "left", "weight": "bold"}  # of a title
 
 Point = tuple[float, float]
 Colour = str | tuple[float, float, float]

@@ -11,7 +11,7 @@ from torch import nn
 
 from squeeze_utils.anatomy import layer_table
 from squeeze_utils.models import Fire, SqueezeNet, build
-from squeeze_utils.results.diagrams.drawing import LARGE, Box, Colour, Diagram, Point, tint
+from squeeze_utils.results.diagrams.drawing import LARGE, LEFT, Box, Colour, Diagram, Point, tint
 
 SIDE, CHANNELS, FILTERS = 3, 4, 2  # of the maps that are drawn
 PIXEL = 4  # the one that is followed, counted row by row
@@ -172,7 +172,6 @@ def network_map(name: str = "squeezenet1_0", **options: Any) -> Figure:
     return drawing.figure
 
 
-LEFT = {"ha": "left", "weight": "bold"}
 TITLES = {"squeezenet1_0": "SqueezeNet 1.0", "squeezenet1_1": "SqueezeNet 1.1"}
 NOTE = "Heights show the square root of the map's side, widths that of its channels."
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from squeeze_utils.base.checks import real_number
-from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
+from squeeze_utils.results.factorial.cells import FACTORS, level_name
 from squeeze_utils.results.statistics import mean_sd
-from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 
 BUDGETS = (50_000, 100_000, 200_000, 1_000_000)
 SHARE = 10  # percent
@@ -40,14 +40,7 @@ def recipes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def named(row: Mapping[str, Any]) -> str:
     """A recipe in words: `AlexNet, 90 % pruned, 4 bits, best coder`."""
-    parts = []
-    for name in FACTORS:
-        level = row[name]
-        if name == "pruning":
-            parts.append(f"{100 * level:.0f} % pruned" if level else "not pruned")
-        else:
-            parts.append(CODER_NAMES[level] if name == "coder" else str(level))
-    return ", ".join(parts)
+    return ", ".join(level_name(factor, row[factor]) for factor in FACTORS)
 
 
 def best_for(frame: pd.DataFrame, budgets: Sequence[int] = BUDGETS) -> pd.DataFrame:
@@ -60,7 +53,7 @@ def best_for(frame: pd.DataFrame, budgets: Sequence[int] = BUDGETS) -> pd.DataFr
     table, rows = recipes(frame), {}
     for budget in budgets:
         real_number("a budget", budget, least=1)
-        row = {RECIPE: "none fits" if len(table) else "not trained yet", "bytes": "–"}
+        row = {RECIPE: "none fits" if len(table) else NOT_TRAINED, "bytes": "–"}
         row |= {"test accuracy (%)": "–", "n": 0, "training (s)": "–"}
         best = best_choice(frame, budget)
         if best is not None:
@@ -111,6 +104,6 @@ def smallest_within(frame: pd.DataFrame, baseline: Mapping[str, Any]) -> pd.Data
             row = row | {"smallest": named(best), "bytes": f"{best['bytes']:,.0f}"}
             row["test accuracy (%)"] = f"{best[ACCURACY]:.2f}"
         elif table.empty:
-            row["recipes"] = "not trained yet"
+            row["recipes"] = NOT_TRAINED
         rows[reading] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("reading")

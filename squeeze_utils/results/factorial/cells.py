@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,6 +20,13 @@ HALVINGS = "halvings"
 CODER_NAMES = {"huffman": "Huffman coder", "raw": "raw", "best": "best coder"}
 FACTORS = ("network", "pruning", "representation", "coder")
 NUMBERS = ["seed", "bytes", HALVINGS, "test_accuracy", "validation_accuracy", "multiply_adds"]
+
+
+def level_name(factor: str, level: Any) -> str:
+    """A level of a factor in words: `90 % pruned`, `not pruned`, `Huffman coder`, `4 bits`."""
+    if factor == "pruning":
+        return f"{100 * level:.0f} % pruned" if level else "not pruned"
+    return CODER_NAMES[level] if factor == "coder" else str(level)
 
 
 def cells(found: Results, factors: Sequence[str] = FACTORS) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 from squeeze_utils.results import pareto
 from squeeze_utils.results.factorial.attribution import TOTAL
 from squeeze_utils.results.factorial.best import SHARE, named, recipes, within
-from squeeze_utils.results.factorial.cells import CODER_NAMES, FACTORS
+from squeeze_utils.results.factorial.cells import FACTORS, level_name
 from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
@@ -98,17 +98,11 @@ def _draw_map(ax: Axes, name: str, table: pd.DataFrame) -> None:
         if not np.isnan(value):
             ink = "white" if abs(value) > 0.6 * edge else "black"
             ax.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=8, color=ink)
-    ax.set_xticks(range(len(columns)), [_level(*c) for c in columns], rotation=40, ha="right")
-    ax.set_yticks(range(len(rows)), [_level(*r) for r in rows])
+    ax.set_xticks(range(len(columns)), [level_name(*c) for c in columns], rotation=40, ha="right")
+    ax.set_yticks(range(len(rows)), [level_name(*r) for r in rows])
     ax.grid(False)
     ax.set_title(name)
     ax.figure.colorbar(picture, ax=ax, shrink=0.8)
-
-
-def _level(factor: str, level: Any) -> str:
-    if factor == "pruning":
-        return f"{100 * level:.0f} % pruned"
-    return CODER_NAMES[level] if factor == "coder" else str(level)
 
 
 def attribution_figure(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure | None:

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from squeeze_utils.results.factorial.cells import CODER_NAMES, cells
+from squeeze_utils.results.factorial.cells import cells, level_name
 from squeeze_utils.results.factorial.effects import main_effects
 from squeeze_utils.results.statistics import mean_sd
-from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 
 if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
-
-MISSING = "not trained yet"
 
 
 def effects_table(
@@ -32,7 +30,7 @@ def effects_table(
         for title, value in responses.items()
     }
     rows = {
-        (factor, _name(factor, level)): {
+        (factor, level_name(factor, level)): {
             title: _written(effects, (factor, level)) for title, effects in columns.items()
         }
         for factor, known in levels.items()
@@ -53,15 +51,9 @@ def _levels(found: Results, factors: Mapping[str, Any]) -> dict[str, list[Any]]:
     return levels
 
 
-def _name(factor: str, level: Any) -> str:
-    if factor == "coder":
-        return CODER_NAMES[level]
-    return f"{100 * level:.0f} %" if factor == "pruning" else str(level)
-
-
 def _written(effects: pd.DataFrame, key: tuple[str, Any]) -> str:
     if not len(effects) or key not in effects.index:
-        return MISSING
+        return NOT_TRAINED
     estimate, low, high = effects.loc[key]
     return f"{estimate:+.2f}" + ("" if low != low else f" ({low:+.2f} to {high:+.2f})")
 
@@ -77,7 +69,11 @@ def arms_table(found: Results, by: str) -> pd.DataFrame:
     for arm in (*found.study.arms, *found.study.expected):
         name = dict(arm.labels)[by]
         part = frame[frame[by] == name] if len(frame) else frame
-        row: dict[str, Any] = {"test accuracy (%)": MISSING, "file (bytes)": "–", "n": len(part)}
+        row: dict[str, Any] = {
+            "test accuracy (%)": NOT_TRAINED,
+            "file (bytes)": "–",
+            "n": len(part),
+        }
         if len(part):
             row["test accuracy (%)"] = mean_sd(part[ACCURACY], 2)
             row["file (bytes)"] = mean_sd(part["file_bytes"], 0)
