@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import statistics
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 from tools import exercise_cells, limits, title_cells
 from tools.execute import KEPT_CELL_METADATA, METADATA, WIDGET, read_notebook
+from tools.site.chapters import saved_figures
 
 LONGEST_CELL = 40
 LONGEST_MEDIAN = 12
@@ -199,23 +199,3 @@ def check_figures(notebook: Any, path: Path, root: Path) -> Iterator[str]:
                 there = (root / "figures" / f"{name}.{ending}").is_file()
                 if not there and (needed or (needed is None and shows)):
                     yield f"figures/{name}.{ending} is missing: run make notebooks"
-
-
-def saved_figures(source: str) -> Iterator[tuple[str, bool | None]]:
-    """What is given to ``save_figure``: the name ("" if not written out), and whether it is needed.
-
-    None: under an if without an else, so it is needed if the cell shows something.
-    """
-    tree = ast.parse(source)
-    needed: dict[int, bool | None] = {}
-    for test in ast.walk(tree):
-        if isinstance(test, ast.If):
-            for node in ast.walk(test):
-                needed[id(node)] = False if test.orelse else needed.get(id(node))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        if "save_figure" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
-            given = [*node.args[1:2], *(key.value for key in node.keywords if key.arg == "name")]
-            name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
-            yield str(name), needed.get(id(node), True)

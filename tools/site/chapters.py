@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import re
@@ -16,7 +17,6 @@ _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TITLE = re.compile(r"# (\d\d) · (\S.*)")
 EXERCISES = "Exercises"  # the section that reading does not include
 _NEED = re.compile(r"\[notebook (\d\d)\]")
-FIGURE_CALL = re.compile(r"save_figure\(.*?\"(\d\d_\w+)\"\s*,?\s*\)", re.DOTALL)
 _EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
 _READ = re.compile(
     r"(?:(?P<minutes>\d+) minutes|(?P<half>half an hour)"
@@ -204,11 +204,31 @@ def figures(cells: Iterable[Cell], number: str) -> Iterator[Figure]:
             titles = [text for level, text in headings(cell["source"]) if level == 2]
             section = titles[-1] if titles else section
         elif section != EXERCISES:
-            for name in FIGURE_CALL.findall(cell["source"]):
+            for name, _ in saved_figures(cell["source"]):
                 yield Figure(name, cell["id"], section)
             for png in () if "save_figure(" in cell["source"] else _pictures(cell):
                 live += 1
                 yield Figure(f"{number}_live_{live}", cell["id"], section, png)
+
+
+def saved_figures(source: str) -> Iterator[tuple[str, bool | None]]:
+    """What is given to ``save_figure``: the name ("" if not written out), and whether it is needed.
+
+    None: under an if without an else, so it is needed if the cell shows something.
+    """
+    tree = ast.parse(source)
+    needed: dict[int, bool | None] = {}
+    for test in ast.walk(tree):
+        if isinstance(test, ast.If):
+            for node in ast.walk(test):
+                needed[id(node)] = False if test.orelse else needed.get(id(node))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if "save_figure" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
+            given = [*node.args[1:2], *(key.value for key in node.keywords if key.arg == "name")]
+            name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
+            yield str(name), needed.get(id(node), True)
 
 
 def _pictures(cell: Cell) -> Iterator[bytes]:

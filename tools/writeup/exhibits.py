@@ -13,9 +13,8 @@ import pandas as pd
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import catalogue
-from tools.check_notebooks import saved_figures
 from tools.execute import notebooks, read_notebook
-from tools.site.chapters import figures, headings
+from tools.site.chapters import EXERCISES, figures, headings, saved_figures
 from tools.writeup.html_tables import read_tables
 
 #: What every document says first.
@@ -86,7 +85,7 @@ def _chapter(path: Path) -> Chapter:
                 section = heading if level == 2 else section
             if match := re.match(r"# \d\d · (.+)", cell.source):
                 title = heading = match[1]
-        elif section != "Exercises":
+        elif section != EXERCISES:
             count = sum(isinstance(one, Table) for one in exhibits)
             exhibits += _shown(cell, number, heading, count)
             exhibits += [Figure(f.name, heading, f.png) for f in live if f.cell == cell.id]
