@@ -26,7 +26,7 @@ help:
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
 	@echo "make replicate N=5           run five records again, drawn at random (MINUTES=10 SEED=0)"
 	@echo "make costs STUDY=name BY=label  time a training step of a study's networks, when all is quiet"
-	@echo "make deploy-files            write the ONNX and LiteRT files of the committed checkpoints"
+	@echo "make deploy-files            write the ONNX and LiteRT files of two checkpoints"
 	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
 	@echo "make converter               LiteRT's converter, in .venv-convert, about 2 GB"
 	@echo "make libraries               what other libraries make of our network (TOPICS=coding)"
@@ -60,7 +60,7 @@ endef
 $(STAMP): requirements.txt constraints.txt pyproject.toml setup.py
 	@$(call preflight,$(VENV),notebooks)
 	@test -x "$(BIN)/python" || "$(PYTHON)" -m venv "$(VENV)"
-	@echo "Installing into $(VENV), once: about 5 GB with the CUDA libraries of torch."
+	@echo "Installing into $(VENV), once: about 6.6 GB with the CUDA libraries of torch."
 	@"$(BIN)/python" -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt \
 		|| { $(call preflight,$(VENV),notebooks) && \
 		echo "error: the packages could not be installed. This needs PyPI once; behind a proxy," \
@@ -100,7 +100,7 @@ lab: $(STAMP)
 
 reference: $(STAMP)
 	@"$(BIN)/python" -m squeeze_utils study $(if $(STUDY)$(ALL),run,plan) \
-		$(if $(STUDY),"$(STUDY)" --scale reference,$(if $(ALL),--all)) $(if $(JOBS),--jobs $(JOBS))
+		$(if $(STUDY),"$(STUDY)" --scale reference,$(if $(ALL),--all)) $(if $(STUDY)$(ALL),$(if $(JOBS),--jobs $(JOBS)))
 
 search: $(STAMP)
 	@test -n "$(NAME)" || { echo "Say which search: make search NAME=name. There are:"; \

@@ -332,7 +332,7 @@ def test_impossible_numbers_are_refused_without_the_command_line_too(own):
     dotted = own / "net.v2.safetensors"
     dotted.write_bytes(net.read_bytes())
     with pytest.raises(ValueError, match=r"rename net\.v2\.safetensors: .* may hold no dot"):
-        network_files.deploy_file(dotted, own / "files")
+        network_files.deploy_file(dotted, own / "files", "digits")
 
 
 def test_images_of_other_classes_are_refused(own, tmp_path, says, monkeypatch):

@@ -91,7 +91,10 @@ def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
     except CellTimeoutError:
         late = f"not finished {seconds:g} seconds after the notebook was started"
         raise _failure(notebook, path, running, late) from None
-    except asyncio.CancelledError:  # Ctrl-C before the first cell; nbclient has ended the kernel
+    except (asyncio.CancelledError, AssertionError):
+        # Ctrl-C before the first cell, or after the last: nbclient has ended the kernel.
+        if client.km is not None and client.km.has_kernel:
+            raise
         raise KeyboardInterrupt from None
     except DeadKernelError:
         if running["interrupted"]:
@@ -134,7 +137,12 @@ def read_notebook(path: Path) -> Any:
     """A notebook as nbformat's object, as it stands: not validated, nothing repaired."""
     from nbformat import v4
 
-    return v4.reads_json(path.read_text(encoding="utf-8"))
+    try:
+        notebook = v4.reads_json(path.read_text(encoding="utf-8"))
+        _ = notebook.cells, notebook.metadata
+        return notebook
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path.name} is no notebook: {error}") from error
 
 
 def write_notebook(notebook: Any, path: Path) -> bool:

@@ -168,7 +168,7 @@ def _record_network(
 
 
 def _is_wanted(row: dict[str, Any], name: str, seeds: Sequence[int]) -> bool:
-    """Whether a kept row stays until its place is measured anew: its target is still asked for."""
+    """Whether an old row stays for now: it is of another seed, or its target is still asked for."""
     return row["seed"] not in seeds or row["target"] in TARGETS[name]
 
 

@@ -16,9 +16,9 @@ from torch import nn
 import squeeze_utils as sq
 from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.measurements import keep_measurement
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.compress.quantizing.integer_network import integer_network
 from squeeze_utils.data import ImageSet
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK
 
 NAME = "integers/cifar10"
 

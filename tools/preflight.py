@@ -12,19 +12,19 @@ OLDEST = (3, 10)
 # Of each environment: GB (10**9 bytes), what takes them, and how make puts it on another disk.
 # torch from PyPI brings its CUDA libraries: 5.4 GB installed.
 ENVIRONMENTS = {
-    "notebooks": (6.0, "torch with its CUDA libraries", "make notebooks VENV"),
+    "notebooks": (7.0, "torch with its CUDA libraries", "make notebooks VENV"),
     "site": (0.5, "Sphinx, and Node.js if it is missing", "make site SITE"),
 }
 
 
-def python_problem(version, program=sys.executable):
+def python_problem(version, program=sys.executable, kind="notebooks"):
     """Say what is wrong with a Python of this ``(major, minor, ...)`` version, None if nothing."""
     if tuple(version[:2]) >= OLDEST:
         return None
     return (
         "Python {}.{} ({}) is too old: this project needs Python {}.{} or newer.\n"
-        "Name another one like this: PYTHON=python3.12"
-    ).format(version[0], version[1], program, *OLDEST)
+        "Name another one like this: make {} PYTHON=python3.12"
+    ).format(version[0], version[1], program, OLDEST[0], OLDEST[1], kind)
 
 
 def disk_problem(folder, free=None, kind="notebooks"):
@@ -76,7 +76,7 @@ def main(arguments):
         kinds = "|".join(sorted(ENVIRONMENTS))
         sys.stderr.write("usage: python tools/preflight.py FOLDER [{}]\n".format(kinds))
         return 2
-    problems = [python_problem(sys.version_info), disk_problem(folder, kind=kind)]
+    problems = [python_problem(sys.version_info, kind=kind), disk_problem(folder, kind=kind)]
     problems = [problem for problem in problems if problem]
     for problem in problems:
         sys.stderr.write("error: " + problem + "\n")

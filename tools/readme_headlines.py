@@ -42,6 +42,6 @@ def _chosen(root: Path) -> Iterator[list[str]]:
 
 def _smallest_released(root: Path) -> Iterator[list[str]]:
     for images, network, row in itertools.islice(released(root), 1):
-        lost = f"{row['change']:+.1f} ± {row['interval']:.1f} points against the original"
-        accuracy = f"{row['top-1']:.1f} ({lost})"
+        lost = f"{row['change']:+.1f} ± {row['interval']:.1f} points"
+        accuracy = f"{row['top-1']:.1f} (change, 95 % interval: {lost})"
         yield [images, network, f"{row['bytes']:,}", accuracy, "14"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK
 from squeeze_utils.studies import few_bytes
 from squeeze_utils.studies.catalogue import catalogue
 from squeeze_utils.training.start_from_checkpoint import Load

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.append(str(ROOT))  # any Python will do, the package need not be installed
 
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK  # noqa: E402
+from squeeze_utils.base.paths import STARTING_NETWORK  # noqa: E402
 
 SITE = ROOT / "build" / "demo" / "site"
 PAGE = ("index.html", "style.css", "demo.js", "network.js", "picture.js")

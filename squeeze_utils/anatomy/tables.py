@@ -76,9 +76,9 @@ def _frame(model: nn.Module, record: Recorder) -> pd.DataFrame:
 def by_module(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with one row per module: the layers of a Fire module added up.
 
-    Layers belong together when their names agree up to the first "/". Activations and
-    concatenations keep no row of their own outside a Fire module; a norm keeps one if it has
-    parameters. Columns: kind, output,
+    Layers belong together when their names agree up to the first "/". Concatenations, and
+    activations and norms without parameters, keep no row of their own outside a Fire module.
+    Columns: kind, output,
     parameters, biases, multiply_adds, activation_bytes (of the module's output),
     receptive_field.
     """

@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
+# The committed checkpoint that later chapters compress and deploy. With another one, what
+# data/README.md lists has to be made again. It stands here because programs that have no torch
+# ask for it: the site and the browser demo.
+STARTING_NETWORK = "squeezenet-cifar10"
 
 
 def repository() -> Path | None:

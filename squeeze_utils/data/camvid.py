@@ -47,7 +47,7 @@ def _files(root: Path, part: str, kind: str) -> dict[str, Path]:
         if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
             continue
         if path.stem in files:
-            raise DataError(f"camvid: {files[path.stem]} and {path.name} have the same name")
+            raise DataError(f"camvid: {files[path.stem]} and {path.name}: keep one of the two")
         files[path.stem] = path
     if not files:
         raise DataError(

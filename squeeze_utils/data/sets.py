@@ -88,7 +88,6 @@ def load_images(
     where = find_root(root)
     if os.fspath(name) in dense_sets.NAMES:
         asked = {"train_on_validation": train_on_validation, "copies=False": not copies}
-        asked["download=True"] = download and os.fspath(name) not in dense_sets.BUILT_IN
         asked["channels"] = channels
         return dense_sets.load(os.fspath(name), size, where, train_limit, asked)
     known = NAMED_SETS.get(os.fspath(name))

@@ -1,1 +1,1 @@
-"""Networks as files: for ONNX Runtime and LiteRT, timed, and what makes, judges and asks them."""
+"""ONNX and LiteRT files: writing, timing, scoring and running them; a network of one's own."""

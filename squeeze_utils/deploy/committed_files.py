@@ -11,13 +11,14 @@ from pathlib import Path
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.checks import choose
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.compress.sqz.container import save_sqz
 from squeeze_utils.deploy.for_inference import without_norm
 from squeeze_utils.deploy.interleaved import Way
 from squeeze_utils.deploy.optional_parts import has
 from squeeze_utils.deploy.write_files import FORMS
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK, load_model
+from squeeze_utils.models.checkpoint_files import load_model
 from squeeze_utils.training.step import State
 
 NAMES = (STARTING_NETWORK, "lenet-5-cifar10")

@@ -108,7 +108,7 @@ def deploy_file(
     that says what a picture has to become and what the classes are called.
     """
     path, model = Path(source), torch_network(source)
-    if "." in path.stem:
+    if data is not None and not is_for_imagenet(model) and "." in path.stem:
         raise ValueError(f"rename {path.name}: what stands before its ending may hold no dot")
     channels, *sides = model.input_shape
     if is_for_imagenet(model):

@@ -49,7 +49,8 @@ class Study:
     """A named set of arms; `title` says in one line what they answer.
 
     `pilot` names a study that comes first: it chooses settings of this one's arms, and an arm
-    joins once its part of the pilot is done. Two arms are never the same experiment, since two
+    joins once its part of the pilot is done. `second_pilot` is another one, where arms differ in
+    their pilots. Two arms are never the same experiment, since two
     rows with the same numbers are a mistake; `may_share` allows it where it is a result.
     `expected` are arms with settings that the pilot still has to choose, with a guess in their
     place: they are never run, but a plan can count them.
@@ -69,6 +70,7 @@ class Study:
     expected: Sequence[Arm] = ()
     processes: int = 1
     certain: Sequence[Any] = ()
+    second_pilot: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))
@@ -76,6 +78,11 @@ class Study:
         keys = [arm.experiment.key for arm in self.arms]
         if len(set(keys)) != len(keys) and not self.may_share:
             raise ValueError(f"study {self.name} contains the same experiment twice")
+
+    @property
+    def pilots(self) -> tuple[str, ...]:
+        """The studies that come first."""
+        return tuple(filter(None, (self.pilot, self.second_pilot)))
 
     @property
     def finds_rates(self) -> bool:
@@ -88,8 +95,8 @@ class Study:
 
     def only(self, text: str) -> Study:
         """The same study with those arms alone whose slug contains `text`."""
-        if text and not self.arms:
-            raise ValueError(f"{self.name} has no arms yet: its pilot {self.pilot} comes first")
+        if not self.arms and self.expected:
+            raise ValueError(f"{self.name} has no arms before its pilot {self.pilot} is complete")
         arms = [arm for arm in self.arms if text.lower() in arm.slug]
         if not arms:
             slugs = ", ".join(arm.slug for arm in self.arms)

@@ -13,10 +13,6 @@ from squeeze_utils.base import paths
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.models import ModelSpec
 
-# The committed checkpoint that later chapters compress and deploy. With another one, what
-# data/README.md lists has to be made again.
-STARTING_NETWORK = "squeezenet-cifar10"
-
 
 def _safetensors() -> Any:
     try:

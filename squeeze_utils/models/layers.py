@@ -25,8 +25,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 NORMS: tuple[str, ...] = ("none", "batch")
 POOLINGS: tuple[str, ...] = ("max", "average", "stride", "blur", "mixed")
-# They look at the 3x3 window of "max", so that a comparison with it changes one thing only.
-SAME_WINDOW_POOLINGS: tuple[str, ...] = ("blur of 3x3", "strided block")
+# Of the long study: a blur with the 3x3 window of "max", and a strided convolution with batch
+# normalisation and ReLU.
+LONG_STUDY_POOLINGS: tuple[str, ...] = ("blur of 3x3", "strided block")
 
 
 def activation(name: str) -> nn.Module:
@@ -105,7 +106,7 @@ class MixedPool(nn.Module):
 
 def pooling(name: str, channels: int) -> nn.Module:
     """A layer that halves height and width of a map with `channels` channels."""
-    choose("pooling", name, (*POOLINGS, *SAME_WINDOW_POOLINGS))
+    choose("pooling", name, (*POOLINGS, *LONG_STUDY_POOLINGS))
     if name == "max":
         return nn.MaxPool2d(3, stride=2, ceil_mode=True)
     if name == "average":

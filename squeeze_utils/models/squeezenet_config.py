@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.models.fake_quant import check_bits
 from squeeze_utils.models.fire import BYPASSES, EXPANDS
-from squeeze_utils.models.layers import ACTIVATIONS, NORMS, POOLINGS, SAME_WINDOW_POOLINGS
+from squeeze_utils.models.layers import ACTIVATIONS, LONG_STUDY_POOLINGS, NORMS, POOLINGS
 
 HEADS: tuple[str, ...] = ("average", "dense")
 INITS: tuple[str, ...] = ("kaiming", "matched")
@@ -18,7 +19,7 @@ MOST_REPEATS = 8  # a .sqz file from anywhere names these: no more layers than c
 
 _CHOICES = {
     "activation": ACTIVATIONS,
-    "pooling": (*POOLINGS, *SAME_WINDOW_POOLINGS),
+    "pooling": (*POOLINGS, *LONG_STUDY_POOLINGS),
     "bypass": BYPASSES,
     "expand": EXPANDS,
     "head": HEADS,
@@ -30,6 +31,13 @@ _LEAST = {
     **dict.fromkeys(("first_padding", "step_expand", "last_padding"), 0),
     "base_expand": 2,
 }
+
+
+def _are_triples(fires: object) -> bool:
+    """Whether `fires` has three numbers for each Fire module, or nothing at all."""
+    if not isinstance(fires, list | tuple) or len(fires) not in (0, len(FIRES)):
+        return False
+    return all(isinstance(numbers, list | tuple) and len(numbers) == 3 for numbers in fires)
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,10 @@ class SqueezeNetConfig:
     final_relu: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pool_after, list | tuple):
+        if not isinstance(self.pool_after, Iterable) or isinstance(self.pool_after, str):
             raise ValueError(f"pool_after takes a tuple of layers, got {self.pool_after!r}")
         object.__setattr__(self, "pool_after", tuple(self.pool_after))
-        is_table = isinstance(self.fires, list | tuple)
-        if not is_table or not all(isinstance(fire, list | tuple) for fire in self.fires):
+        if not _are_triples(self.fires):
             raise ValueError(f"fires takes {len(FIRES)} triples (s, e1, e3), got {self.fires!r}")
         object.__setattr__(self, "fires", tuple(map(tuple, self.fires)))
         choose("normalisation", self.norm, NORMS)
@@ -99,11 +106,9 @@ class SqueezeNetConfig:
         real_number("dropout", self.dropout, least=0, below=1)
         if self.activation_bits:
             check_bits("activation_bits", self.activation_bits, 2)
-        if self.fires and [len(numbers) for numbers in self.fires] != [3] * len(FIRES):
-            raise ValueError(f"fires takes {len(FIRES)} triples (s, e1, e3), got {self.fires}")
         for number in itertools.chain(*self.fires):
             whole_number("a number of filters", number, 1)
-        if not set(self.pool_after) <= {1, *FIRES}:
+        if any(layer not in (1, *FIRES) for layer in self.pool_after):
             raise ValueError(f"pool_after accepts layers 1 to 9, got {self.pool_after}")
         if self.scaled(self.base_expand) < 2:
             raise ValueError(f"width {self.width} leaves a Fire module fewer than 2 expand filters")

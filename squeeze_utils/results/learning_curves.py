@@ -66,7 +66,7 @@ def curves_figure(
 
 
 def _draw_curves(ax: Axes, frame: pd.DataFrame, by: str, looks: Looks, x: str, y: str) -> None:
-    """A line and band for each arm; an axis of accuracy starts at the lowest mean after a third."""
+    """Draw a line and a band for each arm; accuracies below those at a third are cut off."""
     starts = []
     for name, part in _parts(frame, by, looks):
         groups = part.groupby("epoch")

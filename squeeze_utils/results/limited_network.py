@@ -22,11 +22,11 @@ def limited_steps() -> pd.DataFrame:
 
     `wire` are the seconds that the bytes take at this speed. A step that overlaps nothing takes
     `alone + wire` (`most`), one that overlaps everything the larger of the two (`least`). `attrs`
-    has the `source`, and of how many `steps` each is the median. Empty where nobody has measured.
+    has the `source`, and of how many `steps` each is the median.
     """
     kept = read_measurement(LIMITED)
     if kept is None:
-        return pd.DataFrame()
+        raise FileNotFoundError(f"{LIMITED} is not measured: python -m tools.limited_network")
     rows = kept.frame.dropna(subset="gigabits").copy()
     rows.attrs |= {"source": kept.source, "steps": kept.about["steps"]}
     rows["wire"] = 8 * rows["formula"] / (rows["gigabits"] * 1e9)
@@ -35,12 +35,10 @@ def limited_steps() -> pd.DataFrame:
     return rows
 
 
-def limited_figure(steps: pd.DataFrame) -> Figure | None:
+def limited_figure(steps: pd.DataFrame) -> Figure:
     """Measured seconds of a step against those on paper, a panel for each limit."""
     import matplotlib.pyplot as plt
 
-    if steps.empty:
-        return None
     limits = sorted(steps["gigabits"].unique())
     how = {"sharex": True, "sharey": True, "squeeze": False}
     fig, (axes, *_) = plt.subplots(1, len(limits), figsize=(7.2, 3.4), **how)
@@ -67,8 +65,6 @@ def inside(steps: pd.DataFrame) -> pd.Series:
 
 def limited_verdict(steps: pd.DataFrame) -> Sentence:
     """How far measured steps lie from the bounds on paper, a line for each limit."""
-    if steps.empty:
-        return Sentence("Steps under a limit are not measured yet.")
     lines = []
     for limit, part in steps.groupby("gigabits"):
         ratio = part["seconds"] / part["most"]

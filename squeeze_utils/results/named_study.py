@@ -71,8 +71,7 @@ class NamedStudy:
         """
         study = self.at(scale or Scale())
         study = study.where(**labels)
-        if not (study.arms or study.expected):
-            raise ValueError(f"no arm of {self.name} has the labels {labels}")
+        self._check_some(study, labels)
         cache = cache or PrefixCache()
         refuse_backend(study, backend)
         if study.processes > 1:
@@ -87,6 +86,7 @@ class NamedStudy:
         stopped when it is called again.
         """
         found = self.records().where(**labels)
+        self._check_some(found.study, labels)
         arms = [one for one in found.study.arms if arm in dict(one.labels).values()]
         if not arms:
             known = dict.fromkeys(value for one in found.study.arms for _, value in one.labels)
@@ -94,16 +94,28 @@ class NamedStudy:
             raise ValueError(f"{self.name} has no arm {arm!r}; accepted: {names}")
         wanted = [replace(one.experiment, seed=seed) for one in arms]
         if len(set(wanted)) > 1:
-            told = {pair for one in arms for pair in one.labels}
-            names = ", ".join(sorted({name for name, value in told if value != arm}))
-            raise ValueError(f"several arms of {self.name} are called {arm!r}: give {names} too")
+            raise ValueError(f"{self.name} has several arms {arm!r}: {_what_differs(arms)}")
         if wanted[0] in [one.experiment for one in arms]:
             raise ValueError(f"seed {seed} of {arm!r} is one of the study's own: give another")
         return train_arm(wanted[0], [record.final[ACCURACY] for record in _of(found, arms)])
 
+    def _check_some(self, part: Study, labels: dict[str, Any]) -> None:
+        """Refuse labels that no arm has."""
+        if labels and not (part.arms or part.expected):
+            raise ValueError(f"no arm of {self.name} has the labels {labels}")
+
     def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
         """The steps of the first arm so labelled, at reference scale unless another is given."""
         return Results(self.at(scale or REFERENCE), {}).experiment(**labels).recipe
+
+
+def _what_differs(arms: Sequence[Arm]) -> str:
+    """What tells them apart: the labels to be given, or their seeds, which come with more."""
+    values = {name: {dict(arm.labels).get(name) for arm in arms} for name, _ in arms[0].labels}
+    names = [name for name, found in values.items() if len(found) > 1]
+    if names:
+        return f"give {', '.join(names)} too"
+    return "each of its seeds has settings or images of its own, so one more cannot be compared"
 
 
 def _of(found: Results, arms: Sequence[Arm]) -> list[Record]:

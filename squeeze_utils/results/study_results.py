@@ -182,9 +182,12 @@ class Results:
 
         With a `margin`, "equal" can be predicted too.
         """
-        arms = (*self.study.arms, *self.study.expected)
-        for name in (control, *predicted):
-            choose(by, name, dict.fromkeys(dict(arm.labels).get(by) for arm in arms))
+        labels = [dict(arm.labels) for arm in (*self.study.arms, *self.study.expected)]
+        choose("label", by, dict.fromkeys(name for own in labels for name in own))
+        known = dict.fromkeys(own[by] for own in labels if by in own)
+        choose(by, control, known)
+        for name in predicted:
+            choose(f"{by} against {control!r}", name, [one for one in known if one != control])
         if not self.found:
             return Sentence(f"The prediction is still open: {tables.NO_RECORDS}.")
         gaps = self.compare(by, control, margin=margin)

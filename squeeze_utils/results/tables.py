@@ -17,7 +17,7 @@ from squeeze_utils.results.statistics import mean_sd
 
 ACCURACY = "test_accuracy"
 NO_RECORDS = "no reference records yet"
-NOT_TRAINED = "not trained yet"  # in the cells of tables
+NOT_TRAINED = "not trained yet"
 _LABEL = {
     "cifar10": "CIFAR-10",
     "mnist": "MNIST",

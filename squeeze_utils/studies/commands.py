@@ -34,8 +34,8 @@ def list_studies() -> str:
     lines = []
     for name, make in sorted(catalogue.catalogue().items()):
         study = make(REFERENCE)
-        known, every = len(study.records()), len(study.arms) + len(study.expected)
-        done = f"{known}/{every} records"
+        known, waiting = len(study.arms) - len(study.missing()), len(study.expected)
+        done = f"{known}/{len(study.arms) + waiting} records"
         lines.append(f"{name:24} {done:16} {study.title}")
     return "\n".join(lines)
 
@@ -57,17 +57,14 @@ def run_study_named(
 
 
 def _run_with_pilot(name: str, scale: Scale, jobs: int, only: str, backend: str | None) -> None:
-    pilot = catalogue.find(name, scale).pilot
-    if pilot:
+    for pilot in catalogue.find(name, scale).pilots:
         slugs = [arm.slug for arm in catalogue.find(pilot, scale).arms]
         named = any(only.lower() in slug for slug in slugs)
         _run_with_pilot(pilot, scale, jobs, only if named else "", backend)
     tried: set[str] = set()
     while True:
         study = catalogue.find(name, scale)  # its arms may depend on the pilot's records
-        if study.pilot and only and study.expected and not study.arms:
-            raise ValueError(f"{name} has no arms before its pilot {study.pilot} is complete")
-        study = study.only(only)
+        study = study.only(only) if only else study
         keys = {arm.experiment.key for arm in study.arms}
         if keys <= tried:
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual
@@ -20,7 +21,6 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step

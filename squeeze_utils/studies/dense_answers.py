@@ -136,8 +136,7 @@ def pilot(scale: Scale, task: str) -> Study:
     records = pilot_records(f"{task}_lr", scale)
     tried = {name: _tried(scale, task, name, records) for name in _names(scale)}
     arms = [arm for name, runs in tried.items() for arm in rate_arms(runs, backbone=name)]
-    before = "detection_lr" if task == "segmentation" else None  # one study needs both
-    return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms, before)
+    return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms)
 
 
 def backbones(scale: Scale, task: str) -> Study:
@@ -168,7 +167,8 @@ def compressed(scale: Scale) -> Study:
             arms = known if lr else expected
             arms += _with_fewer_bits(scale, task, name, lr or LIKELY, seed)
     title = "what do few bits take from a detector and a segmenter first?"
-    return Study("dense_compressed", title, known, "segmentation_lr", expected=expected)
+    pilots = {"pilot": "detection_lr", "second_pilot": "segmentation_lr"}
+    return Study("dense_compressed", title, known, expected=expected, **pilots)
 
 
 def _with_fewer_bits(scale: Scale, task: str, name: str, lr: float, seed: int) -> Iterator[Arm]:

@@ -86,8 +86,8 @@ def speed(group: Iterable[Study], usual: float) -> float:
     """Images of HALF in a second, by all trainings of a study that run at once.
 
     From the records of the `group` (the study and its pilots) on this kind of processor; without
-    any, the `usual` speed. Of photographs and scenes, arithmetic tells little. Networks that
-    several processes train together are trained one after the other.
+    any, the `usual` speed. Records come first because arithmetic tells little about photographs and
+    scenes. Networks that several processes train together are trained one after the other.
     """
     group = list(group)
     found = [speed for study in group for speed in _recorded_speeds(study)]

@@ -71,7 +71,7 @@ def make_plan() -> list[Line]:
     """
     scale = Scale("reference")
     studies = {name: make(scale) for name, make in catalogue.catalogue().items()}
-    pilots = {study.pilot for study in studies.values()}
+    pilots = {pilot for study in studies.values() for pilot in study.pilots}
     others = [name for name in studies if name not in (*ORDER, *pilots)]
     done = _recorded_keys()
     trained: set[str] = set()
@@ -139,16 +139,15 @@ def show_plan() -> str:
         rows.append(f"{line.study:28}{line.missing:8}{line.hours:8.1f}{waits}")
     total = sum(line.hours for line in lines)
     rows.append(f"{'all':28}{sum(line.missing for line in lines):8}{total:8.1f}")
-    how = (
-        f"Hours with JOBS={machine.cores()}: make reference STUDY=name runs one, ALL=1 all of them."
-    )
+    jobs = f"JOBS={machine.cores()}"
+    how = f"With {jobs}: make reference STUDY=name {jobs} runs one, ALL=1 {jobs} all of them."
     return "\n".join([*rows, "", how])
 
 
 def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
     study = studies[name]
-    if study.pilot:
-        yield from _with_pilots(study.pilot, studies)
+    for pilot in study.pilots:
+        yield from _with_pilots(pilot, studies)
     yield study
 
 
@@ -167,7 +166,7 @@ def _todo(study: Study, done: set[str]) -> dict[str, Experiment]:
 def _left(experiment: Experiment, trained: set[str]) -> list[float]:
     """For each step that still has to train: its images, in images of HALF in bfloat16.
 
-    Steps that are in `trained`, or whose state is kept, do not count. All are in it afterwards.
+    Steps that are in `trained`, or whose state is kept, do not count. Afterwards `trained` has all.
     """
     states, left = usual_cache(), []
     for position in range(len(experiment.recipe)):

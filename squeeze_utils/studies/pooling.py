@@ -14,7 +14,7 @@ from squeeze_utils.experiments.variants import (
     studies_of,
 )
 from squeeze_utils.models import POOLINGS
-from squeeze_utils.models.layers import SAME_WINDOW_POOLINGS
+from squeeze_utils.models.layers import LONG_STUDY_POOLINGS
 
 # Three halvings each; the later they come, the larger the maps that most layers see.
 PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}
@@ -60,7 +60,7 @@ LONG_KIND_CHAPTER = Chapter(
     "how should a map be halved, with equal windows?",
     tuple(
         Variant.of({"pooling": kind}, rates=LONG_RATES, pooling=kind)
-        for kind in ("max", "average", *SAME_WINDOW_POOLINGS)
+        for kind in ("max", "average", *LONG_STUDY_POOLINGS)
     ),
     pools_deviation=True,
     **{**LONG, "seeds": (0, 1, 2)},

@@ -137,7 +137,6 @@ def evaluate(
     >>> 0 <= found.accuracy <= 100, tuple(found.confusion.shape)
     (True, (10, 10))
     """
-    check_fits(model, data)
     return _judged(model, model, split, data, precision)
 
 
@@ -181,6 +180,7 @@ def _judged(
     precision: str,
 ) -> Evaluation:
     """The evaluation of `answers`, the logits (b, classes) of images, which `model` gives."""
+    check_fits(model, data)
     device = next(model.parameters()).device
     precision, task = machine.precision(precision, device), task_of(data)
     loss, tally = 0.0, task.tally(data)

@@ -100,10 +100,8 @@ class Lion(Optimizer):
     Every weight moves by exactly the learning rate; one number of memory for each weight.
     """
 
-    NOW, LATER = (
-        0.9,
-        0.99,
-    )  # the average's weight in this direction, and in what is kept
+    # The share of the old average in a step's direction, and in the new average.
+    NOW, LATER = 0.9, 0.99
 
     def __init__(self, groups: list[dict] | Iterable[Tensor], lr: float) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0})

@@ -133,7 +133,7 @@ def check_untouched(state: State, step: Step) -> None:
     """Raise where weights are pruned or shared: a step that writes weights would undo that."""
     if state.masks or state.codebooks:
         kind = type(step).__name__
-        raise ValueError(f"{kind} comes first: it would undo what was pruned or shared")
+        raise ValueError(f"{kind} comes before Prune and Share: it would undo what they did")
 
 
 def check_not_shared(state: State, step: Step) -> None:
@@ -167,7 +167,7 @@ class Step:
             value = getattr(self, f.name)
             if value == f.default and not defaults:
                 continue
-            if f.type == "float" and value != f.default:
+            if f.type in ("float", float) and value != f.default:
                 value = float(value)  # 1 and 1.0 are the same rate: they get the same key
             values[f.name] = _plain(value, defaults)
         return values

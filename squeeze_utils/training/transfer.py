@@ -71,6 +71,15 @@ def last_layer(model: nn.Module) -> nn.Conv2d | nn.Linear:
     return [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)][-1]
 
 
+def _check_head(state: State, step: Step) -> None:
+    """`check_untouched` of the last layer alone: the others may be pruned or shared."""
+    head = last_layer(state.model)
+    own = {id(parameter) for parameter in head.parameters()}
+    names = {name for name, parameter in state.model.named_parameters() if id(parameter) in own}
+    if names & (state.masks.keys() | state.codebooks.keys()):
+        check_untouched(state, step)
+
+
 @dataclass(frozen=True)
 class NewHead(Step):
     """Draw the last layer anew: its old classes mean nothing for the new images."""
@@ -78,7 +87,7 @@ class NewHead(Step):
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Normal weights of deviation 0.01 and zero biases, as at the start of a training."""
-        check_untouched(state, self)
+        _check_head(state, self)
         head = last_layer(state.model)
         head.weight.copy_(0.01 * torch.randn(head.weight.shape, generator=state.generator))
         head.bias.zero_()
@@ -111,7 +120,7 @@ class FitHead(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Fit the last layer; the rest of the network stays as it is."""
-        check_untouched(state, self)
+        _check_head(state, self)
         check_linear_head(state.model)
         parts = []
         for split in (state.data.train, state.data.validation):
@@ -147,8 +156,10 @@ def fit_linear(
     all; the returned weights take them as they were. The loss is the mean cross-entropy plus
     decay / 2 times the sum of squared weights.
     """
-    if len(x) < 2 or not x.isfinite().all():
-        raise ValueError(f"a head needs finite features of two pictures or more, got {len(x)}")
+    if len(x) < 2 or not len(x_val):
+        raise ValueError(f"a head needs two pictures and one for validation, got {len(x)}")
+    if not (x.isfinite().all() and x_val.isfinite().all()):
+        raise ValueError("the features of the pictures are not finite")
     mean, std = x.mean(0), x.std(0).clamp_min(1e-6)
     z, z_val = (x - mean) / std, (x_val - mean) / std
     counts = torch.bincount(y, minlength=classes).clamp_min(1).float()

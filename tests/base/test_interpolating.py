@@ -23,6 +23,11 @@ def test_what_their_settings_do_not_reach_has_no_row():
     assert bytes_at_our_divergences(ours(1.0), THEIRS).empty
 
 
+def test_without_a_setting_of_theirs_there_is_nothing_to_compare_with():
+    with pytest.raises(ValueError, match="no setting of theirs"):
+        bytes_at_our_divergences(ours(0.1), THEIRS.head(0))
+
+
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan")])
 def test_divergences_without_a_logarithm_are_refused(wrong):
     for frames in ((ours(wrong), THEIRS), (ours(0.02), THEIRS.replace(0.01, wrong))):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 import tarfile
 import threading
@@ -34,6 +35,18 @@ def script(path: Path) -> ModuleType:
 serve = script(DEPLOY / "browser" / "serve.py")
 pi = script(DEPLOY / "raspberry_pi" / "classify.py")
 RUNTIME = serve.SITE.parent / serve.PACKAGE
+
+
+def test_the_program_needs_nothing_but_python():
+    program = f"""
+import sys
+sys.modules["torch"] = sys.modules["numpy"] = None
+sys.argv = ["serve.py", "--help"]
+import runpy
+runpy.run_path({str(DEPLOY / "browser" / "serve.py")!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0 and "usage: serve.py" in done.stdout
 
 
 # --- the site -------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_the_key_changes_with_every_field():
     assert len(set(keys)) == len(keys)
 
 
-def test_equal_experiments_have_equal_keys_however_their_numbers_are_written():
+def test_steps_with_whole_and_with_real_rates_have_equal_keys():
     whole, real = (Train(2, lr=lr, weight_decay=no) for lr, no in ((1, 0), (1.0, 0.0)))
     one, other = (replace(tiny_experiment(), recipe=(step,)) for step in (whole, real))
     assert one == other and one.key == other.key

@@ -27,8 +27,8 @@ def test_a_study_is_narrowed_by_a_part_of_its_names():
     assert [arm.slug for arm in study.only("0.2-A").arms] == ["0.2-a-b-c-s0"]
     with pytest.raises(ValueError, match=r"no arm of small has '0\.7' in its name"):
         study.only("0.7")
-    with pytest.raises(ValueError, match="small has no arms yet: its pilot first comes first"):
-        replace(study, arms=(), pilot="first").only("0.2")
+    with pytest.raises(ValueError, match="small has no arms before its pilot first is complete"):
+        replace(study, arms=(), expected=study.arms, pilot="first").only("0.2")
 
 
 def test_an_observed_study_has_the_same_arms_with_more_steps():

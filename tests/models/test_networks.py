@@ -18,7 +18,7 @@ from squeeze_utils.models import (
     build,
 )
 from squeeze_utils.models.baselines import ResidualBlock
-from squeeze_utils.models.layers import SAME_WINDOW_POOLINGS, BlurPool, MixedPool, pooling
+from squeeze_utils.models.layers import LONG_STUDY_POOLINGS, BlurPool, MixedPool, pooling
 from squeeze_utils.models.squeezenet import initialise
 
 THIN = {"width": 0.125, "in_channels": 1}
@@ -208,7 +208,7 @@ def test_activations_compute_different_things():
         assert all(not torch.equal(one, other) for other in outputs[:i])
 
 
-@pytest.mark.parametrize("name", [*POOLINGS, *SAME_WINDOW_POOLINGS])
+@pytest.mark.parametrize("name", [*POOLINGS, *LONG_STUDY_POOLINGS])
 def test_every_pooling_halves(name):
     x = torch.randn(2, 6, 32, 32)
     layer = pooling(name, 6)

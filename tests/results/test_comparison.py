@@ -281,13 +281,19 @@ def test_a_prediction_holds_fails_or_is_not_decided(predicted, end):
     [
         ({"up": "Higher"}, "unknown predicted verdict 'Higher'; accepted: higher"),
         ({"up": "not better"}, "unknown predicted verdict 'better'"),
-        ({"upp": "higher"}, "unknown kind 'upp'; accepted: plain, up, noisy"),
+        ({"upp": "higher"}, "unknown kind against 'plain' 'upp'; accepted: up, noisy"),
+        ({"plain": "higher"}, "unknown kind against 'plain' 'plain'"),
         ({}, "nothing is predicted"),
     ],
 )
 def test_a_mistyped_prediction_is_refused_not_judged(predicted, words):
     with pytest.raises(ValueError, match=words):
         results_of(3).prediction("kind", "plain", predicted)
+
+
+def test_a_mistyped_label_is_refused():
+    with pytest.raises(ValueError, match="unknown label 'kinds'; accepted: kind, lr"):
+        results_of(3).prediction("kinds", "plain", {"up": "higher"})
 
 
 def test_with_a_margin_equal_can_be_predicted_too():

@@ -1,4 +1,4 @@
-"""Chapter 20's steps under a limit: bounds, figure, and nothing where nobody has measured."""
+"""Chapter 20's steps under a limit: bounds, figure, and an error where nobody has measured."""
 
 from __future__ import annotations
 
@@ -45,6 +45,5 @@ def test_a_panel_for_each_limit(monkeypatch):
 
 def test_no_steps_where_nobody_has_measured(monkeypatch):
     monkeypatch.setattr(shown, "read_measurement", {}.get)
-    steps = shown.limited_steps()
-    assert steps.empty and shown.limited_figure(steps) is None
-    assert shown.limited_verdict(steps) == "Steps under a limit are not measured yet."
+    with pytest.raises(FileNotFoundError, match="communication/limited is not measured"):
+        shown.limited_steps()

@@ -111,12 +111,21 @@ def test_an_unknown_arm_and_a_known_seed_are_refused(arm: str, seed: int, messag
 def test_an_arm_has_to_be_told_from_others_of_the_same_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(ValueError, match=r"several arms of transfer .* give images too"):
+    with pytest.raises(
+        ValueError, match="transfer has several arms 'last modules': give images too"
+    ):
         sq.study("transfer").replicate("last modules", 9)
     asked = []
     monkeypatch.setattr(named_study, "train_arm", lambda *given: asked.append(given))
     sq.study("transfer").replicate("last modules", 9, images="intel")
     assert asked[0][0].data.name == "intel" and len(asked[0][1]) == 3
+
+
+def test_where_each_seed_has_images_or_settings_of_its_own_none_can_be_added() -> None:
+    with pytest.raises(ValueError, match="each of its seeds has settings or images of its own"):
+        sq.study("tuned").replicate("random", 9)
+    with pytest.raises(ValueError, match=r"no arm of dsd has the labels .*nope"):
+        sq.study("dsd").replicate("DSD 50%", 9, recipe="nope")
 
 
 def test_labels_of_no_arm_are_refused_before_anything_is_trained() -> None:

@@ -41,8 +41,8 @@ def pretend(arm: Arm, folder: Path, best: float = 0.04) -> None:
 def finish(name: str, runs: Path, best: float = 0.04) -> None:
     """Pretend that a study has been run, its pilots first, as often as records add arms to it."""
     study = catalogue.find(name, Scale("reference"))
-    if study.pilot:
-        finish(study.pilot, runs, best)
+    for pilot in study.pilots:
+        finish(pilot, runs, best)
     while missing := catalogue.find(name, Scale("reference")).missing():
         for arm in missing:
             pretend(arm, runs / name, best)

@@ -91,6 +91,17 @@ def test_rows_of_other_seeds_stay(folder, recording):
     assert rows[:4] == five and len(seen) == 8
 
 
+def test_a_run_that_is_cut_off_loses_no_row_of_its_seeds(folder, recording):
+    _, kept = recording
+    list(imagenet_tables.record(folder, ["squeezenet1_1"], [5]))
+    again = imagenet_tables.record(folder, ["squeezenet1_1"], [5])
+    while not next(again).name.startswith("squeezenet1_1.json"):
+        pass
+    again.close()
+    places = [(row["half"], row["target"]) for row in kept["released/squeezenet1_1"][0]]
+    assert len(places) == len(set(places)) == 4
+
+
 def test_mistakes_are_named(folder, tmp_path, capsys):
     assert imagenet_tables.main([str(folder), "--network", "mars"]) == 2
     assert "unknown network in mars" in capsys.readouterr().err

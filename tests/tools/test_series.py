@@ -186,16 +186,18 @@ def test_a_file_that_is_no_notebook_and_a_kernel_that_does_not_start_stop_no_oth
     home, capsys, monkeypatch
 ):
     def refuse(notebook, path, seconds):
-        if path.name < "02":
+        if path.name < "04":
             raise RuntimeError("Kernel died before replying to kernel_info")
 
-    bare(home, "00_n.ipynb", "1").write_text("{")
-    for number in (1, 2):
+    for number, text in (("00", "{"), ("01", "[]"), ("02", "{}")):
+        bare(home, f"{number}_n.ipynb", "1").write_text(text)
+    for number in (3, 4):
         bare(home, f"0{number}_n.ipynb", "1")
     monkeypatch.setattr(series, "execute", refuse)
     assert series.main(["run", "--output", "build"]) == 1
     printed = capsys.readouterr()
-    assert printed.err.count("could not be executed") == 2 and "[3/3] 02_n.ipynb" in printed.out
+    assert printed.err.count("could not be executed") == 4 and "[5/5] 04_n.ipynb" in printed.out
+    assert all(f"{number}_n.ipynb is no notebook" in printed.err for number in ("00", "01", "02"))
 
 
 def test_a_notebook_that_fails_to_render_is_left_as_it_was(home, light, capsys):

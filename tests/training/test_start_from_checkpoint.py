@@ -36,5 +36,5 @@ def test_a_checkpoint_of_another_network_or_too_late_is_refused(folder):
     with pytest.raises(FileNotFoundError, match="no checkpoint 'gone'; there are: small"):
         Load("gone").apply(state)
     Prune(0.5).apply(state)
-    with pytest.raises(ValueError, match="Load comes first"):
+    with pytest.raises(ValueError, match="Load comes before Prune"):
         Load("small").apply(state)

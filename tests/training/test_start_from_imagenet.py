@@ -67,7 +67,7 @@ def test_what_it_does_not_fit_is_refused(released):
     with pytest.raises(ValueError, match="for detectors and segmenters"):
         ImageNetBackbone().apply(State(build("lenet5", image_size=32), DATA))
     state = State(build("detector", image_size=48), DATA, masks={"a": torch.ones(1)})
-    with pytest.raises(ValueError, match="comes first"):
+    with pytest.raises(ValueError, match="comes before Prune"):
         ImageNetBackbone().apply(state)
     with pytest.raises(ValueError, match="images"):
         ImageNetBackbone(images=0)

@@ -116,6 +116,10 @@ def test_what_does_not_fit_is_refused():
         fit(detector, scenes, Train(1, mixup=0.2))
     with pytest.raises(ValueError, match="not for detection"):
         evaluate_views(detector, scenes.validation, scenes)
+    small = build("squeezenet_small", in_channels=1, num_classes=5)
+    for judge in (evaluate, evaluate_views):
+        with pytest.raises(ValueError, match="build it with num_classes=10"):
+            judge(small, digits.validation, digits)
 
 
 @torch.no_grad()

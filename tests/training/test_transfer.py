@@ -148,19 +148,34 @@ def test_balanced_classes_weigh_alike_however_rare():
     assert recall[1] > recall[0] + 0.2
 
 
-@pytest.mark.parametrize("wrong", [torch.zeros(1, 3), torch.full((4, 3), float("nan"))])
-def test_a_head_needs_finite_features_of_two_pictures(wrong):
-    y = torch.zeros(len(wrong), dtype=torch.long)
-    with pytest.raises(ValueError, match="finite features of two pictures or more"):
-        fit_linear(wrong, y, wrong, y, 2)
+@pytest.mark.parametrize(
+    ("x", "x_val", "words"),
+    [
+        (torch.zeros(1, 3), torch.zeros(4, 3), "needs two pictures .* got 1"),
+        (torch.zeros(4, 3), torch.zeros(0, 3), "one for validation"),
+        (torch.full((4, 3), float("nan")), torch.zeros(4, 3), "are not finite"),
+        (torch.zeros(4, 3), torch.full((4, 3), float("inf")), "are not finite"),
+    ],
+)
+def test_a_head_needs_finite_features_of_some_pictures(x, x_val, words):
+    y, y_val = (torch.zeros(len(part), dtype=torch.long) for part in (x, x_val))
+    with pytest.raises(ValueError, match=words):
+        fit_linear(x, y, x_val, y_val, 2)
 
 
 @pytest.mark.parametrize("step", [NewHead(), FitHead(), LoadImageNet()])
 def test_what_writes_weights_comes_before_pruning(step):
     state = State(small(), tiny_set(size=16))
     state.masks["classifier.1.weight"] = torch.zeros(3, 64, 1, 1, dtype=torch.bool)
-    with pytest.raises(ValueError, match=f"{type(step).__name__} comes first"):
+    with pytest.raises(ValueError, match=f"{type(step).__name__} comes before Prune"):
         step.apply(state)
+
+
+def test_a_new_head_is_fine_where_others_are_pruned():
+    state = State(small(), tiny_set(size=16))
+    state.masks["features.0.weight"] = state.model.features[0].weight.detach() != 0
+    NewHead().apply(state)
+    assert FitHead().apply(state)["head_images"]
 
 
 def test_training_elsewhere_leaves_the_images_at_hand():

@@ -18,8 +18,8 @@ import torch
 
 from squeeze_utils.base import measurements
 from squeeze_utils.base.commandline import exit_code
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.data.sets import load_images
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK
 from tools.libraries import trials
 from tools.libraries.bench import BATCH, Bench
 from tools.libraries.kept_up import kept_up

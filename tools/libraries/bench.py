@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.timing import median_time
 from squeeze_utils.data import ImageSet, normalise
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK, load_model, save_model
+from squeeze_utils.models.checkpoint_files import load_model, save_model
 
 BATCH = 160  # pictures at a time: exported networks take batches of one size only
 

@@ -204,11 +204,19 @@ def figures(cells: Iterable[Cell], number: str) -> Iterator[Figure]:
             titles = [text for level, text in headings(cell["source"]) if level == 2]
             section = titles[-1] if titles else section
         elif section != EXERCISES:
-            for name, _ in saved_figures(cell["source"]):
+            for name in _names_saved(cell["source"]):
                 yield Figure(name, cell["id"], section)
             for png in () if "save_figure(" in cell["source"] else _pictures(cell):
                 live += 1
                 yield Figure(f"{number}_live_{live}", cell["id"], section, png)
+
+
+def _names_saved(source: str) -> Iterator[str]:
+    """The names that a cell writes out; none where it is no plain Python, as with a magic."""
+    try:
+        yield from (name for name, _ in saved_figures(source) if name)
+    except SyntaxError:
+        return
 
 
 def saved_figures(source: str) -> Iterator[tuple[str, bool | None]]:

@@ -191,8 +191,8 @@ class _Calibrated:
     def within(self, target_bytes: int, price: float) -> Squeezed:
         """Round in sequence until the file fits and is hardly smaller than it may be.
 
-        Rounded in sequence, layers take a little more than each by itself. The goal is lowered by
-        as much as the file was too large.
+        Rounded in sequence, layers take a little more than each by itself. The goal is changed by
+        the factor by which the file missed it.
         """
         goal, best, smallest = target_bytes * (1 - NEAR), None, target_bytes * 1_000
         for _ in range(TRIES):

@@ -22,7 +22,7 @@ TOWARD_ZERO = np.array([[0], [1], [2], [MOST]], np.float32)  # steps that a numb
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
 SWEEPS = 2  # of second thoughts
-STEADY = 16  # a bias's error counts so many times an equal one that changes by place
+STEADY = 16  # how many times an error in a bias counts an equal one that varies by place
 BLOCK = 32  # columns after which the rest is brought up to date
 ORDERED = 128  # the same, where columns are put in their order
 

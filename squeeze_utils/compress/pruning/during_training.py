@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.compress.pruning import masks
-from squeeze_utils.compress.pruning.scores import plain_layers, prunable
+from squeeze_utils.compress.pruning.scores import freeze_layer_options, prunable
 from squeeze_utils.compress.pruning.steps import hold
 from squeeze_utils.training.step import (
     AfterStep,
@@ -51,7 +51,7 @@ class Gradual(Within):
     per_layer: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        plain_layers(self)
+        freeze_layer_options(self)
         for share in (self.sparsity, *(share for _, share in self.per_layer)):
             masks.check_sparsity(share)
         if self.per_layer and self.scope == "global":

@@ -148,8 +148,12 @@ def silent(model: nn.Module, masks: dict[str, Tensor]) -> dict[str, list[tuple[P
 
     def is_off(place: Place) -> bool:
         module, index = place
-        names = [n for n in (f"{module}.weight", f"{module}.bias") if n in parameters]
-        return bool(names) and all(n in masks and not masks[n][index].any() for n in names)
+        weight, bias = f"{module}.weight", f"{module}.bias"
+        if weight not in masks or masks[weight][index].any():
+            return False
+        # After folding, a bias that is zero has no mask.
+        held = masks.get(bias, parameters.get(bias))
+        return held is None or not held[index].any()
 
     every = channels(model)
     return {n: [c for c in places if all(map(is_off, c))] for n, places in every.items()}

@@ -59,8 +59,8 @@ def each_layer(names: Iterable[str], value: Any, own: Iterable[tuple[str, Any]])
     return found | dict(own)
 
 
-def plain_layers(step: Step) -> None:
-    """Make tuples of a new step's `per_layer`, a dict or pairs, and of its `exclude`."""
+def freeze_layer_options(step: Step) -> None:
+    """Store `per_layer`, given as a dict or pairs, and `exclude` of a new step as tuples."""
     object.__setattr__(step, "per_layer", tuple(dict(step.per_layer).items()))
     object.__setattr__(step, "exclude", tuple(step.exclude))
 

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import update_bn
 
 from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pruning import filters, masks, sensitivity
-from squeeze_utils.compress.pruning.scores import CRITERIA, plain_layers, prunable, scores
+from squeeze_utils.compress.pruning.scores import CRITERIA, freeze_layer_options, prunable, scores
 from squeeze_utils.data import Batches
 from squeeze_utils.training.step import State, Step, check_not_shared, trained_parameter
 
@@ -43,7 +43,7 @@ class Prune(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        plain_layers(self)
+        freeze_layer_options(self)
         masks.check_sparsity(self.sparsity)
         choose("criterion", self.criterion, CRITERIA)
         choose("scope", self.scope, SCOPES)
@@ -157,6 +157,8 @@ class Rewind(Step):
         else:
             values = _first_weights(state)
         state.model.load_state_dict(values)
+        for name in ("float", "grids"):  # of weights that are no longer rounded
+            state.saved.pop(name, None)
         hold(state, dict(state.masks))
         return {"sparsity": sparsity(state.model, list(prunable(state.model)))}
 

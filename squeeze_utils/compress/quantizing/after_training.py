@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose, whole_number
-from squeeze_utils.compress.pruning.scores import each_layer, plain_layers, prunable
+from squeeze_utils.compress.pruning.scores import each_layer, freeze_layer_options, prunable
 from squeeze_utils.compress.quantizing.grids import (
     PERCENTILE,
     check_rounding,
@@ -48,7 +48,7 @@ class QuantizeWeights(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        plain_layers(self)
+        freeze_layer_options(self)
         bits = (self.bits, *(bits for _, bits in self.per_layer))
         check_rounding(bits, self.granularity, self.range)
 

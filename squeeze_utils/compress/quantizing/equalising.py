@@ -38,8 +38,8 @@ class Equalise(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """s = sqrt(r1 r2) / r2 with the largest weights r1, r2 of a channel on either side."""
         check_not_shared(state, self)
-        if "float" in state.saved:
-            raise ValueError("put Equalise before QuantizeWeights: it moves weights off their grid")
+        if "grids" in state.saved:
+            raise ValueError("put Equalise before rounding: it moves weights off their grids")
         model = _checked(state.model)
         changed = 0
         for _ in range(self.rounds):

@@ -33,11 +33,11 @@ class FoldBatchNorm(Step):
     """
 
     def apply(self, state: State) -> dict[str, Any]:
-        """Fold; masks follow the zeros, and what is shared or rounded is refused."""
+        """Fold; masks follow the zeros, and what is shared or was rounded is refused."""
         if state.codebooks:
             raise ValueError("fold before weights are shared: folding scales every row by itself")
-        if "float" in state.saved:
-            raise ValueError("put FoldBatchNorm before QuantizeWeights: it scales what is rounded")
+        if "grids" in state.saved:
+            raise ValueError("put FoldBatchNorm before rounding: it scales every row by itself")
         smaller = folded(state.model)
         state.model = smaller.to(state.device, memory_format=torch.channels_last)
         if state.masks or "revived" not in state.saved:  # what was made dense again stays so

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from squeeze_utils.base.checks import choose
-from squeeze_utils.compress.pruning.scores import each_layer, plain_layers, prunable
+from squeeze_utils.compress.pruning.scores import each_layer, freeze_layer_options, prunable
 from squeeze_utils.compress.quantizing.grids import check_rounding, weight_scale
 from squeeze_utils.models.fake_quant import FakeQuant, levels, rounded
 from squeeze_utils.training.loop import Train
@@ -74,7 +74,7 @@ class QuantizedTrain(Train):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        plain_layers(self)
+        freeze_layer_options(self)
         bits = (self.bits, *(bits for _, bits in self.per_layer))
         check_rounding(bits, self.granularity)
         choose("steps", self.steps, STEPS)

@@ -19,7 +19,7 @@ from squeeze_utils.compress.quantizing.grids import check_rounding, quantized_we
 from squeeze_utils.compress.replacing import restored
 from squeeze_utils.compress.sqz import forms
 from squeeze_utils.training.evaluation import evaluating
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, check_not_shared
 
 CHOICES = (2, 3, 4, 6, 8)
 
@@ -115,7 +115,7 @@ class MixedBits(Step):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
-        object.__setattr__(self, "ends", tuple(map(tuple, self.ends)))
+        object.__setattr__(self, "ends", tuple(dict(self.ends).items()))
         check_rounding(self.choices, self.granularity, self.range)
         for bits in (self.like, *(bits for _, bits in self.ends)):
             choose("number of bits", bits, self.choices)
@@ -123,6 +123,7 @@ class MixedBits(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """Measure, assign, round; say which layer got how many bits."""
+        check_not_shared(state, self)
         found = options(state, self.choices, self.images, self.granularity, self.range)
         like = each_layer(found, self.like, self.ends)
         bits = assign(found, sum(each[like[name]].bytes for name, each in found.items()))

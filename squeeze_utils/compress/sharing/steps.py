@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from squeeze_utils.base.checks import choose
-from squeeze_utils.compress.pruning.scores import each_layer, plain_layers, prunable
+from squeeze_utils.compress.pruning.scores import each_layer, freeze_layer_options, prunable
 from squeeze_utils.compress.sharing import codebooks
 from squeeze_utils.models.fake_quant import check_bits
 from squeeze_utils.training.loop import Train
@@ -37,7 +37,7 @@ class Share(Step):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        plain_layers(self)
+        freeze_layer_options(self)
         for bits in (self.bits, *(bits for _, bits in self.per_layer)):
             check_bits("bits", bits)
         choose("method", self.method, codebooks.METHODS)

@@ -35,6 +35,8 @@ from squeeze_utils.training.loop import Train, fit
 from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tasks import only_classes
 
+LEAST_ALPHA = 0.001  # below, torch's draws become more equal again
+
 
 def unequal_parts(
     labels: Tensor, clients: int, alpha: float, generator: torch.Generator, least: int
@@ -45,6 +47,7 @@ def unequal_parts(
     0.1 a client has one or two classes, at 100 all clients have the same mixture. Drawn again
     until each client has `least` images.
     """
+    real_number("alpha", alpha, least=LEAST_ALPHA)
     classes = [torch.nonzero(labels == c).flatten() for c in labels.unique()]
     for _ in range(1000):
         parts: list[list[Tensor]] = [[] for _ in range(clients)]
@@ -143,7 +146,7 @@ class Federate(Step):
         for name in ("rounds", "clients", "epochs", "batch_size"):
             whole_number(name, getattr(self, name), 1)
         real_number("lr", self.lr, above=0)
-        real_number("alpha", self.alpha, least=0.001, most=1000)  # below, torch draws wrongly
+        real_number("alpha", self.alpha, least=LEAST_ALPHA, most=1000)
         real_number("spacing", self.spacing, above=0)
         choose("message", self.message, KINDS)
         choose("precision", self.precision, machine.PRECISIONS)

@@ -40,8 +40,8 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 class Sampler(BaseSampler):
     """The sampler called `name`, made anew for each trial.
 
-    It is seeded by `repetition` and the trial's number, so a search that was stopped suggests the
-    same points as one that was not.
+    It is seeded by `repetition` and the trial's number: after the same results it suggests the same
+    point, however often the search was stopped between trials.
     """
 
     def __init__(self, name: str, repetition: int, startup: int = 8) -> None:
@@ -49,7 +49,7 @@ class Sampler(BaseSampler):
         self._repetition, self._startup = repetition, startup
 
     def before_trial(self, study: Any, trial: Any) -> None:
-        """Called once before the others, with the new trial, which is this process's from now."""
+        """Called once before the others: notes in the new trial which process works on it."""
         study._storage.set_trial_user_attr(trial._trial_id, "worker", worker_name())
         seed = np.random.SeedSequence([self._repetition, trial.number]).generate_state(1)[0]
         self._fresh = self._make(int(seed), self._startup)

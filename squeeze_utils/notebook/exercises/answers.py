@@ -42,7 +42,7 @@ def _does_nothing(function: Any) -> bool:
 def ask(function: Any, *given: Any, copied: bool = True) -> Any:
     """What the reader's function returns; it gets copies, so it cannot change what is compared.
 
-    Not where it is asked for a change, or for the very object: then `copied` is False.
+    With `copied=False` it gets the objects themselves.
 
     Raises:
         Wrong: it is no function, or it raised.

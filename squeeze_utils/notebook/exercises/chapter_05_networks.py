@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from scipy import stats
 
+from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.data.sets import load_images
 from squeeze_utils.models import build
-from squeeze_utils.models.checkpoint_files import STARTING_NETWORK, load_model
+from squeeze_utils.models.checkpoint_files import load_model
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.notebook.exercises.answers import (
     array,

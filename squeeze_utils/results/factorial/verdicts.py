@@ -92,7 +92,7 @@ def _best(frame: pd.DataFrame, base: Mapping[str, Any]) -> str:
 def largest_share(table: pd.DataFrame) -> str:
     """Which technique has the largest share of a gain: a sentence on a table of `attribution`."""
     if table.empty:
-        return "Whose gain it is on CIFAR-10 is still open: cells are missing."
+        return f"Whose gain it is on CIFAR-10 is {OPEN}."
     shares = table["share"].drop(TOTAL)
     name, whole = shares.idxmax(), table.loc[TOTAL, "share"]
     return (

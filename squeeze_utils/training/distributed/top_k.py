@@ -29,8 +29,8 @@ class TopK:
     """State of the hook: what is kept back of every parameter, and what is sent when.
 
     `density` is the share of numbers sent. In the first `warm_up` steps it falls exponentially
-    from a quarter to that. Without `feedback` nothing but momentum is kept of what a
-    step did not send.
+    from a quarter to that. Without `feedback` nothing but momentum is kept of what a step did not
+    send.
     """
 
     density: float

@@ -10,6 +10,7 @@ from squeeze_utils.compress.pruning import filters
 from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.scores import NothingToPrune
 from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
@@ -168,13 +169,20 @@ def test_a_channel_whose_bias_is_free_is_not_silent():
     masks_from_zeros(state)
     with pytest.raises(ValueError, match="no whole channel is pruned"):
         Shrink().apply(state)
-    state.masks["features.4.squeeze.bias"] = conv.bias != 1.0
     with torch.no_grad():
         conv.bias[0] = 0
-    name = next(n for n, m in state.model.named_modules() if m is conv)
-    state.masks = {n: m for n, m in state.masks.items() if not n.endswith("bias")}
-    state.masks[f"{name}.bias"] = conv.bias != 0
     assert Shrink().apply(state) == {"channels_removed": 1}
+
+
+def test_channels_that_were_silent_before_folding_can_be_taken_out_after_it():
+    state = state_of()
+    Prune(0.5, granularity="filter").apply(state)
+    FoldBatchNorm().apply(state)
+    masked, x = state.model.eval(), torch.randn(4, 1, 16, 16)
+    with torch.no_grad():
+        expected = masked(x)
+        assert Shrink().apply(state)["channels_removed"] > 100
+        assert torch.allclose(state.model(x), expected, atol=1e-5)
 
 
 def test_a_group_that_is_pruned_already_loses_its_channels_first():

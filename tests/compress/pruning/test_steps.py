@@ -5,9 +5,12 @@ import torch
 from tiny import tiny_set
 from torch import nn
 
+from squeeze_utils.compress.pruning.during_training import Gradual
 from squeeze_utils.compress.pruning.scores import CRITERIA, NothingToPrune, prunable
 from squeeze_utils.compress.pruning.steps import Densify, Prune, Recalibrate, Remember, Rewind
 from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
@@ -199,7 +202,9 @@ def test_steps_without_what_they_need_are_refused(state):
         Prune(0.5).apply(State(nn.Sequential(nn.ReLU()), DATA))
 
 
-@pytest.mark.parametrize("step", [Prune(0.5), Densify(), Rewind(), QuantizeWeights(3)])
+@pytest.mark.parametrize(
+    "step", [Prune(0.5), Densify(), Rewind(), QuantizeWeights(3), MixedBits(3)]
+)
 def test_weights_that_are_shared_are_not_changed_one_by_one(state, step):
     Prune(0.5).apply(state)
     Remember().apply(state)
@@ -210,8 +215,15 @@ def test_weights_that_are_shared_are_not_changed_one_by_one(state, step):
 
 def test_options_by_layer_may_be_a_dict_and_a_list():
     name = "classifier.0.weight"
-    for kind in (Prune, QuantizeWeights, Share):
-        step = kind(**{"per_layer": {name: 0.5 if kind is Prune else 3}, "exclude": ["a"]})
+    for kind, more in (
+        (Prune, {}),
+        (Gradual, {"sparsity": 0.5}),
+        (QuantizeWeights, {}),
+        (QuantizedTrain, {"epochs": 1}),
+        (Share, {}),
+    ):
+        value = 0.5 if kind in (Prune, Gradual) else 3
+        step = kind(**more, per_layer={name: value}, exclude=["a"])
         assert step.per_layer[0][0] == name and step.exclude == ("a",) and hash(step)
 
 

@@ -5,6 +5,7 @@ import torch
 from states import outputs, state_of
 from torch import nn
 
+from squeeze_utils.compress.pruning.steps import Remember, Rewind
 from squeeze_utils.compress.quantizing import equalising
 from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
 from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
@@ -52,12 +53,23 @@ def test_corrected_biases_bring_the_means_back():
 def test_what_is_rounded_is_neither_folded_nor_equalised():
     state = state_of()
     QuantizeWeights(8).apply(state)
-    with pytest.raises(ValueError, match="put FoldBatchNorm before QuantizeWeights"):
+    with pytest.raises(ValueError, match="put FoldBatchNorm before rounding"):
         FoldBatchNorm().apply(state)
     state = state_of(norm="none")
     QuantizeWeights(8).apply(state)
-    with pytest.raises(ValueError, match="put Equalise before QuantizeWeights"):
+    with pytest.raises(ValueError, match="put Equalise before rounding"):
         Equalise().apply(state)
+    CorrectBias(images=48).apply(state)
+    with pytest.raises(ValueError, match="put Equalise before rounding"):
+        Equalise().apply(state)
+
+
+def test_what_went_back_to_unrounded_weights_can_be_folded():
+    state = state_of()
+    Remember().apply(state)
+    QuantizeWeights(8).apply(state)
+    Rewind().apply(state)
+    assert FoldBatchNorm().apply(state)["folded"] > 0
 
 
 def test_means_of_a_layer_do_not_need_the_layers_behind_it():
