@@ -97,9 +97,9 @@ def test_a_new_python_is_accepted(version):
 
 def test_a_full_disk_is_refused_with_the_way_out(tmp_path, monkeypatch):
     folder = tmp_path / "not" / "yet"
-    assert preflight.disk_problem(folder, free=6e9) is None
-    problem = preflight.disk_problem(folder, free=5.9e9)
-    assert "Only 5.9 GB are free" in problem and "6.0 GB\n" in problem and "VENV=" in problem
+    assert preflight.disk_problem(folder, free=7e9) is None
+    problem = preflight.disk_problem(folder, free=6.9e9)
+    assert "Only 6.9 GB are free" in problem and "7.0 GB\n" in problem and "VENV=" in problem
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: SimpleNamespace(free=7))
     assert "Only 0.0 GB" in preflight.disk_problem(folder)  # looks the disk up
     assert "make site SITE=" in preflight.disk_problem(folder, kind="site")
@@ -107,9 +107,9 @@ def test_a_full_disk_is_refused_with_the_way_out(tmp_path, monkeypatch):
 
 def test_what_is_installed_already_needs_no_room(tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "size_of", lambda folder: 4e9)
-    assert preflight.disk_problem(tmp_path, free=2e9) is None
-    problem = preflight.disk_problem(tmp_path, free=1e9)
-    assert "Only 1.0 GB" in problem and "needs about 2.0 GB more" in problem
+    assert preflight.disk_problem(tmp_path, free=3e9) is None
+    problem = preflight.disk_problem(tmp_path, free=2e9)
+    assert "Only 2.0 GB" in problem and "needs about 3.0 GB more" in problem
 
 
 def test_the_size_of_a_folder(tmp_path):

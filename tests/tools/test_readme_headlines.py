@@ -20,7 +20,7 @@ def test_the_series_has_four_rows_that_lead_to_their_chapters() -> None:
     assert all("](notebooks/" in row for row in rows)
     sizes = [int(row.split(" | ")[2].replace(",", "")) for row in rows]
     assert sizes[0] <= 5_000_000 and sizes[1] <= 100_000 and sizes[2] <= 6_500
-    assert "points against the original" in rows[3]
+    assert "(change, 95 % interval: -" in rows[3]
 
 
 def test_one_network_that_is_best_for_two_budgets_stands_once(tmp_path: Path) -> None:
