@@ -122,10 +122,8 @@ def _check_study(asked: Namespace) -> None:
     for option, given in ((f"--{name}", getattr(asked, name)) for name in options):
         if asked.action != "run" and given:
             raise ValueError(f"{option} is for study run, not for study {asked.action}")
-    known = catalogue.catalogue()
     for name in asked.names:
-        if name not in known:
-            catalogue.find(name, _scale(asked))  # refuses it
+        catalogue.maker(name)  # refuses an unknown one
     if asked.all and asked.backend:
         raise ValueError(
             "study run --all is for this machine: name studies, or leave --backend out"

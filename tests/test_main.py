@@ -129,7 +129,7 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
     calls = []
     for name in ("run_study_named", "run_searches"):
         monkeypatch.setattr(commands, name, lambda *args, **options: calls.append((args, options)))
-    monkeypatch.setattr(catalogue, "find", lambda name, scale: None)
+    monkeypatch.setattr(catalogue, "maker", lambda name: None)
     monkeypatch.setattr(commands, "find_searches", lambda name, scale: [])
     monkeypatch.setenv("SQUEEZE_SCALE", "reference")
     assert run("study", "run", "a", "b", "--scale", "quick", "--only", "x") == 0
@@ -170,7 +170,7 @@ def test_what_a_study_command_would_ignore_is_refused(arguments, said, says, mon
 def test_before_a_reference_run_it_says_what_that_takes(monkeypatch, capsys):
     monkeypatch.setattr(commands, "run_study_named", lambda *args, **options: None)
     monkeypatch.setattr(plan, "announce", lambda name: f"{name} takes hours")
-    monkeypatch.setattr(catalogue, "find", lambda name, scale: None)
+    monkeypatch.setattr(catalogue, "maker", lambda name: None)
     assert run("study", "run", "a", "--scale", "quick") == 0
     assert run("study", "run", "a", "--scale", "reference", "--only", "x") == 0
     assert run("study", "run", "a", "--scale", "reference") == 0

@@ -78,9 +78,8 @@ def by_module(frame: pd.DataFrame) -> pd.DataFrame:
 
     Layers belong together when their names agree up to the first "/". Concatenations, and
     activations and norms without parameters, keep no row of their own outside a Fire module.
-    Columns: kind, output,
-    parameters, biases, multiply_adds, activation_bytes (of the module's output),
-    receptive_field.
+    Columns: kind, output, parameters, biases, multiply_adds, activation_bytes (of the module's
+    output), receptive_field.
     """
     group = frame["name"].str.split("/").str[0]
     inside = frame["name"].str.contains("/", regex=False)

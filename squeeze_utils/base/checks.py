@@ -32,6 +32,13 @@ def whole_number(
     raise error(f"{name} must be a whole number {limits}, got {value!r}")
 
 
+def true_or_false(name: str, value: object, error: type[ValueError] = ValueError) -> bool:
+    """Return `value` if it is True or False; otherwise raise `error`."""
+    if isinstance(value, bool):
+        return value
+    raise error(f"{name} must be True or False, got {value!r}")
+
+
 def real_number(
     name: str,
     value: object,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from squeeze_utils.base.checks import real_number
+from squeeze_utils.base.checks import real_number, true_or_false
 from squeeze_utils.data.distortions import recoloured, rotated, sharpened
 from squeeze_utils.data.types import DataError, checked_count
 
@@ -40,8 +40,7 @@ class Augment:
     def __post_init__(self) -> None:
         for name in ("shift", "cutout"):
             checked_count(name, getattr(self, name), 0)
-        if not isinstance(self.flip, bool):
-            raise DataError(f"flip must be True or False, not {self.flip!r}")
+        true_or_false("flip", self.flip, DataError)
         for name, most in (("rotation", 180), ("colour", 1), ("sharpness", 10)):
             real_number(name, getattr(self, name), least=0, most=most, error=DataError)
 

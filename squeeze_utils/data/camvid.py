@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from squeeze_utils.data.image_files import EXTENSIONS, filled
+from squeeze_utils.data.image_files import filled, is_image_file
 from squeeze_utils.data.types import VOID, DataError
 
 CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car")
@@ -44,7 +44,7 @@ def _files(root: Path, part: str, kind: str) -> dict[str, Path]:
     folder = root / "camvid" / part / kind
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+        if not is_image_file(path.name):
             continue
         if path.stem in files:
             raise DataError(f"camvid: {files[path.stem]} and {path.name}: keep one of the two")

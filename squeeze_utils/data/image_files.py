@@ -81,6 +81,11 @@ def list_folder(folder: Path, order: Callable[[list[str]], list[str]] = sorted) 
     return Listing(tuple(classes), paths, np.asarray(labels, np.int64), spans, f"{classes} {key}")
 
 
+def is_image_file(name: str) -> bool:
+    """Whether a file of this name is an image; hidden ones, such as macOS's `._a.png`, are not."""
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+
+
 def files_key(files: Iterable[tuple[str, os.stat_result]]) -> str:
     """A hash of names, sizes and modification times: no file is read for it."""
     digest = hashlib.sha256()
@@ -127,11 +132,7 @@ def _check_classes(split: str, folder: Path, known: list[str]) -> None:
 def _list_class(folder: Path) -> list[os.DirEntry]:
     if not folder.is_dir():  # a class without test images is no fault
         return []
-    found = [
-        entry
-        for entry in os.scandir(folder)
-        if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")
-    ]
+    found = [entry for entry in os.scandir(folder) if is_image_file(entry.name)]
     if not found:
         raise DataError(f"empty class: {folder} holds no image (accepted: {' '.join(EXTENSIONS)})")
     return sorted(found, key=lambda entry: entry.name)

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from squeeze_utils.base.checks import whole_number
-from squeeze_utils.data.image_files import EXTENSIONS
+from squeeze_utils.data.image_files import EXTENSIONS, is_image_file
 from squeeze_utils.imagenet import released_file, wordnet
 from squeeze_utils.models.pretrained import MEAN, STD
 
@@ -69,8 +69,7 @@ def find_pictures(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; a folder of pictures is expected")
-    files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    found = sorted(p for p in files if p.suffix.lower() in EXTENSIONS)
+    found = sorted(p for p in folder.rglob("*") if is_image_file(p.name) and p.is_file())
     if not found:
         raise ValueError(f"no pictures in {folder}; accepted: {' '.join(EXTENSIONS)}")
     return found

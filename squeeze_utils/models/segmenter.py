@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from squeeze_utils.base.checks import true_or_false
 from squeeze_utils.models.backbones import Backbone, flat_layers, image_shape
 from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.squeezenet import initialise
@@ -43,9 +44,7 @@ class Segmenter(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes, self.input_shape = num_classes, image_shape(in_channels, image_size)
-        if not isinstance(skips, bool):
-            raise ValueError(f"skips must be True or False, got {skips!r}")
-        self.skips = skips
+        self.skips = true_or_false("skips", skips)
         self.backbone = Backbone(backbone, in_channels, width=width, normalisation=norm)
         *finer, channels = self.backbone.channels
         self.decoder = nn.ModuleList()

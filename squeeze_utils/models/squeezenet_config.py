@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from squeeze_utils.base.checks import choose, real_number, whole_number
+from squeeze_utils.base.checks import choose, real_number, true_or_false, whole_number
 from squeeze_utils.models.fake_quant import check_bits
 from squeeze_utils.models.fire import BYPASSES, EXPANDS
 from squeeze_utils.models.layers import ACTIVATIONS, LONG_STUDY_POOLINGS, NORMS, POOLINGS
@@ -98,8 +98,7 @@ class SqueezeNetConfig:
             whole_number(name, getattr(self, name), least)
         whole_number("first_repeat", self.first_repeat, 1, MOST_REPEATS)
         for name in ("linear_squeeze", "final_relu"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            true_or_false(name, getattr(self, name))
         real_number("squeeze_ratio", self.squeeze_ratio, above=0)
         real_number("width", self.width, above=0)
         real_number("pct3x3", self.pct3x3, above=0, below=1)

@@ -65,12 +65,17 @@ def catalogue() -> dict[str, Callable[[Scale], Study]]:
     return {name: make for chapter in CHAPTERS for name, make in chapter.STUDIES.items()}
 
 
-def find(name: str, scale: Scale) -> Study:
-    """The study called `name` at `scale`."""
+def maker(name: str) -> Callable[[Scale], Study]:
+    """What makes the study called `name`; an unknown name is refused with a list of all."""
     known = catalogue()
     if name not in known:
         raise ValueError(f"unknown study {name!r}; accepted: {', '.join(sorted(known))}")
-    return known[name](scale)
+    return known[name]
+
+
+def find(name: str, scale: Scale) -> Study:
+    """The study called `name` at `scale`."""
+    return maker(name)(scale)
 
 
 def searches(scale: Scale) -> dict[str, Search]:

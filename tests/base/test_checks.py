@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from squeeze_utils.base.checks import choose, real_number, whole_number
+from squeeze_utils.base.checks import choose, real_number, true_or_false, whole_number
 
 
 def test_a_choice_comes_back_and_an_unknown_one_lists_all():
@@ -55,3 +55,10 @@ def test_a_real_number_lies_within_its_limits(limits, fine, wrong, words):
     for value in wrong:
         with pytest.raises(ValueError, match=f"^x must {words}, got "):
             real_number("x", value, **limits)
+
+
+def test_what_is_neither_true_nor_false_is_refused():
+    assert true_or_false("flip", True) is True and true_or_false("flip", False) is False
+    for wrong in (1, 0, "no", None):
+        with pytest.raises(ValueError, match="flip must be True or False, got "):
+            true_or_false("flip", wrong)
