@@ -67,8 +67,10 @@ def _write_job(
 
 
 def _run(python: Path, folder: Path) -> None:
+    """Its path holds this package alone: what lies beside an installed one is another torch."""
     command = [python, "-m", "squeeze_utils.deploy.litert_converter", folder]
-    there = {**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent)}
+    (folder / paths.PACKAGE.name).symlink_to(paths.PACKAGE, target_is_directory=True)
+    there = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, capture_output=True, text=True, env=there)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]

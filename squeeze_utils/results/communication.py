@@ -93,7 +93,6 @@ def exchange_figure(found: Results, title: str) -> Figure | None:
     """Accuracy of every run against the megabytes that a process sent; None without records."""
     frame = found.frame
     if frame.empty or SENT not in frame:
-        print(tables.NO_RECORDS)
         return None
     ax = _axes("MB that a process sent", "test accuracy (%)", title)
     for number, (name, part) in enumerate(frame.groupby("exchange", sort=False)):
@@ -184,7 +183,6 @@ def rounds_figure(found: Results, title: str) -> Figure | None:
     """Accuracy after every round against megabytes so far; None without records."""
     frame = rounds(found)
     if frame.empty:
-        print(tables.NO_RECORDS)
         return None
     ax = _axes("MB sent by all so far", "validation accuracy (%)", title)
     for number, (name, part) in enumerate(frame.groupby("message", sort=False)):

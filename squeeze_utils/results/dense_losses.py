@@ -173,10 +173,9 @@ def _first_dense(bits: str | int) -> float:
 
 
 def loss_figure(found: Results, title: str = "") -> Figure | None:
-    """Score by class against bits, dense and float first; a sentence is printed without records."""
+    """Score by class against bits, dense and float first; None without records."""
     table = by_class(found)
     if table.empty:
-        print(NO_RECORDS)
         return None
     table = table.loc[sorted(table.index, key=_first_dense)]
     fig, ax = plt.subplots(figsize=(6.4, 3.6))

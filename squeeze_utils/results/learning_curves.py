@@ -40,13 +40,12 @@ def curves_figure(
     """Means over seeds, in bands from the lowest seed to the highest, after every epoch.
 
     Left the training loss, right the accuracy on validation images. With `epoch_seconds`, what an
-    epoch of each arm takes, it is the accuracy against epochs and against seconds. Where there
-    are no records, a sentence is printed instead.
+    epoch of each arm takes, it is the accuracy against epochs and against seconds. None without
+    records.
     """
     import matplotlib.pyplot as plt
 
     if not found:
-        print(NO_RECORDS)
         return None
     frame = found.epochs()
     frame = frame[frame[by].isin(list(looks))]
@@ -181,7 +180,6 @@ def rates_figure(
     import matplotlib.pyplot as plt
 
     if frame.empty:
-        print(NO_RECORDS)
         return None
     size = (4.4 * len(families), 3.9)
     fig, axes = plt.subplots(1, len(families), figsize=size, sharey=True, squeeze=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from squeeze_utils.base.measurements import read_measurement
+from squeeze_utils.base.checks import choose
+from squeeze_utils.base.measurements import Measurement, read_measurement
 
 TOPICS = ("coding", "kept_up", "pruning", "quantization", "released", "scores", "updates")
 
@@ -26,18 +29,32 @@ COLUMNS = {
 }
 
 
-def library_table(topic: str) -> pd.DataFrame | None:
-    """The kept table of a topic, its source printed; one sentence where nobody has made it.
+@dataclass(frozen=True)
+class LibraryTable:
+    """A kept table with its source, which a notebook shows above it."""
+
+    frame: pd.DataFrame
+    source: str
+
+    def __repr__(self) -> str:
+        return self.source if self.frame.empty else f"{self.source}\n\n{self.frame}"
+
+    def _repr_html_(self) -> str:
+        table = "" if self.frame.empty else self.frame._repr_html_()
+        return f"<p>{html.escape(self.source)}</p>\n{table}"
+
+
+def library_table(topic: str) -> LibraryTable:
+    """The kept table of a topic; where nobody has made it, it is empty and its source says so.
 
     Args:
         topic: one of `TOPICS`. "kept_up" says which of the libraries still see releases.
     """
-    if topic not in TOPICS:
-        raise ValueError(f"no table {topic!r}; there are: {', '.join(TOPICS)}")
+    choose("topic", topic, TOPICS)
     found = read_measurement(f"libraries/{topic}")
     if found is None:
-        print("Not measured yet: `make libraries` fetches the packages and measures.")
-        return None
+        unmade = "Not measured yet: `make libraries` fetches the packages and measures."
+        return LibraryTable(pd.DataFrame(), unmade)
     frame = found.frame
     table = pd.DataFrame(
         {
@@ -46,13 +63,19 @@ def library_table(topic: str) -> pd.DataFrame | None:
             if name in frame
         }
     )
-    print(found.source)
-    if network := found.about.get("network"):
-        print(
-            f"{network}, batches of {found.about['batch']}; same answer: share of test images with "
-            "the answer of the first row"
-        )
-    return table.set_index(table.columns[0])
+    return LibraryTable(table.set_index(table.columns[0]), _source(found))
+
+
+def _source(found: Measurement) -> str:
+    """Device and date; where our network ran, also how it was judged and timed."""
+    about, network = found.about, found.about.get("network")
+    if network is None:
+        return found.source
+    return (
+        f"{found.source} · {network}, batches of {about['batch']}, medians of "
+        f"{about['repetitions']} rounds in which the tools take turns. Same answer: share of test "
+        "images with the answer of the first row."
+    )
 
 
 def _written(value: Any, form: str) -> str:

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from squeeze_utils.models import ModelSpec
-from squeeze_utils.results.costs import counted
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, times_smaller
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
-
-
-def dense_bytes(spec: ModelSpec) -> int:
-    """Bytes of a network's parameters in float32, before anything is taken out of it."""
-    return 4 * counted(spec)["parameters"]
 
 
 def recipes(results: Results) -> pd.DataFrame:
@@ -35,11 +28,9 @@ def on_off_table(results: Results) -> pd.DataFrame:
     frame, rows = results.frame, {}
     if frame.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    specs = {dict(a.labels)["network"]: a.experiment.model for a in results.study.arms}
     for group, part in frame.groupby(["network", "recipe"], sort=False):
-        ratio = dense_bytes(specs[group[0]]) / part["file_bytes"].mean()
         cells = mean_sd(100 - part[ACCURACY], 2), len(part), mean_sd(part["file_bytes"], 0)
-        rows[group] = dict(zip(COLUMNS, (*cells, f"{ratio:,.0f}"), strict=True))
+        rows[group] = dict(zip(COLUMNS, (*cells, f"{times_smaller(part):,.0f}"), strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "recipe"])
 
 

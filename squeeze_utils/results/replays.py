@@ -128,11 +128,9 @@ class Replays:
     def figure(self, title: str = "") -> Figure | None:
         """The mean best-so-far of each method against epochs, with its 95 % interval as a band.
 
-        It begins where every search has a choice. While the table is missing a sentence is
-        printed instead.
+        It begins where every search has a choice. None while the table is missing.
         """
         if not self.found:
-            print(NO_RECORDS)
             return None
         import matplotlib.pyplot as plt
 

@@ -196,10 +196,9 @@ class Results:
     def figure(self, by: str, control: Any, title: str = "") -> Figure | None:
         """Left every seed of each arm, right the differences from the control with intervals.
 
-        While there are no records a sentence is printed instead.
+        None while there are no records.
         """
         if not self.found:
-            print(tables.NO_RECORDS)
             return None
         return comparison.comparison_figure(
             self.frame, self.compare(by, control), by, control, title or self.study.title

@@ -99,8 +99,13 @@ def _summary(part: pd.DataFrame, title: str) -> dict[str, Any]:
         row["not zero"] = f"{part['nonzero'].mean():,.0f}"
     if "file_bytes" in part and part["file_bytes"].notna().all():
         row["file (bytes)"] = mean_sd(part["file_bytes"], 0)
-        row["times smaller"] = mean_sd(part["first_dense_bytes"] / part["file_bytes"])
+        row["times smaller"] = f"{times_smaller(part):,.1f}"
     return row
+
+
+def times_smaller(part: pd.DataFrame) -> float:
+    """How often the mean file of some rows of `results_table` goes into their dense bytes."""
+    return float(part["first_dense_bytes"].mean() / part["file_bytes"].mean())
 
 
 def _with_costs(
@@ -172,14 +177,16 @@ def _seeds(records: Mapping[str, Record], study: Study | None) -> str:
 
 
 def _devices(records: Sequence[Record]) -> list[str]:
-    """What computed them, and in which precision they trained, where a step has noted that.
+    """What computed their steps, and in which precision they trained, where a step has noted that.
 
-    A record without training has no precision of its own: it is not named as another device.
+    A record without training has no precision of its own: it is not named as another device. Old
+    records note only where their last step ran.
     """
-    named = [
-        ", ".join(dict.fromkeys((r.device, *(s["precision"] for s in r.steps if "precision" in s))))
-        for r in records
-    ]
+    named = []
+    for record in records:
+        precisions = dict.fromkeys(s["precision"] for s in record.steps if "precision" in s)
+        devices = dict.fromkeys(s.get("device", record.device) for s in record.steps)
+        named += [", ".join((device, *precisions)) for device in devices]
     return [name for name in named if not any(other.startswith(f"{name}, ") for other in named)]
 
 

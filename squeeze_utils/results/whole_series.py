@@ -22,7 +22,7 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results import pareto
 from squeeze_utils.results.figures import PALETTE, curve_style
-from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
+from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.studies import catalogue
 
 if TYPE_CHECKING:
@@ -137,12 +137,11 @@ def whole_series_figure(
     """Bytes (log scale) against test accuracy: a look for each chapter, the front as a line.
 
     `published` are (source, bytes, accuracy) of others, each source with a thin black mark.
-    Without records a sentence is printed.
+    None without records.
     """
     import matplotlib.pyplot as plt
 
     if frame.empty:
-        print(NO_RECORDS)
         return None
     fig, ax = plt.subplots(figsize=(8.6, 5.0))
     best = front(frame)

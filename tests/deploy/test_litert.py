@@ -31,12 +31,26 @@ def test_a_wrong_conversion_is_refused(tmp_path, model, forms, words):
         litert.convert(network, paths, (1, 28, 28))
 
 
-def test_a_converter_that_fails_is_quoted_and_nothing_is_written(tmp_path, monkeypatch):
+def made_up_converter(script, tmp_path, monkeypatch):
+    """An environment whose Python is a shell script."""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
-    python.write_text("#!/bin/sh\necho 'it went wrong' >&2\nexit 3\n")
+    python.write_text(f"#!/bin/sh\n{script}\n")
     python.chmod(0o755)
     monkeypatch.setenv("SQUEEZE_CONVERTER", str(tmp_path))
+
+
+def test_the_converter_sees_this_package_and_nothing_beside_it(tmp_path, monkeypatch):
+    script = 'ls "$PYTHONPATH" "$PYTHONPATH"/squeeze_utils/deploy/litert_converter.py > "$3"/'
+    made_up_converter(f"{script}float32.tflite", tmp_path, monkeypatch)
+    litert.convert(build("lenet5"), {"float32": tmp_path / "seen"}, (1, 28, 28))
+    seen = (tmp_path / "seen").read_text().split()
+    assert seen[0].endswith("litert_converter.py")
+    assert set(seen[2:]) == {"squeeze_utils", "model.safetensors", "float32.tflite"}
+
+
+def test_a_converter_that_fails_is_quoted_and_nothing_is_written(tmp_path, monkeypatch):
+    made_up_converter("echo 'it went wrong' >&2\nexit 3", tmp_path, monkeypatch)
     with pytest.raises(RuntimeError, match="the converter failed: it went wrong"):
         litert.convert(build("lenet5"), {"float32": tmp_path / "a.tflite"}, (1, 28, 28))
     assert not (tmp_path / "a.tflite").exists()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import QUICK, same_states, timeless, tiny_experiment, tiny_set, tiny_spec
 
+from squeeze_utils.base import machine
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -31,6 +32,7 @@ def test_running_measures_every_step_and_reads_the_test_split_only_at_the_end(da
     for step in steps:
         assert step["parameters"] == count and step["dense_bytes"] == 4 * count
         assert step["nonzero"] <= count and step["seconds"] >= 0
+        assert step["device"] == machine.device_name("cpu")
         assert step["precision"] == "float32" and len(step["history"]) == 1
         assert "test_accuracy" not in step
     state.data = data

@@ -13,33 +13,34 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
 
 
-def test_a_table_shows_what_was_measured_and_leaves_out_what_was_not(kept, capsys):
+def test_a_table_shows_what_was_measured_and_leaves_out_what_was_not(kept):
     rows = [
         {"tool": "as it is", "accuracy": 91.234, "bytes": 743210, "milliseconds": None},
         {"tool": "packed", "accuracy": None, "bytes": 1000, "milliseconds": 1.5},
     ]
     measurements.keep_measurement("libraries/coding", rows)
-    html = library_table("coding").to_html()
-    assert (
-        capsys.readouterr().out.strip() == measurements.read_measurement("libraries/coding").source
-    )
+    found = library_table("coding")
+    html = found._repr_html_()
+    assert found.source == measurements.read_measurement("libraries/coding").source
+    assert html.startswith(f"<p>{found.source}</p>") and repr(found).startswith(found.source)
     for text in ("accuracy, %", "91.23", "743,210", "1.50"):
         assert text in html
     assert "nan" not in html and "None" not in html and "divergence" not in html
 
 
-def test_the_network_and_what_same_answer_means_are_named(kept, capsys):
-    rows = [{"tool": "as it is", "agreement": 100.0}]
-    measurements.keep_measurement("libraries/pruning", rows, network="small", batch=160)
-    library_table("pruning")
-    assert "small, batches of 160; same answer: share of test images" in capsys.readouterr().out
+def test_the_network_and_what_same_answer_means_are_named(kept):
+    rows, about = [{"tool": "as it is", "agreement": 100.0}], {"batch": 160, "repetitions": 30}
+    measurements.keep_measurement("libraries/pruning", rows, network="small", **about)
+    words = "small, batches of 160, medians of 30 rounds in which the tools take turns. Same answer"
+    assert words in library_table("pruning").source
 
 
-def test_without_a_measurement_one_sentence_says_how_to_make_it(kept, capsys):
-    assert library_table("pruning") is None
-    assert capsys.readouterr().out.count("make libraries") == 1
+def test_without_a_measurement_one_sentence_says_how_to_make_it(kept):
+    found = library_table("pruning")
+    assert found.frame.empty and repr(found).count("make libraries") == 1
+    assert found._repr_html_().count("make libraries") == 1 and "<table" not in found._repr_html_()
 
 
 def test_an_unknown_topic_lists_the_known_ones(kept):
-    with pytest.raises(ValueError, match="'prunning'; there are: coding, kept_up, pruning"):
+    with pytest.raises(ValueError, match="'prunning'; accepted: coding, kept_up, pruning"):
         library_table("prunning")

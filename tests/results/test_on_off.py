@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from priced_results import STUDY, row, with_rows
+from priced_results import DENSE, STUDY, row, with_rows
 
 import squeeze_utils as sq
-from squeeze_utils.base.scale import Scale
 from squeeze_utils.results import on_off
-from squeeze_utils.studies import priced
 
 
 def test_without_records_everything_is_empty_and_says_so():
@@ -70,15 +68,9 @@ def test_the_ratio_is_to_the_whole_network_and_means_are_over_seeds():
     )
     assert (
         table.iloc[0]["n"] == 2
-        and table.iloc[0]["times smaller than float32"] == f"{1_724_320 / 3000:,.0f}"
+        and table.iloc[0]["times smaller than float32"] == f"{DENSE / 3000:,.0f}"
     )
     assert table.index[0] == ("LeNet-5", "price 1e-6")
-
-
-@pytest.mark.parametrize("name", ["LeNet-300-100", "LeNet-5"])
-def test_dense_bytes_are_those_of_float32(name):
-    known = {"LeNet-300-100": 1_066_440, "LeNet-5": 1_724_320}
-    assert on_off.dense_bytes(priced.network(name, Scale("reference"))) == known[name]
 
 
 @pytest.mark.parametrize("name", ["priced", "priced_large"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny import tiny_experiment
 
@@ -158,7 +159,9 @@ def test_the_table_of_arms_has_rates_sizes_and_what_is_not_zero():
     row = tables.summary_table(Study("s", "?", arms), found).loc["small"]
     assert row["learning rate"] == "0.1 to 0.3" and row["n"] == 2
     assert row["not zero"] == "500,000" and row["file (bytes)"].startswith("100")
-    assert row["times smaller"].startswith("4.0 ± ")
+    assert row["times smaller"] == "4.0"  # 400 / 100.5, as the columns beside it say
+    few = pd.DataFrame({"first_dense_bytes": [400, 400], "file_bytes": [100, 300]})
+    assert tables.times_smaller(few) == 2.0
 
 
 def test_provenance_says_what_is_missing(study, records):
@@ -175,6 +178,13 @@ def test_provenance_names_every_device(study):
         for arm in study.arms[:2]
     }
     assert "machine 0 or machine 1" in tables.source_line(mixed)
+
+
+def test_provenance_names_every_device_that_ran_a_step(study):
+    steps = [{"device": "machine 1"}, {"device": "machine 2", "test_accuracy": 90}]
+    record = _record(study.arms[0], device="machine 2", steps=steps)
+    line = tables.source_line({study.arms[0].experiment.key: record})
+    assert " · machine 1 or machine 2 · " in line
 
 
 def test_provenance_names_the_precision_of_training(study):

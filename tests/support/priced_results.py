@@ -9,6 +9,7 @@ from squeeze_utils.experiments.study import Study
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies import few_bytes, priced, priced_photographs
 
+DENSE = 1_724_320  # LeNet-5 in float32
 STUDY = priced.on_digits(Scale("reference"))
 FEW_BYTES = few_bytes.few_bytes(Scale("reference"))
 PHOTOGRAPHS = priced_photographs.on_photographs(Scale("reference"))
@@ -31,4 +32,5 @@ def with_rows(*rows: dict, study: Study = STUDY) -> Results:
 
 def row(recipe: str, size: float, accuracy: float, network: str = "LeNet-5") -> dict:
     """A row of that table."""
-    return {"network": network, "recipe": recipe, "file_bytes": size, "test_accuracy": accuracy}
+    found = {"network": network, "recipe": recipe, "file_bytes": size, "test_accuracy": accuracy}
+    return {**found, "first_dense_bytes": DENSE}

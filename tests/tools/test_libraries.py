@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import zipfile
@@ -34,10 +35,22 @@ def test_a_row_compares_with_the_float_network(bench):
         12,
         torch.__version__.split("+")[0],
     )
-    assert row["milliseconds"] > 0
     right = bench.logits.argmax(1) == bench.images.test.labels
     assert row["accuracy"] == round(100 * right.double().mean().item(), 2)
     assert bench.row("zeros", "torch", lambda x: torch.zeros(len(x), 3), 1)["agreement"] < 100
+
+
+def test_the_networks_of_a_topic_are_timed_together(bench, monkeypatch):
+    monkeypatch.setattr("tools.libraries.bench.REPETITIONS", 3)
+    calls = []
+
+    def network(name):
+        return lambda x: calls.append(name) or torch.zeros(len(x), 3)
+
+    found = bench.timed(bench.row(name, "torch", network(name), 1) for name in "ab")
+    assert [row["tool"] for row in found] == ["a", "b"]
+    assert all(row["milliseconds"] >= 0 for row in found)
+    assert calls[-6:] == ["a", "b", "b", "a", "a", "b"]  # 3 rounds, each begins one place on
 
 
 def test_zip_holds_the_same_bytes():
@@ -66,11 +79,20 @@ def test_old_releases_are_named(monkeypatch):
 def test_a_topic_is_kept_where_the_notebooks_look(bench, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
     assert set(command.TOPICS) <= set(TOPICS)
-    rows = [{"tool": "a", "accuracy": 1.0}]
-    monkeypatch.setitem(command.TOPICS, "coding", lambda bench: iter(rows))
+    rows = [{"tool": "a", "score": 1.0}]
+    monkeypatch.setitem(command.TOPICS, "scores", lambda bench: iter(rows))
+    command.keep("scores", bench)
+    assert measurements.read_measurement("libraries/scores").rows == rows
+    assert library_table("scores").frame.loc["a", "score, %"] == "1.0000"
+
+
+def test_a_topic_of_our_network_is_kept_with_its_times(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    row = functools.partial(bench.row, "as it is", "torch", bench.network(), 12)
+    monkeypatch.setitem(command.TOPICS, "coding", lambda bench: iter([row()]))
     command.keep("coding", bench)
-    assert measurements.read_measurement("libraries/coding").rows == rows
-    assert library_table("coding") is not None
+    found = library_table("coding")
+    assert found.frame.loc["as it is", "ms a picture"] and "medians of 30 rounds" in found.source
 
 
 def test_an_unknown_topic_is_refused(capsys):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from squeeze_utils.data import ImageSet, normalise
 from squeeze_utils.models.checkpoint_files import load_model, save_model
 
 BATCH = 160  # pictures at a time: exported networks take batches of one size only
+REPETITIONS = 30
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Bench:
     folder: Path
     pictures: Path | None = None
     logits: Tensor = field(init=False)
+    networks: dict[str, Callable[[Tensor], Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.logits = self.answers(self.network())
@@ -52,22 +55,32 @@ class Bench:
         return torch.cat([_padded(model, self.batch("test", i, BATCH)) for i in starts])
 
     def row(self, tool: str, package: str, model: Any, size: int, note: str = "") -> dict[str, Any]:
-        """What a network answers, how large its file is and how fast it runs."""
+        """What a network answers and how large its file is; `timed` runs it against the others."""
+        self.networks[tool] = model
         logits = self.answers(model)
         right = logits.argmax(1) == self.images.test.labels
         same = logits.argmax(1) == self.logits.argmax(1)
-        batch = self.batch("test", 0, BATCH)
-        with torch.no_grad():
-            timed = median_time({tool: lambda: model(batch)}, repetitions=7)
         return {
             "tool": tool,
             "version": version(package),
             "accuracy": round(100 * right.double().mean().item(), 2),
             "agreement": round(100 * same.double().mean().item(), 2),
             "bytes": size,
-            "milliseconds": round(timed["median_ms"].item() / len(batch), 3),
             "note": note,
         }
+
+    def timed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of a topic with the milliseconds that a picture takes.
+
+        The topic's networks take turns, so that a slow minute of the machine slows them all.
+        """
+        made = list(rows)
+        batch = self.batch("test", 0, BATCH)
+        with torch.no_grad():
+            ways = {row["tool"]: partial(self.networks.pop(row["tool"]), batch) for row in made}
+            medians = median_time(ways, REPETITIONS)["median_ms"]
+        each = {tool: round(float(ms) / len(batch), 3) for tool, ms in medians.items()}
+        return [{**row, "milliseconds": each[row["tool"]]} for row in made]
 
 
 def _padded(model: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

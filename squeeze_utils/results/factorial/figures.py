@@ -13,7 +13,7 @@ from squeeze_utils.results.factorial.attribution import TOTAL
 from squeeze_utils.results.factorial.best import SHARE, named, recipes, within
 from squeeze_utils.results.factorial.cells import FACTORS, level_name
 from squeeze_utils.results.figures import PALETTE, curve_style
-from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
+from squeeze_utils.results.tables import ACCURACY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +29,11 @@ def pareto_figure(
 
     The front is that of validation images, which choose; the marks are at the test accuracy.
     Recipes that are `within` 10 % of `baseline` have a ring, a second one in the stricter reading.
+    None without records.
     """
     import matplotlib.pyplot as plt
 
     if frame.empty:
-        print(NO_RECORDS)
         return None
     table = recipes(frame)
     best = pareto.front(table, "validation_accuracy").tail(MOST_NAMED)
@@ -71,13 +71,13 @@ def _draw_rings(ax: Axes, table: pd.DataFrame) -> None:
 def interactions_figure(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
     """A map of interactions for each response: red below zero, blue above.
 
-    `tables` are those of `interactions`, by the name of the response with its unit.
+    `tables` are those of `interactions`, by the name of the response with its unit. None where
+    all of them are empty.
     """
     import matplotlib.pyplot as plt
 
     known = {name: table for name, table in tables.items() if len(table)}
     if not known:
-        print(NO_RECORDS)
         return None
     size = (4.3 * len(known) + 1.2, 4.2)
     fig, axes = plt.subplots(1, len(known), figsize=size, squeeze=False)
@@ -106,12 +106,14 @@ def _draw_map(ax: Axes, name: str, table: pd.DataFrame) -> None:
 
 
 def attribution_figure(tables: Mapping[str, pd.DataFrame], unit: str) -> Figure | None:
-    """Bars: what each technique gives alone, its share, and what it adds last; a panel a table."""
+    """Bars: what each technique gives alone, its share, and what it adds last; a panel a table.
+
+    None where all tables are empty.
+    """
     import matplotlib.pyplot as plt
 
     known = {name: table for name, table in tables.items() if len(table)}
     if not known:
-        print(NO_RECORDS)
         return None
     fig, axes = plt.subplots(1, len(known), figsize=(4.2 * len(known) + 0.8, 3.2), squeeze=False)
     for ax, (name, table) in zip(axes[0], known.items(), strict=True):
