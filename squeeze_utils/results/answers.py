@@ -106,7 +106,7 @@ def lost_figure(gaps: Mapping[str, Mapping[Any, Difference]]) -> Figure | None:
         return None
     rows = max(len(part) for part in shown.values())
     size = (1 + 3.4 * len(shown), 1.2 + 0.34 * rows)
-    fig, axes = plt.subplots(1, len(shown), figsize=size, squeeze=False)
+    fig, axes = plt.subplots(1, len(shown), figsize=size, sharex=True, squeeze=False)
     look = curve_style(0)["color"]
     for ax, (title, part) in zip(axes[0], shown.items(), strict=True):
         ax.axvline(0, color="0.4", linewidth=1, linestyle=":")
@@ -140,13 +140,13 @@ def changed_figure(kept: Measurement | None) -> Figure | None:
     if kept is None or not kept.rows:
         return None
     names = [name.replace("_", " ") for name in kept.about["classes"]]
-    size = (0.85 * len(kept.rows), 3.2)
+    size = (1.05 * len(kept.rows), 3.7)
     fig, axes = plt.subplots(3, len(kept.rows), figsize=size, squeeze=False)
     for column, row in enumerate(kept.rows):
         low, high = np.min(row["maps"]), np.max(row["maps"])
         true, before, after = (names[row[key]] for key in ("class", "before", "after"))
         axes[0, column].imshow(kept_picture(row["image"]))
-        axes[0, column].set_title(f"{true}:\n{before}\n→ {after}", fontsize=6)
+        axes[0, column].set_title(f"{true}:\n{before}\n→ {after}", fontsize=7.5)
         for place, heat in enumerate(row["maps"], start=1):
             axes[place, column].imshow(heat, cmap="cividis", vmin=low, vmax=high)
     for ax in axes.flat:

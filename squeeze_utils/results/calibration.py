@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 10
+FEWEST = 20  # answers of a bin that a figure shows
 
 
 def reliability(share: ArrayLike, right: ArrayLike) -> pd.DataFrame:
@@ -51,13 +52,17 @@ def calibration_error(share: ArrayLike, right: ArrayLike) -> float:
 
 
 def reliability_figure(cases: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
-    """Accuracy against probability for each network; on the diagonal it is as right as it says."""
+    """Accuracy against probability for each network; on the diagonal it is as right as it says.
+
+    Bins of fewer than `FEWEST` answers are left out: they count in the error, but show chance.
+    """
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(4.6, 3.8))
     ax.plot([0, 100], [0, 100], color="0.4", linewidth=1, linestyle=":")
     for i, (name, (share, right)) in enumerate(cases.items()):
         found = reliability(share, right)
+        found = found[found["pictures"] >= FEWEST]
         label = f"{name}: error {calibration_error(share, right):.1f} points"
         ax.plot(found["probability"], found["accuracy"], label=label, **curve_style(i))
     ax.set(xlabel="probability of the answer (%)", ylabel="right (%)", xlim=(0, 101))

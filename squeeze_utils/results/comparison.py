@@ -196,7 +196,7 @@ def comparison_figure(
     import matplotlib.pyplot as plt
 
     names = list(dict.fromkeys(frame[by]))
-    height = max(2.4, 0.38 * len(names) + 1.3)
+    height = max(2.5, 0.38 * len(names) + 1.45)
     fig, (left, right) = plt.subplots(
         1, 2, figsize=(8.8, height), sharey=True, width_ratios=(1.15, 1)
     )
@@ -219,6 +219,8 @@ def draw_accuracies(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any]) ->
 
 
 def _draw_differences(ax: Axes, gaps: pd.DataFrame, names: list[Any], control: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ax.axvline(0, color="0.4", linewidth=1, linestyle=":")
     look = curve_style(5)
     for row, name in enumerate(names):
@@ -229,6 +231,7 @@ def _draw_differences(ax: Axes, gaps: pd.DataFrame, names: list[Any], control: A
             ax.plot([gap["mean"]], [row], "s", color=look["color"])
             if gap["low"] == gap["low"]:
                 ax.hlines(row, gap["low"], gap["high"], color=look["color"])
+    ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.set(xlabel=f"points against {control}{_caption(gaps)}")
 
 
@@ -237,5 +240,5 @@ def _caption(gaps: pd.DataFrame) -> str:
     if known.empty:
         return ", too few seeds: no interval" if len(gaps) else ", which has no run yet"
     seeds = " or ".join(str(n) for n in sorted(set(known["n"])))
-    together = ", all at once" if len(known) > 1 else ""
-    return f", 95 % interval{together}, n = {seeds}"
+    together = f"s for {len(known)} comparisons" if len(known) > 1 else ""
+    return f"\n95 % interval{together}, n = {seeds}"

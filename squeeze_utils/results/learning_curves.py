@@ -176,7 +176,10 @@ def ahead_by_rate(frame: pd.DataFrame, by: str, arm: str, control: str) -> Sente
 def rates_figure(
     frame: pd.DataFrame, by: str, looks: Looks, families: Sequence[Sequence[str]], title: str
 ) -> Figure | None:
-    """Validation accuracy of a pilot's runs against the peak rate, a panel for each family."""
+    """Validation accuracy of a pilot's runs against the peak rate, a panel for each family.
+
+    A line leads through the means of each rate, a dot is a run.
+    """
     import matplotlib.pyplot as plt
 
     if frame.empty:
@@ -187,7 +190,11 @@ def rates_figure(
         for name, part in _parts(frame, by, {name: looks[name] for name in family}):
             means = part.groupby("lr")[VALIDATION].mean()
             ax.plot(means.index, means, label=name, **looks[name])
+            ax.plot(part["lr"], part[VALIDATION], ".", color=looks[name]["color"], alpha=0.5)
+        rates = sorted(frame.loc[frame[by].isin(list(family)), "lr"].unique())
         ax.set(xscale="log", xlabel="peak learning rate")
+        ax.set_xticks(rates, labels=[f"{rate:g}" for rate in rates], fontsize=8)
+        ax.minorticks_off()
         ax.legend(fontsize=8)
     axes[0][0].set(ylabel=AXES[VALIDATION])
     fig.suptitle(title, fontsize=11)

@@ -38,6 +38,7 @@ def limited_steps() -> pd.DataFrame:
 def limited_figure(steps: pd.DataFrame) -> Figure:
     """Measured seconds of a step against those on paper, a panel for each limit."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     limits = sorted(steps["gigabits"].unique())
     how = {"sharex": True, "sharey": True, "squeeze": False}
@@ -52,6 +53,10 @@ def limited_figure(steps: pd.DataFrame) -> Figure:
             left = rows["most"] - rows["least"]
             ax.errorbar(rows["most"], rows["seconds"], xerr=[left, 0 * left], label=name, **look)
         ax.set(xscale="log", yscale="log", title=f"{limit:g} Gbit/s", xlabel="seconds on paper")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(FixedLocator((0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
     axes[0].set_ylabel("seconds measured")
     axes[0].legend()
     return fig

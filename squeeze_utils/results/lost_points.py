@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMALLEST = 0.1  # points; the scale is linear below and logarithmic above
-TICKS = (0, 0.1, 1, 10, 100)
+TICKS = (-0.1, 0, 0.1, 1, 10, 100)
 
 
 def lost(frame: pd.DataFrame, control: Mapping[str, Any]) -> pd.DataFrame:
@@ -68,6 +68,6 @@ def _draw(ax: Axes, part: pd.DataFrame, x: str, by: str, names: list[Any]) -> No
         look = curve_style(i)
         ax.errorbar(places, grouped.mean(), deviation, label=str(name), capsize=2, **look)
     ax.set_yscale("symlog", linthresh=SMALLEST)
-    ax.set_yticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
+    ax.set_yticks(TICKS, labels=[f"{tick:g}".replace("-", "−") for tick in TICKS])
     ax.set_ylim(-2 * SMALLEST, 130)
     ax.set(xlabel=f"bits of {x}", xticks=sorted(set(part[x])))

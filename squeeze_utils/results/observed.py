@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
 
 LEVELS = (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24)  # nats: lines at similar factors
+NUMBERED = 6  # lines above it lie at the borders, where numbers are cut off
 
 Observation = dict[str, Any]
 
@@ -53,7 +54,8 @@ def surfaces_figure(seen: Mapping[str, Observation], title: str = "") -> Figure:
         grid = view["grid"].T.clamp(LEVELS[0], LEVELS[-1])  # the first direction goes across
         ax.contourf(steps, steps, grid, LEVELS, norm=norm, cmap="cividis")
         lines = ax.contour(steps, steps, grid, LEVELS, colors="white", linewidths=0.7)
-        ax.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=7)
+        inner = [level for level in lines.levels if level <= NUMBERED]
+        ax.clabel(lines, inner, fmt=lambda level: f"{level:g}", fontsize=7)
         ax.plot(0, 0, "+", color="white", markersize=8)
         ax.set(title=name, xlabel="first direction", aspect="equal")
         ax.grid(False)

@@ -10,6 +10,7 @@ import pandas as pd
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.on_off import PRICED
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
+from squeeze_utils.studies.few_bytes import TRAINED_ON
 from squeeze_utils.studies.priced import DENSE, FIRE
 
 if TYPE_CHECKING:
@@ -141,12 +142,14 @@ def _title(panel: Panel, trained: set[str]) -> str:
 
 
 def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -> None:
-    """Filled and joined: at a price. Hollow: without."""
-    priced = files["recipe"].astype(str).str.startswith(PRICED)
-    hollow = {**look, "linestyle": "none", "fillstyle": "none"}
+    """Filled and joined: at a price. Half filled: trained on after rounding. Hollow: others."""
+    recipe = files["recipe"].astype(str)
+    priced, trained = recipe.str.startswith(PRICED), recipe.str.startswith(TRAINED_ON)
+    alone = {**look, "linestyle": "none"}
     for part, how, label in (
         (files[priced], look, f"{name}, at a price"),
-        (files[~priced], hollow, f"{name}, other recipes"),
+        (files[trained], {**alone, "fillstyle": "left"}, f"{name}, {TRAINED_ON}"),
+        (files[~priced & ~trained], {**alone, "fillstyle": "none"}, f"{name}, other recipes"),
     ):
         if len(part):
             part = part.sort_values("bytes")
@@ -156,13 +159,11 @@ def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -
 def _draw_published(ax: Axes, panel: Panel) -> None:
     """Grey, each source with its shape; where a panel has several networks, their names beside."""
     points = [point for point in PUBLISHED if point.network in panel.published]
-    largest = max(point.bytes for point in points)
     for point in points:
         style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.55"}
-        ax.plot(point.bytes, point.error, label=point.source, markersize=8, **style)
+        ax.plot(point.bytes, point.error, label=point.source, markersize=8, zorder=1.5, **style)
         if len(panel.published) > 1:
-            away, side = (8, "left") if point.bytes == largest else (-8, "right")
-            where = {"xytext": (away, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+            where = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
             ax.annotate(point.network, (point.bytes, point.error), fontsize=8, **where)
 
 

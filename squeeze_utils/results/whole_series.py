@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
-MARKS = ("x", "+", "1", "2", "3", "4")  # of published points, a source each
+MARKS = ("x", "+", "1", "|", "3", "_")  # of published points, a source each
 _CHAPTER = re.compile(r"Chapter (\d\d)")
 
 
@@ -146,14 +146,15 @@ def whole_series_figure(
     fig, ax = plt.subplots(figsize=(8.6, 5.0))
     best = front(frame)
     ax.step(best["bytes"], best["test"], where="post", color="0.3", linewidth=1, label="front")
-    for place, (chapter, part) in enumerate(frame.groupby("chapter")):
-        ax.plot(part["bytes"], part["test"], label=f"chapter {chapter}", **_look(place))
+    for chapter, part in frame.groupby("chapter"):
+        ax.plot(part["bytes"], part["test"], label=f"chapter {chapter}", **_look(int(chapter) - 3))
     sources = dict.fromkeys(name for name, *_ in published)
     for source, mark in zip(sources, itertools.cycle(MARKS), strict=False):
         points = [(size, accuracy) for name, size, accuracy in published if name == source]
         ax.plot(*zip(*points, strict=True), mark, color="black", label=source)
     ax.set(xscale="log", xlabel="bytes (log scale)", ylabel="test accuracy (%)", title=title)
-    ax.set_ylim(bottom=best["test"].min() - 5)  # what lies lower is far from the front
+    worst = best["test"].min()
+    ax.set_ylim(bottom=worst - min(5, 100 - worst))  # what lies lower is far from the front
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 

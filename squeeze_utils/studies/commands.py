@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from squeeze_utils.base import machine, paths
@@ -52,6 +53,10 @@ def run_study_named(
     running. `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
     DASK_SCHEDULER_ADDRESS names.
     """
+    if only:
+        study = catalogue.find(name, scale)
+        whole = replace(study, arms=(*study.arms, *study.expected))
+        whole.only(only)  # refuses a name that no arm has before a pilot runs
     with workers_of(backend):
         _run_with_pilot(name, scale, jobs, only, backend)
 

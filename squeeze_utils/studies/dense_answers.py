@@ -23,6 +23,7 @@ from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
 from squeeze_utils.training.step import Step
 
 TASKS = ("detection", "segmentation")
+ALONE = tuple((task, False) for task in TASKS)  # without a shorter training
 NETWORKS = {"detection": "detector", "segmentation": "segmenter"}
 QUICK_IMAGES = {"detection": "digit_scenes", "segmentation": "digit_masks"}
 IMAGES = {"detection": "bccd", "segmentation": "camvid"}
@@ -38,6 +39,8 @@ BACKBONES = {  # name of the arm: (backbone, steps before training)
     VGG: ("vgg", ()),
 }
 EPOCHS = {"detection": (8, 60), "segmentation": (6, 80)}  # quick, reference
+SHORTER = 3  # so many times fewer epochs: those of the pilots, and of arms that might overfit
+SHORT = ", short"  # after the name of a task
 AGAIN = {"detection": (2, 15), "segmentation": (1, 20)}  # after pruning
 RATES = (0.005, 0.01, 0.02)
 LIKELY, QUICK_RATE = 0.01, 0.02
@@ -103,11 +106,15 @@ def _experiment(
     return Experiment(network(scale, task, backbone), images, recipe, seed)
 
 
+def _fewer_epochs(scale: Scale, task: str) -> int:
+    return scale.pick(*EPOCHS[task]) // SHORTER
+
+
 def _tried(
     scale: Scale, task: str, name: str, records: Mapping[str, Record]
 ) -> dict[float, list[Experiment]]:
     """The pilot's runs of an arm by rate: a third of the epochs, two seeds."""
-    epochs = scale.pick(*EPOCHS[task]) // 3
+    epochs = _fewer_epochs(scale, task)
 
     def runs(lr: float) -> list[Experiment]:
         seeds = scale.pick((0,), (0, 1))
@@ -139,15 +146,16 @@ def pilot(scale: Scale, task: str) -> Study:
     return Study(f"{task}_lr", f"the learning rates of: {TITLES[task]}", arms)
 
 
-def backbones(scale: Scale, task: str) -> Study:
-    """Three backbones of one size, each at its own rate."""
-    rates = _rates(scale, task)
+def backbones(scale: Scale, task: str, short: bool = False) -> Study:
+    """Three backbones of one size, each at its own rate; a `short` training is a pilot's length."""
+    rates, epochs = _rates(scale, task), {"epochs": _fewer_epochs(scale, task)} if short else {}
     arms = [
-        Arm.of(_experiment(scale, task, name, rates[name] or LIKELY, seed), backbone=name)
+        Arm.of(_experiment(scale, task, name, rates[name] or LIKELY, seed, **epochs), backbone=name)
         for seed in scale.pick((0,), SEEDS)
         for name in _names(scale)
     ]
-    study = Study(task, TITLES[task], arms, f"{task}_lr")
+    name, title = (f"{task}_short", f"short: {TITLES[task]}") if short else (task, TITLES[task])
+    study = Study(name, title, arms, f"{task}_lr")
     return study.once(None not in [rates[name] for name in _names(scale)])
 
 
@@ -155,30 +163,35 @@ def compressed(scale: Scale) -> Study:
     """Both networks with fewer and fewer bits, judged as they come from their files.
 
     The arm `FLOAT` is the control of the bits: it is pruned and trains on as all of them do. The
-    arm `DENSE` is the network that they all begin with.
+    arm `DENSE` is the network that they all begin with. At reference scale there is a detector of
+    a `SHORT` training, too.
     """
     name = scale.pick(FROM_SCRATCH, FROM_IMAGENET)
     rates = {task: _rates(scale, task)[name] for task in TASKS}
     known: list[Arm] = []
     expected: list[Arm] = []
     for seed in scale.pick((0,), SEEDS):
-        for task in TASKS:
+        for task, short in scale.pick(ALONE, (*ALONE, ("detection", True))):
             lr = rates[task]
             arms = known if lr else expected
-            arms += _with_fewer_bits(scale, task, name, lr or LIKELY, seed)
+            arms += _with_fewer_bits(scale, task, name, lr or LIKELY, seed, short)
     title = "what do few bits take from a detector and a segmenter first?"
     pilots = {"pilot": "detection_lr", "second_pilot": "segmentation_lr"}
     return Study("dense_compressed", title, known, expected=expected, **pilots)
 
 
-def _with_fewer_bits(scale: Scale, task: str, name: str, lr: float, seed: int) -> Iterator[Arm]:
+def _with_fewer_bits(
+    scale: Scale, task: str, name: str, lr: float, seed: int, short: bool = False
+) -> Iterator[Arm]:
+    epochs = {"epochs": _fewer_epochs(scale, task)} if short else {}
     ends: dict[str | int, tuple[Step, ...]] = {
         DENSE: (),
         FLOAT: (*pruning(scale, task, lr), Encode()),
     }
     ends |= {bits: compression(scale, task, bits, lr) for bits in scale.pick((6, 3), BITS)}
     for bits, after in ends.items():
-        yield Arm.of(_experiment(scale, task, name, lr, seed, *after), task=task, bits=bits)
+        experiment = _experiment(scale, task, name, lr, seed, *after, **epochs)
+        yield Arm.of(experiment, task=f"{task}{SHORT}" if short else task, bits=bits)
 
 
 TITLES = {
@@ -188,6 +201,7 @@ TITLES = {
 STUDIES: dict[str, Callable[[Scale], Study]] = {
     "detection_lr": partial(pilot, task="detection"),
     "detection": partial(backbones, task="detection"),
+    "detection_short": partial(backbones, task="detection", short=True),
     "segmentation_lr": partial(pilot, task="segmentation"),
     "segmentation": partial(backbones, task="segmentation"),
     "dense_compressed": compressed,

@@ -22,10 +22,11 @@ from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step
 
 NETWORK = "SqueezeNet, simple bypass"  # that of the checkpoint
+TRAINED_ON = "rounded, trained on"  # begins a recipe's name
 SEEDS = (0, 1, 2)
 # Rounded into so many bytes; contexts, and biases that share a step, take some of them away.
 ROUNDED = ({4_000: 4_200}, {100_000: 104_000, 66_000: 68_500, 60_000: 62_000, 50_000: 51_000})
-TRAINED_ON = ((4_000,), (66_000, 60_000, 50_000))
+SIZES_TRAINED_ON = ((4_000,), (66_000, 60_000, 50_000))
 # On validation images (one run each) three epochs at 4e-4 were better than three at 1e-4, and eight
 # no better; label smoothing, mixup, a moving average or batches of 512 made no difference.
 RATE, EPOCHS = 4e-4, (1, 3)
@@ -48,8 +49,8 @@ def recipes(scale: Scale) -> dict[str, tuple[Step, ...]]:
             for size, steps in rounded.items()
         },
         **{
-            f"rounded, trained on, {size // 1000} kB": (*rounded[size], again, *WITH_CONTEXTS)
-            for size in scale.pick(*TRAINED_ON)
+            f"{TRAINED_ON}, {size // 1000} kB": (*rounded[size], again, *WITH_CONTEXTS)
+            for size in scale.pick(*SIZES_TRAINED_ON)
         },
     }
 

@@ -42,6 +42,7 @@ ORDER = (
     "transfer_copies",
     "transfer_few_images",
     "detection",
+    "detection_short",
     "segmentation",
     "dense_compressed",
     "exchanges_long",

@@ -114,8 +114,16 @@ def test_a_pilot_without_arms_of_that_name_is_run_whole(known, fits):
     )
     commands.run_study_named("named", QUICK, only="plain")
     assert fits == [0.1, 0.2, 0.05]
-    with pytest.raises(ValueError, match="no arm of named has 'fancy' in its name"):
-        commands.run_study_named("named", QUICK, only="fancy")
+
+
+def test_a_name_that_no_arm_has_is_refused_before_the_pilot_is_run(known, fits):
+    waiting = Arm.of(tiny_experiment(seed=3), name="plain")
+    known["waits"] = lambda scale: Study("waits", "?", (), pilot="small", expected=[waiting])
+    for name, others in (("waits", "plain"), ("later", "0.4-a-b-c-s0")):
+        said = f"no arm of {name} has 'fancy' in its name; there are: {others}"
+        with pytest.raises(ValueError, match=said):
+            commands.run_study_named(name, QUICK, only="fancy")
+    assert fits == []
 
 
 def test_part_of_a_pilot_is_not_enough_for_arms_that_wait_for_all_of_it(known, fits):

@@ -57,19 +57,28 @@ def test_every_rate_of_a_pilot_is_tried_with_two_seeds(runs, task: str):
     assert len(seeds) == 9 and all(found == {0, 1} for found in seeds.values())
 
 
+def test_the_short_training_is_as_long_as_the_pilots_and_shares_its_runs(runs):
+    finish("detection_lr", runs, best=0.01)
+    pilot = {arm.experiment.key for arm in catalogue.find("detection_lr", REFERENCE).arms}
+    long, short = (catalogue.find(n, REFERENCE).arms for n in ("detection", "detection_short"))
+    for one, other in zip(long, short, strict=True):
+        assert one.labels == other.labels and one.experiment.recipe[-1].epochs == 60
+        assert other.experiment.recipe[-1] == replace(one.experiment.recipe[-1], epochs=20)
+        assert (other.experiment.key in pilot) == (other.experiment.seed in (0, 1))
+
+
 def test_all_fewer_bits_go_on_from_the_same_training(runs):
     finish("dense_compressed", runs, best=0.01)  # the pilots of both tasks come with it
     found = catalogue.find("dense_compressed", REFERENCE)
     assert not found.expected
-    assert len(found.arms) == 3 * 2 * 6
+    assert len(found.arms) == 3 * 3 * 6
     for arm in found.arms:
         labels, recipe = dict(arm.labels), arm.experiment.recipe
         same = {"task": labels["task"], "seed": arm.experiment.seed}
         whole = found.where(**same, bits=dense_answers.DENSE).arms[0]
         assert whole.experiment == arm.experiment.prefix(2)
-        assert whole.experiment in [
-            other.experiment for other in catalogue.find(labels["task"], REFERENCE).arms
-        ]
+        trained = catalogue.find(labels["task"].replace(", ", "_"), REFERENCE)
+        assert whole.experiment in [other.experiment for other in trained.arms]
         if labels["bits"] != dense_answers.DENSE:
             control = found.where(**same, bits=dense_answers.FLOAT).arms[0].experiment
             assert recipe[:4] == control.recipe[:4] and isinstance(recipe[-1], Encode)

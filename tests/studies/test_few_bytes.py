@@ -45,7 +45,7 @@ def test_the_dense_control_is_trained_as_the_rounded_network_is():
 
 def test_only_training_tells_both_ways_apart_which_begin_a_little_too_large():
     found = few_bytes.recipes(REFERENCE)
-    for size in few_bytes.TRAINED_ON[1]:
+    for size in few_bytes.SIZES_TRAINED_ON[1]:
         plain = found[f"{priced.AFTERWARDS}, {size // 1000} kB"]
         steps = found[f"rounded, trained on, {size // 1000} kB"]
         (rounded,) = (step for step in steps if isinstance(step, Squeeze))

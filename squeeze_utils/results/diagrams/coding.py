@@ -92,7 +92,7 @@ def codebook_and_huffman() -> Figure:
         x = drawing.box(*place, words[code], tint(ORDER[code], 0.45), corner=0).right[0]
     total = int(lengths @ counts)
     drawing.text(x + 0.12, 0.75, f"= {total} bits, {total / n:.3g} for each weight", ha="left")
-    note = "The codewords of all weights, row by row. The codebook and the tree are stored too."
+    note = "The codewords of all weights, row by row. Codebook and lengths of words are stored too."
     drawing.text(0.2, 0.4, note, ha="left")
     return drawing.figure
 

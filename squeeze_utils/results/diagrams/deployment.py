@@ -21,8 +21,8 @@ RUNTIMES = {
     "LiteRT": (".tflite", 0.9, (LAPTOP, PI)),
 }
 NOTE = """\
-A .sqz is decoded into a torch network before it runs. The float files hold weights of 16 bits.
-An int8 file needs some training images, which set its ranges."""
+A .sqz is decoded into a torch network before it runs. The committed float files have 16-bit
+weights. An int8 file needs some training images, which set its ranges."""
 
 
 def deployment_paths() -> Figure:

@@ -56,7 +56,8 @@ def one_by_one() -> Figure:
     drawing.text(places[1], 0.53, f"X:  C × P = {channels} × {pixels:,}", LARGE)
     drawing.text(places[2], 0.53, f"Y:  K × P = {filters} × {pixels:,}", LARGE)
     words = f"K = {filters} filters, C = {channels} channels, P = {height} · {width} pixels"
-    drawing.text(4.5, 0.17, f"The numbers are those of the squeeze layer of fire2: {words}.")
+    where = "the squeeze layer of fire2, a 1 × 1 layer of SqueezeNet"
+    drawing.text(4.5, 0.17, f"The numbers are those of {where}: {words}.")
     return drawing.figure
 
 
@@ -118,7 +119,7 @@ def fire_module(in_channels: int = 96, s: int = 16, e1: int = 64, e3: int = 64) 
         drawing.arrow(expand.right, part.left)
         drawing.arrow(part.right, (join, level), (join, inner), (made.left[0], inner))
     drawing.title(given.x - 0.1, y + 0.78, "input")
-    drawing.title(made.x - 0.1, y + 0.78, "concatenation")
+    drawing.title(made.x - 0.1, y + 0.78, "stacked")
     words = f"{numbers_in(fire):,} parameters; a plain 3 × 3 layer from {in_channels} to "
     words += f"{fire.out_channels} channels has {numbers_in(plain):,}"
     drawing.text(4.5, 0.2, f"The numbers below the blocks are channels. In all {words}.")

@@ -14,7 +14,7 @@ RULES = (
     ("RMSprop", "sky", "mean square s", "g / √s"),
     ("Adam, AdamW", "grey", "mean m, mean square s", "m / √s"),
     ("Lion", "red", "mean m", "sign of a mean"),
-    ("Muon", "green", "velocity v", "v, singular values ≈ 1"),
+    ("Muon", "green", "velocity v", "g + μ v, singular values ≈ 1"),
 )
 
 

@@ -24,7 +24,8 @@ def priced_training() -> Figure:
     rounded = drawing.box(4.05, top, 1.3, 0.7, f"rounded\nn = {number}", blue)
     used = drawing.box(5.75, top, 1.3, 0.7, f"used\nΔ n = {signed(number * STEP)}")
     layers = drawing.box(7.6, top, 1.6, 0.7, "network\ncross entropy", orange)
-    model = drawing.box(2.35, low, 1.9, 0.7, "counts of the layer:\nzeros, mean size", green)
+    counts = f"counts of the layer: {100 * (1 - NONZERO):.0f} %\nzeros, mean size {SIZE}"
+    model = drawing.box(2.35, low, 2.1, 0.7, counts, green)
     length = drawing.box(4.6, low, 1.7, 0.7, f"code length\n−log₂ P({number}) = {bits:.1f} bits")
     paid = drawing.box(7.0, low, 1.7, 0.7, f"price λ = {PRICE:.0e}\nλ · bits".replace("e-0", "e−"))
     loss = drawing.box(8.5, low, 0.8, 0.7, "loss", orange)
