@@ -157,8 +157,7 @@ def seeds_needed(
 
     For a two-sided t test of two arms with one `deviation` between seeds, in the same unit. The
     power comes from the noncentral t: df 2n - 2, noncentrality (difference/deviation) sqrt(n/2).
-    Welch's interval needs one seed more where the answer is below five. In a family of k
-    comparisons, divide `level` by k.
+    Welch's interval can need one seed more. In a family of k comparisons, divide `level` by k.
 
     >>> seeds_needed(deviation=0.3, difference=0.5)
     7

@@ -215,7 +215,7 @@ EXERCISES = {
         "Cell i of 4 begins at floor(i n / 4) and ends before ceil((i + 1) n / 4).",
     ),
     8: Exercise(
-        "The paper's all-convolutional form",
+        "The all-convolutional form",
         all_convolutional,
         "Walk through model.features.named_children(), keep the number of channels that the last "
         "conv or Fire module gives, and use setattr(model.features, name, nn.Sequential(...)).",
