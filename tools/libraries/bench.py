@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils.base import machine
 from squeeze_utils.base.paths import STARTING_NETWORK
 from squeeze_utils.base.timing import median_time
 from squeeze_utils.data import ImageSet, normalise
@@ -37,6 +38,7 @@ class Bench:
     networks: dict[str, Callable[[Tensor], Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        machine.keep_freed_memory()  # a topic that trains does so: all are timed alike
         self.logits = self.answers(self.network())
 
     def network(self) -> nn.Module:
