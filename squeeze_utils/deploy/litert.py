@@ -67,7 +67,10 @@ def _write_job(
 
 
 def _run(python: Path, folder: Path) -> None:
-    """Its path holds this package alone: what lies beside an installed one is another torch."""
+    """Run the converter; its Python path has this package alone.
+
+    Beside an installed package lies another torch.
+    """
     command = [python, "-m", "squeeze_utils.deploy.litert_converter", folder]
     (folder / paths.PACKAGE.name).symlink_to(paths.PACKAGE, target_is_directory=True)
     there = {**os.environ, "PYTHONPATH": str(folder)}

@@ -56,6 +56,11 @@ class Record:
             **machine.facts(device, commit),
         )
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What ran its steps, in their order; old records know only what ran the last one."""
+        return tuple(dict.fromkeys(step.get("device", self.device) for step in self.steps))
+
     @classmethod
     def parse(cls, text: str) -> Record:
         """The record in a JSON text; ValueError says what is wrong with a damaged one.

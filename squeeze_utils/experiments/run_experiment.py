@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from squeeze_utils.base.machine import device_name
+from squeeze_utils.base import machine
 from squeeze_utils.data import ImageSet
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -94,7 +94,7 @@ def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, 
     found = evaluate(state.model, state.data.validation, state.data)
     return {
         "step": step.as_dict(),
-        "device": device_name(state.device),
+        "device": machine.device_name(state.device),
         "seconds": round(seconds, 3),
         **measured,
         **found.noted("validation"),

@@ -39,7 +39,7 @@ def reliability(share: ArrayLike, right: ArrayLike) -> pd.DataFrame:
 
 
 def calibration_error(share: ArrayLike, right: ArrayLike) -> float:
-    """The expected calibration error in points (Guo et al. 2017).
+    """The expected calibration error in points (Naeini et al. 2015).
 
     ECE = sum over bins of n_b / n |accuracy_b - mean probability_b|.
 

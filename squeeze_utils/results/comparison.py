@@ -240,5 +240,5 @@ def _caption(gaps: pd.DataFrame) -> str:
     if known.empty:
         return ", too few seeds: no interval" if len(gaps) else ", which has no run yet"
     seeds = " or ".join(str(n) for n in sorted(set(known["n"])))
-    together = f"s for {len(known)} comparisons" if len(known) > 1 else ""
+    together = f"s for {len(known)} comparisons together" if len(known) > 1 else ""
     return f"\n95 % interval{together}, n = {seeds}"

@@ -29,7 +29,7 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LibraryTable:
     """A kept table with its source, which a notebook shows above it."""
 

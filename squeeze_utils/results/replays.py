@@ -144,8 +144,10 @@ class Replays:
             at = {"markevery": (5 * i, 24), "errorevery": (5 * i, 24)}  # five methods take turns
             bars = {"elinewidth": 1, "capsize": 2, "label": name}
             ax.errorbar(epochs, mean, half, **curve_style(i), **at, **bars)
-        found = "true accuracy" if self.truth is not None else "accuracy with another seed"
-        ax.set(xlabel="epochs trained so far", ylabel=f"{found} of the chosen point (%)")
+        chosen = "accuracy of the chosen point"
+        true = self.truth is not None
+        ylabel = f"true {chosen} (%)" if true else f"{chosen}, with the other seed (%)"
+        ax.set(xlabel="epochs trained so far", ylabel=ylabel)
         ax.set_title(title)
         ax.legend(loc="lower right")
         return fig

@@ -132,7 +132,7 @@ def repeat_records(drawn: Sequence[tuple[Path, Record]]) -> Iterator[dict[str, A
             "record": path.stem,
             "recorded": round(record.final["test_accuracy"], 2),
             "again": round(_accuracy(experiment, None), 2),
-            "recorded on": record.device,
+            "recorded on": " or ".join(record.devices),
             "again on": now["device"],
             "torch": f"{record.versions.get('torch', '?')} / {torch.__version__.split('+')[0]}",
             "date": now["date"],

@@ -177,16 +177,17 @@ def _seeds(records: Mapping[str, Record], study: Study | None) -> str:
 
 
 def _devices(records: Sequence[Record]) -> list[str]:
-    """What computed their steps, and in which precision they trained, where a step has noted that.
+    """The devices that ran the records' steps, each with the precision in which it trained.
 
-    A record without training has no precision of its own: it is not named as another device. Old
-    records note only where their last step ran.
+    A device without training has no precision of its own: it is not named as another one.
     """
     named = []
     for record in records:
-        precisions = dict.fromkeys(s["precision"] for s in record.steps if "precision" in s)
-        devices = dict.fromkeys(s.get("device", record.device) for s in record.steps)
-        named += [", ".join((device, *precisions)) for device in devices]
+        trained: dict[str, dict[str, None]] = {device: {} for device in record.devices}
+        for step in record.steps:
+            if "precision" in step:
+                trained[step.get("device", record.device)][step["precision"]] = None
+        named += [", ".join((device, *precisions)) for device, precisions in trained.items()]
     return [name for name in named if not any(other.startswith(f"{name}, ") for other in named)]
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 #: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
 MARKS = ("x", "+", "1", "|", "3", "_")  # of published points, a source each
+FIRST = 3  # the first chapter that has studies
 _CHAPTER = re.compile(r"Chapter (\d\d)")
 
 
@@ -147,7 +148,9 @@ def whole_series_figure(
     best = front(frame)
     ax.step(best["bytes"], best["test"], where="post", color="0.3", linewidth=1, label="front")
     for chapter, part in frame.groupby("chapter"):
-        ax.plot(part["bytes"], part["test"], label=f"chapter {chapter}", **_look(int(chapter) - 3))
+        ax.plot(
+            part["bytes"], part["test"], label=f"chapter {chapter}", **_look(int(chapter) - FIRST)
+        )
     sources = dict.fromkeys(name for name, *_ in published)
     for source, mark in zip(sources, itertools.cycle(MARKS), strict=False):
         points = [(size, accuracy) for name, size, accuracy in published if name == source]

@@ -53,10 +53,12 @@ def run_study_named(
     running. `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
     DASK_SCHEDULER_ADDRESS names.
     """
-    if only:
+    if only and not any(letter.isdigit() for letter in only):  # a pilot may change rates in names
         study = catalogue.find(name, scale)
-        whole = replace(study, arms=(*study.arms, *study.expected))
-        whole.only(only)  # refuses a name that no arm has before a pilot runs
+        if arms := (*study.arms, *study.expected):
+            replace(study, arms=arms).only(
+                only
+            )  # before a pilot runs: refuse what no arm is called
     with workers_of(backend):
         _run_with_pilot(name, scale, jobs, only, backend)
 
@@ -87,7 +89,8 @@ def _run_with_pilot(name: str, scale: Scale, jobs: int, only: str, backend: str 
 
 def _compare_processors(study: Study) -> None:
     """Warn before a study goes on with another kind of processor: kinds round differently."""
-    known = {record.device.partition(",")[0] for record in study.records().values()}
+    devices = (device for record in study.records().values() for device in record.devices)
+    known = {device.partition(",")[0] for device in devices}
     own = machine.device_name(machine.default_device()).partition(",")[0]
     if known - {own} and study.missing():
         warnings.warn(

@@ -23,7 +23,7 @@ from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
 from squeeze_utils.training.step import Step
 
 TASKS = ("detection", "segmentation")
-ALONE = tuple((task, False) for task in TASKS)  # without a shorter training
+LONG = tuple((task, False) for task in TASKS)  # task, and whether its training is short
 NETWORKS = {"detection": "detector", "segmentation": "segmenter"}
 QUICK_IMAGES = {"detection": "digit_scenes", "segmentation": "digit_masks"}
 IMAGES = {"detection": "bccd", "segmentation": "camvid"}
@@ -39,7 +39,7 @@ BACKBONES = {  # name of the arm: (backbone, steps before training)
     VGG: ("vgg", ()),
 }
 EPOCHS = {"detection": (8, 60), "segmentation": (6, 80)}  # quick, reference
-SHORTER = 3  # so many times fewer epochs: those of the pilots, and of arms that might overfit
+SHORTER = 3  # pilots and short trainings have so many times fewer epochs
 SHORT = ", short"  # after the name of a task
 AGAIN = {"detection": (2, 15), "segmentation": (1, 20)}  # after pruning
 RATES = (0.005, 0.01, 0.02)
@@ -97,28 +97,23 @@ def compression(scale: Scale, task: str, bits: int, lr: float = LIKELY) -> tuple
 
 
 def _experiment(
-    scale: Scale, task: str, name: str, lr: float, seed: int, *after: Step, **changes: Any
+    scale: Scale, task: str, name: str, lr: float, seed: int, *after: Step, short: bool = False
 ) -> Experiment:
     backbone, before = BACKBONES[name]
-    before = scale.pick((), before)
-    recipe = (*before, training(scale, task, lr, **changes), *after)
+    epochs = scale.pick(*EPOCHS[task]) // (SHORTER if short else 1)
+    recipe = (*scale.pick((), before), training(scale, task, lr, epochs=epochs), *after)
     images = DataSpec(scale.pick(QUICK_IMAGES, IMAGES)[task])
     return Experiment(network(scale, task, backbone), images, recipe, seed)
-
-
-def _fewer_epochs(scale: Scale, task: str) -> int:
-    return scale.pick(*EPOCHS[task]) // SHORTER
 
 
 def _tried(
     scale: Scale, task: str, name: str, records: Mapping[str, Record]
 ) -> dict[float, list[Experiment]]:
     """The pilot's runs of an arm by rate: a third of the epochs, two seeds."""
-    epochs = _fewer_epochs(scale, task)
 
     def runs(lr: float) -> list[Experiment]:
         seeds = scale.pick((0,), (0, 1))
-        return [_experiment(scale, task, name, lr, seed, epochs=epochs) for seed in seeds]
+        return [_experiment(scale, task, name, lr, seed, short=True) for seed in seeds]
 
     if scale.name == "quick":
         return {QUICK_RATE: runs(QUICK_RATE)}
@@ -147,10 +142,12 @@ def pilot(scale: Scale, task: str) -> Study:
 
 
 def backbones(scale: Scale, task: str, short: bool = False) -> Study:
-    """Three backbones of one size, each at its own rate; a `short` training is a pilot's length."""
-    rates, epochs = _rates(scale, task), {"epochs": _fewer_epochs(scale, task)} if short else {}
+    """Three backbones of one size, each at its own rate; `short` is as long as in the pilot."""
+    rates = _rates(scale, task)
     arms = [
-        Arm.of(_experiment(scale, task, name, rates[name] or LIKELY, seed, **epochs), backbone=name)
+        Arm.of(
+            _experiment(scale, task, name, rates[name] or LIKELY, seed, short=short), backbone=name
+        )
         for seed in scale.pick((0,), SEEDS)
         for name in _names(scale)
     ]
@@ -171,7 +168,7 @@ def compressed(scale: Scale) -> Study:
     known: list[Arm] = []
     expected: list[Arm] = []
     for seed in scale.pick((0,), SEEDS):
-        for task, short in scale.pick(ALONE, (*ALONE, ("detection", True))):
+        for task, short in scale.pick(LONG, (*LONG, ("detection", True))):
             lr = rates[task]
             arms = known if lr else expected
             arms += _with_fewer_bits(scale, task, name, lr or LIKELY, seed, short)
@@ -183,14 +180,13 @@ def compressed(scale: Scale) -> Study:
 def _with_fewer_bits(
     scale: Scale, task: str, name: str, lr: float, seed: int, short: bool = False
 ) -> Iterator[Arm]:
-    epochs = {"epochs": _fewer_epochs(scale, task)} if short else {}
     ends: dict[str | int, tuple[Step, ...]] = {
         DENSE: (),
         FLOAT: (*pruning(scale, task, lr), Encode()),
     }
     ends |= {bits: compression(scale, task, bits, lr) for bits in scale.pick((6, 3), BITS)}
     for bits, after in ends.items():
-        experiment = _experiment(scale, task, name, lr, seed, *after, **epochs)
+        experiment = _experiment(scale, task, name, lr, seed, *after, short=short)
         yield Arm.of(experiment, task=f"{task}{SHORT}" if short else task, bits=bits)
 
 

@@ -109,7 +109,7 @@ def _recorded_speeds(study: Study) -> Iterator[float]:
     """Images of HALF in a second, of each training that this kind of processor has recorded."""
     name = machine.device_name(machine.default_device()).partition(",")[0]
     for record in study.records().values():
-        if record.device not in (name, f"{name}, 1 thread"):
+        if not set(record.devices) <= {name, f"{name}, 1 thread"}:
             continue
         experiment = Experiment.from_dict(record.experiment)
         unit = training_images(experiment) * relative(experiment.model)

@@ -60,10 +60,15 @@ def test_without_records_each_panel_holds_the_published_points_alone_and_says_so
 def test_several_studies_of_photographs_share_a_panel():
     small = row("rounded after training, 66 kB", 64_000, 91.6, few_bytes.NETWORK)
     dense = row("dense, trained on", 1.4e6, 92.5, few_bytes.NETWORK)
-    few = with_rows(small, dense, study=FEW_BYTES)
+    again = row("rounded, trained on, 66 kB", 63_000, 91.7, few_bytes.NETWORK)
+    few = with_rows(small, dense, again, study=FEW_BYTES)
     fig = module.size_and_error(with_rows(), with_rows(PRUNED, study=PHOTOGRAPHS), few)
     assert {(64_000, 8.4), (120_000, 9.0)} < drawn(fig, 2) and (1.4e6, 7.5) not in drawn(fig, 2)
     assert titles(fig)[2] == "CIFAR-10\nnot trained yet: 3 of 5 networks"
+    looks = {line.get_label(): line for line in fig.axes[2].lines}
+    trained = looks[f"{few_bytes.NETWORK}, rounded, trained on"]
+    assert trained.get_fillstyle() == "left" and trained.get_xdata().tolist() == [63_000]
+    assert looks[f"{few_bytes.NETWORK}, other recipes"].get_xdata().tolist() == [64_000]
 
 
 def test_dense_files_are_left_out():

@@ -181,10 +181,11 @@ def test_provenance_names_every_device(study):
 
 
 def test_provenance_names_every_device_that_ran_a_step(study):
-    steps = [{"device": "machine 1"}, {"device": "machine 2", "test_accuracy": 90}]
+    first = {"device": "machine 1", "precision": "bfloat16"}
+    steps = [first, {"device": "machine 2", "test_accuracy": 90}]
     record = _record(study.arms[0], device="machine 2", steps=steps)
     line = tables.source_line({study.arms[0].experiment.key: record})
-    assert " · machine 1 or machine 2 · " in line
+    assert " · machine 1, bfloat16 or machine 2 · " in line
 
 
 def test_provenance_names_the_precision_of_training(study):

@@ -178,7 +178,9 @@ def test_calibration_error_by_hand_and_bad_input():
     assert calibration_error([0.75] * 4, [True] * 4) == 25
     assert calibration_error([1.0, 0.55], [True, False]) == pytest.approx(27.5)
     assert reliability([1.0], [True])["bin"].tolist() == [9]
-    assert reliability_figure({"one": ([0.9, 0.4], [True, False])}) is not None
+    answers = [0.95] * 20 + [0.45] * 19  # the second bin has too few to be drawn
+    _, line = reliability_figure({"one": (answers, [True] * 39)}).axes[0].lines
+    assert line.get_xdata().tolist() == pytest.approx([95.0])
     for share, right in (([0.5], [True, False]), ([], []), ([1.5], [True])):
         with pytest.raises(ValueError):
             calibration_error(share, right)

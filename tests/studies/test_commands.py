@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -124,6 +125,20 @@ def test_a_name_that_no_arm_has_is_refused_before_the_pilot_is_run(known, fits):
         with pytest.raises(ValueError, match=said):
             commands.run_study_named(name, QUICK, only="fancy")
     assert fits == []
+
+
+@pytest.mark.parametrize(("only", "refused"), [("plain", False), ("plain-0.9", True)])
+def test_a_name_that_only_the_pilot_can_settle_is_not_refused_beforehand(
+    known, fits, only, refused
+):
+    def later(scale):  # it has no arm, nor expects one, before its pilot has run
+        arms = [Arm.of(tiny_experiment(seed=3), name="plain 0.7")] if fits else []
+        return Study("later", "then?", arms, pilot="small")
+
+    known["later"] = later
+    with pytest.raises(ValueError, match="no arm of later") if refused else nullcontext():
+        commands.run_study_named("later", QUICK, only=only)
+    assert fits == [0.1, 0.2, *([] if refused else [0.05])]
 
 
 def test_part_of_a_pilot_is_not_enough_for_arms_that_wait_for_all_of_it(known, fits):

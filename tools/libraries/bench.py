@@ -38,7 +38,7 @@ class Bench:
     networks: dict[str, Callable[[Tensor], Tensor]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        machine.keep_freed_memory()  # a topic that trains does so: all are timed alike
+        machine.keep_freed_memory()  # as training does anyway: so all topics are timed alike
         self.logits = self.answers(self.network())
 
     def network(self) -> nn.Module:

@@ -10,7 +10,7 @@ from squeeze_utils.models import Detector, Segmenter, build
 from squeeze_utils.results.diagrams.drawing import LARGE, LEFT, Box, Diagram, tint
 from squeeze_utils.results.diagrams.networks import numbers_in
 
-NOTE = "Below each block: channels, height × width of the map (images of 320 × 240). Not to scale."
+NOTE = "Below each block: channels, height × width of the map. Blocks are not drawn to scale."
 
 
 def detector_and_segmenter(image_size: tuple[int, int] = (240, 320)) -> Figure:
