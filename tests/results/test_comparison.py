@@ -185,7 +185,7 @@ def test_the_figure_shows_every_seed_and_every_interval(seeds):
     shown = [line for line in left.lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in shown] == [seeds] * 3
     assert len(right.collections) == (2 if seeds > 1 else 0)  # intervals
-    assert ("95 % interval, all at once, n = 3" in right.get_xlabel()) == (seeds > 1)
+    assert ("95 % intervals for 2 comparisons together, n = 3" in right.get_xlabel()) == (seeds > 1)
 
 
 def test_a_study_that_still_grows_is_shown_as_far_as_it_went():
