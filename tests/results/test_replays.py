@@ -38,7 +38,7 @@ def test_a_known_truth_judges():
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
     assert found.verdict(60, "TPE").startswith("Against TPE")
     fig = found.figure("made up")
-    assert len(fig.axes[0].lines) == len(found.found)
+    assert len(fig.axes[0].containers) == len(found.found)  # a line with bars for each method
     plt.close(fig)
 
 
