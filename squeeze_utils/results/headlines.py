@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
+UNFINISHED = "not complete yet"
 HEADER = ("", "arm − control", "points (95 % interval)", "verdict", "networks an arm", "epochs")
 
 
@@ -38,7 +39,10 @@ class Comparison:
     labels: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, found: Results) -> list[str]:
-        """Question, arm and control, difference with interval, verdict, networks, epochs."""
+        """Question, arm and control, difference with interval, verdict, networks, epochs.
+
+        There is no verdict before all networks of the arm and of its control are trained.
+        """
         part = found.where(**self.labels) if self.labels and len(found) else found
         gaps, names = part.compare(self.by, self.control), f"{self.arm} − {self.control}"
         if self.arm not in gaps.index or np.isnan(gaps.loc[self.arm, "low"]):
@@ -47,7 +51,13 @@ class Comparison:
         difference = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
         frame = part.frame[part.frame[self.by] == self.arm]
         epochs = f"{frame['epochs'].iloc[0]:.0f}"
-        return [self.question, names, difference, f"**{gap['verdict']}**", str(gap["n"]), epochs]
+        verdict, count = f"**{gap['verdict']}**", str(gap["n"])
+        both = part.study.where(**{self.by: (self.arm, self.control)})
+        planned = (*both.arms, *both.expected)
+        if any(arm.experiment.key not in part.found for arm in planned):
+            own = sum(dict(arm.labels)[self.by] == self.arm for arm in planned)
+            verdict, count = UNFINISHED, f"{count} of {own}"
+        return [self.question, names, difference, verdict, count, epochs]
 
 
 COMPARISONS = (

@@ -44,9 +44,9 @@ def test_the_converter_sees_this_package_and_nothing_beside_it(tmp_path, monkeyp
     script = 'ls "$PYTHONPATH" "$PYTHONPATH"/squeeze_utils/deploy/litert_converter.py > "$3"/'
     made_up_converter(f"{script}float32.tflite", tmp_path, monkeypatch)
     litert.convert(build("lenet5"), {"float32": tmp_path / "seen"}, (1, 28, 28))
-    seen = (tmp_path / "seen").read_text().split()
+    seen = (tmp_path / "seen").read_text().splitlines()  # the file, an empty line, the folder
     assert seen[0].endswith("litert_converter.py")
-    assert set(seen[2:]) == {"squeeze_utils", "model.safetensors", "float32.tflite"}
+    assert set(seen[3:]) == {"squeeze_utils", "model.safetensors", "float32.tflite"}
 
 
 def test_a_converter_that_fails_is_quoted_and_nothing_is_written(tmp_path, monkeypatch):

@@ -158,6 +158,9 @@ def test_a_comparison_gives_interval_verdict_networks_and_epochs():
             records[experiment.key] = finished(arm, best + seed / 10)
     row = one.row(Results(replace(study, arms=arms), records))
     assert row[1:] == ["simple bypass − plain", "+2.00 (+1.77 to +2.23)", "**higher**", "3", "2"]
+    fewer = {arm.experiment.key: records[arm.experiment.key] for arm in arms[:5]}
+    row = one.row(Results(replace(study, arms=arms), fewer))
+    assert row[2].startswith("+1.95 (") and row[3:] == ["not complete yet", "2 of 3", "2"]
     row = one.row(Results(replace(study, arms=arms[:4]), records))  # a single bypass
     assert row[2:] == ["", "not trained yet", "", ""]
     row = one.row(Results(replace(study, arms=[arms[0], *arms[3:]]), records))  # a single control
