@@ -53,12 +53,11 @@ def run_study_named(
     running. `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
     DASK_SCHEDULER_ADDRESS names.
     """
-    if only and not any(letter.isdigit() for letter in only):  # a pilot may change rates in names
+    if only and not any(letter.isdigit() for letter in only):
+        # Refused before a pilot runs; a name with digits may hold a rate that the pilot changes.
         study = catalogue.find(name, scale)
         if arms := (*study.arms, *study.expected):
-            replace(study, arms=arms).only(
-                only
-            )  # before a pilot runs: refuse what no arm is called
+            replace(study, arms=arms).only(only)
     with workers_of(backend):
         _run_with_pilot(name, scale, jobs, only, backend)
 
