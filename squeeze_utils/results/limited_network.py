@@ -8,6 +8,7 @@ import pandas as pd
 
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.log_axes import mark_in_round_numbers
 from squeeze_utils.results.study_results import Sentence
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def limited_steps() -> pd.DataFrame:
 def limited_figure(steps: pd.DataFrame) -> Figure:
     """Measured seconds of a step against those on paper, a panel for each limit."""
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FixedLocator, NullLocator
 
     limits = sorted(steps["gigabits"].unique())
     how = {"sharex": True, "sharey": True, "squeeze": False}
@@ -54,9 +54,7 @@ def limited_figure(steps: pd.DataFrame) -> Figure:
             ax.errorbar(rows["most"], rows["seconds"], xerr=[left, 0 * left], label=name, **look)
         ax.set(xscale="log", yscale="log", title=f"{limit:g} Gbit/s", xlabel="seconds on paper")
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(FixedLocator((0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_locator(NullLocator())
+            mark_in_round_numbers(axis, *line)
     axes[0].set_ylabel("seconds measured")
     axes[0].legend()
     return fig

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.log_axes import mark_in_round_numbers
 from squeeze_utils.results.on_off import PRICED
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 from squeeze_utils.studies.few_bytes import TRAINED_ON
@@ -50,14 +50,6 @@ PUBLISHED: tuple[Published, ...] = (
     Published("VGG-16", ENTROPY, 101_000, 10.0),
 )
 SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v", LILNETX: "P"}
-# Digits of the marks of an axis: the first row is taken that gives at most MOST_MARKS.
-MARKS = (
-    (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
-    (1, 1.5, 2, 3, 5, 7),
-    (1, 2, 5),
-    (1,),
-)
-MOST_MARKS = 7
 MOST_NAMED = 2  # networks without records that a title names; of more it gives their number
 NARROWEST = (4.0, 2.0)  # how many times as high the axes of bytes and error end at least
 
@@ -169,8 +161,6 @@ def _draw_published(ax: Axes, panel: Panel) -> None:
 
 def _mark(ax: Axes) -> None:
     """Logarithmic axes with round numbers between the ends of what is drawn."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     ax.set(xscale="log", yscale="log")
     ax.margins(0.12)
     ends = (ax.get_xlim(), ax.get_ylim())
@@ -180,19 +170,4 @@ def _mark(ax: Axes) -> None:
     ):
         more = max(1.0, (narrowest * low / high) ** 0.5)
         setter(low / more, high * more)
-        axis.set_major_locator(FixedLocator(marks_between(low / more, high * more)))
-        axis.set_major_formatter(FuncFormatter(lambda at, _, unit=unit: f"{at / unit:g}"))
-        axis.set_minor_locator(NullLocator())
-
-
-def marks_between(low: float, high: float) -> list[float]:
-    """At most MOST_MARKS round numbers from `low` to `high`, for a logarithmic axis."""
-    if not 0 < low < high:
-        raise ValueError(f"a logarithmic axis needs 0 < low < high, got {low} and {high}")
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in MARKS:
-        found = [digit * 10.0**power for power in powers for digit in digits]
-        found = [mark for mark in found if low <= mark <= high]
-        if len(found) <= MOST_MARKS:
-            break
-    return found
+        mark_in_round_numbers(axis, low / more, high * more, unit)

@@ -7,6 +7,7 @@ matplotlib.use("agg")
 
 from priced_results import FEW_BYTES, PHOTOGRAPHS, row, with_rows  # noqa: E402
 
+from squeeze_utils.results import log_axes  # noqa: E402
 from squeeze_utils.results import size_and_error as module  # noqa: E402
 from squeeze_utils.studies import few_bytes  # noqa: E402
 
@@ -98,7 +99,7 @@ def test_marks_are_inside_their_panel_and_few():
     for ax in fig.axes:
         for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
             marks = axis.get_majorticklocs()
-            assert 2 <= len(marks) <= module.MOST_MARKS
+            assert 2 <= len(marks) <= log_axes.MOST_MARKS
             assert low <= min(marks) and max(marks) <= high
 
 
@@ -111,10 +112,10 @@ def test_marks_are_inside_their_panel_and_few():
     ],
 )
 def test_marks_are_round_numbers(ends, marks):
-    assert module.marks_between(*ends) == pytest.approx(marks)
+    assert log_axes.marks_between(*ends) == pytest.approx(marks)
 
 
 @pytest.mark.parametrize("ends", [(0, 1), (2, 2), (-1, 3)])
 def test_ends_that_a_logarithmic_axis_cannot_have_are_refused(ends):
     with pytest.raises(ValueError, match="0 < low < high"):
-        module.marks_between(*ends)
+        log_axes.marks_between(*ends)
