@@ -15,6 +15,7 @@ from squeeze_utils.base.files import write_atomically
 from tools import readme_headlines, readme_results, title_cells
 from tools.execute import notebooks, read_notebook
 from tools.readme_results import markdown_table
+from tools.site.chapters import title_of
 
 _ROW = re.compile(r"(?m)^\| (?P<number>\d\d) \| (?P<name>[^|]+) \| (?P<question>[^|]+) \|")
 _LINKED = re.compile(r"\[(?P<title>[^\]]+)\]\((?P<file>[^)]+)\)")
@@ -41,7 +42,7 @@ def check_map(root: Path) -> list[str]:
         return []
     try:
         listed = {(number, title, file) for number, title, _, file in read_map(root)}
-        titles = {path: _title(path) for path in order}
+        titles = {path: title_of(path, read_notebook(path).cells[0].source) for path in order}
     except (ValueError, KeyError, AttributeError, IndexError):
         return []  # not readable as a notebook: `check` says which
     problems = []
@@ -50,11 +51,6 @@ def check_map(root: Path) -> list[str]:
             row = f"| {path.name[:2]} | [{title}]({path.name}) | ... |"
             problems.append(f"{order[0].name}: the map lacks the row '{row}'")
     return problems
-
-
-def _title(path: Path) -> str:
-    first = read_notebook(path).cells[0].source.splitlines()[0]
-    return first.partition("·")[2].strip()
 
 
 def parts(root: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from squeeze_utils import REPOSITORY, __version__
 from squeeze_utils.base.files import write_atomically
 from tools.execute import FOLDED
+from tools.site.chapters import title_of
 
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
@@ -18,7 +19,6 @@ DEPLOY = ("onnx", "onnxscript", "onnxruntime", "ai-edge-litert")
 SETUP = re.compile(r"import squeeze_utils as sq\n\nscale = sq\.start\((jobs=2)?\)")
 
 _DEPLOYS = re.compile(r"(?m)^(from squeeze_utils\.deploy|import onnx)\b")
-_TITLE = re.compile(r"# (?P<number>\d\d) · (?P<title>\S.*)")
 _OWNED = re.compile(r"\[!\[Open in Colab\]|(\[?(previous|exercises)\]?(\([^)]*\))? \| )")
 _OWNER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/[A-Za-z0-9._-]+")
 _COLAB_LINK = re.compile(r"colab\.research\.google\.com/github/([^/\s]+/[^/\s]+)/blob/([^/\s]+)/")
@@ -104,17 +104,11 @@ def masthead(path: Path, order: list[Path], text: str, repository: str = REPOSIT
         order: the notebooks of the series, first to last.
         text: the cell as it stands; its first line must be ``# NN · Title``.
     """
-    lines = text.splitlines()
-    found = _TITLE.fullmatch(lines[0].strip()) if lines else None
-    if found is None or found["number"] != path.name[:2]:
-        raise ValueError(
-            f"{path.name}: the first cell must start with '# {path.name[:2]} · Title', "
-            f"not with {lines[0] if lines else ''!r}"
-        )
+    title_line = f"# {path.name[:2]} · {title_of(path, text)}"
     solution = path.parent.name == "solutions"
     place = f"notebooks/{'solutions/' if solution else ''}{path.name}"
-    prose = "\n".join(line for line in lines[1:] if not _OWNED.match(line)).strip()
-    parts = [lines[0].strip(), badge(place, repository), navigation(path, order), prose]
+    prose = "\n".join(line for line in text.splitlines()[1:] if not _OWNED.match(line)).strip()
+    parts = [title_line, badge(place, repository), navigation(path, order), prose]
     return "\n\n".join(part for part in parts if part)
 
 

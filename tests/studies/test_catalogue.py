@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+from statistics import fmean
 
 import pytest
 import torch
@@ -117,6 +118,31 @@ def test_arms_that_are_compared_in_pairs_hold_the_same_trained_network(studies):
             assert all(losses == shared[0] for losses in shared), name
             pairs += len(shared) - 1
     assert pairs > 200
+
+
+def _scores_by_training(study: Study) -> dict[str, list[float]]:
+    """The validation scores at the end, of runs that differ in seeds and numbers of epochs only."""
+    scores: dict[str, list[float]] = {}
+    for record in study.records().values():
+        recipe = [{**step, "epochs": 0} for step in record.experiment["recipe"]]
+        training = json.dumps({**record.experiment, "recipe": recipe, "seed": 0}, sort_keys=True)
+        scores.setdefault(training, []).append(record.final["validation_accuracy"])
+    return scores
+
+
+def test_a_longer_training_ends_no_worse_than_that_of_the_pilot(studies):
+    """A point is left for chance; below that the study overfits, and its chapter must say so."""
+    worse, compared = set(), 0
+    for (name, scale), study in studies.items():
+        for pilot in study.pilots if scale == "reference" else ():
+            long = _scores_by_training(study)
+            short = _scores_by_training(studies[pilot, "reference"])
+            for training in long.keys() & short.keys():
+                compared += 1
+                if fmean(long[training]) < fmean(short[training]) - 1:
+                    worse.add(name)
+    assert compared > 50
+    assert worse == {"detection", "dense_compressed"}  # see chapter 19
 
 
 def test_unknown_studies_are_refused_with_the_known_ones():

@@ -118,23 +118,34 @@ def read_cells(path: Path) -> list[Cell]:
     return cells
 
 
+def title_of(path: Path, first_cell: str) -> str:
+    """The title of the notebook at ``path``, whose first cell starts with ``# NN · Title``."""
+    first = first_cell.partition("\n")[0].strip()
+    found = _TITLE.fullmatch(first)
+    if found is None or found[1] != path.name[:2]:
+        raise ValueError(
+            f"{path.name}: the first cell must start with '# {path.name[:2]} · Title', "
+            f"not with {first!r}"
+        )
+    return found[2]
+
+
 def read_chapter(path: Path) -> Chapter:
     """What the notebook at ``path`` says about itself."""
     cells = read_cells(path)
-    found = _TITLE.match(cells[0]["source"]) if cells else None
-    if found is None or found[1] != path.name[:2]:
-        raise ValueError(f"{path.name}: the first cell must start with '# {path.name[:2]} · Title'")
+    title = title_of(path, cells[0]["source"] if cells else "")
+    number = path.name[:2]
     prose = "\n\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
     return Chapter(
-        number=found[1],
+        number=number,
         stem=path.stem,
-        title=found[2].strip(),
+        title=title,
         question=_paragraph(prose, "The question."),
-        needs=needs(prose, found[1]),
+        needs=needs(prose, number),
         minutes=reading_minutes(_paragraph(prose, "Time."), path.name),
         exercises=tuple(map(int, _EXERCISE.findall(prose))),
         sections=tuple(_sections(cells)),
-        figures=tuple(figures(cells, found[1])),
+        figures=tuple(figures(cells, number)),
     )
 
 

@@ -14,7 +14,7 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import catalogue
 from tools.execute import notebooks, read_notebook
-from tools.site.chapters import EXERCISES, figures, headings, saved_figures
+from tools.site.chapters import EXERCISES, figures, headings, saved_figures, title_of
 from tools.writeup.html_tables import read_tables
 
 #: What every document says first.
@@ -74,17 +74,16 @@ def chapters(root: Path) -> list[Chapter]:
 
 
 def _chapter(path: Path) -> Chapter:
-    number, title, heading, section = path.name[:2], path.stem, "", ""
+    number, section = path.name[:2], ""
     exhibits: list[Exhibit] = []
     cells = read_notebook(path).cells
+    title = heading = title_of(path, cells[0].source)
     live = [figure for figure in figures(cells, number) if figure.png]
     for cell in cells:
         if cell.cell_type == "markdown":
             for level, found in headings(cell.source):
-                heading = re.sub(r"[*`]", "", found)
+                heading = title if level == 1 else re.sub(r"[*`]", "", found)
                 section = heading if level == 2 else section
-            if match := re.match(r"# \d\d · (.+)", cell.source):
-                title = heading = match[1]
         elif section != EXERCISES:
             count = sum(isinstance(one, Table) for one in exhibits)
             exhibits += _shown(cell, number, heading, count)
