@@ -24,7 +24,7 @@ help:
 	@echo "make reference STUDY=name    run a study at full scale; goes on where it stopped (JOBS=2)"
 	@echo "make reference               what is missing and how long it takes; ALL=1 runs all of it"
 	@echo "make search NAME=tuning      go on with the searches of chapter 08 at full scale (JOBS=2)"
-	@echo "make replicate N=5           run five records again, drawn at random (MINUTES=10 SEED=0)"
+	@echo "make replicate N=5           run five records again, drawn at random (MINUTES=10 SEED=0 DOWNLOAD=1)"
 	@echo "make costs STUDY=name BY=label  time a training step of a study's networks, when all is quiet"
 	@echo "make deploy-files            write the ONNX and LiteRT files of two checkpoints"
 	@echo "make deploy-measure          time and score those files, on a quiet machine (needs CIFAR-10)"
@@ -86,7 +86,7 @@ test-fast: $(STAMP)
 
 replicate: $(STAMP)
 	@"$(BIN)/python" -m squeeze_utils replicate $(N) $(if $(MINUTES),--minutes $(MINUTES)) \
-		$(if $(SEED),--seed $(SEED))
+		$(if $(SEED),--seed $(SEED)) $(if $(DOWNLOAD),--download)
 
 writeup: $(STAMP)
 	@"$(BIN)/python" -m tools.writeup --output "$(BUILD)/writeup"

@@ -86,9 +86,17 @@ def _replication_command(command: Callable[..., ArgumentParser]) -> None:
     )
     again.add_argument("count", nargs="?", type=int, default=5, metavar="N", help="default 5")
     again.add_argument(
-        "--minutes", type=float, default=10, help="only records of at most so many minutes (10)"
+        "--minutes",
+        type=float,
+        default=10,
+        help="only records that are likely to take at most so many minutes on this machine (10)",
     )
     again.add_argument("--seed", type=int, default=0, help="seed of the draw (0)")
+    again.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch CIFAR-10 or MNIST if it is not here and one of its records is drawn",
+    )
 
 
 def _scale(asked: Namespace) -> Scale:
@@ -135,7 +143,10 @@ def _run_studies(asked: Namespace) -> None:
     from squeeze_utils.training.distributed.ranks import here
 
     if asked.all:
-        done = commands.run_everything(jobs=asked.jobs or 1)
+        lines = plan.make_plan()
+        if here().first:
+            print(plan.announce_all(lines), flush=True)
+        done = commands.run_everything(lines, jobs=asked.jobs or 1)
         print(f"{len(done)} studies are complete now" if done else "nothing to do")
         return
     for name in _named(asked, "study"):
@@ -144,8 +155,8 @@ def _run_studies(asked: Namespace) -> None:
             lines = [f"{file}: {size:,} bytes" for file, size in files.items()]
             print("\n".join(lines) or f"{name}: no checkpoint is named, or its states are not here")
             continue
-        if _scale(asked).name == "reference" and not asked.only and here().first:
-            print(plan.announce(name))
+        if _scale(asked).name == "reference" and here().first:
+            print(plan.announce(name, asked.only), flush=True)
         jobs = asked.jobs or (-1 if asked.backend else 1)
         how = {"jobs": jobs, "only": asked.only, "backend": asked.backend}
         commands.run_study_named(name, _scale(asked), **how)
@@ -166,14 +177,19 @@ def _search(asked: Namespace) -> None:
 
 
 def _replicate(asked: Namespace) -> None:
-    from squeeze_utils.results.replication import compare_again, draw_records, repeat_records
+    from squeeze_utils.results import record_draw, replication
 
-    drawn = draw_records(asked.count, asked.minutes, asked.seed)
-    expected = sum(record.seconds for _, record in drawn) / 60
-    print(
-        f"{len(drawn)} records, which took {expected:.0f} minutes when they were made", flush=True
-    )
-    print(compare_again(list(repeat_records(drawn))))
+    how = {"download": asked.download}
+    draw = record_draw.draw_records(asked.count, asked.minutes, asked.seed, **how)
+    print(*draw.lines, replication.deviation_line(), sep="\n", flush=True)
+    rows = []
+    try:
+        for row in replication.repeat_records(draw.drawn):
+            rows.append(row)
+            print(replication.deviation_line(row), flush=True)
+    finally:  # also after Ctrl-C, or where a record cannot be run
+        if rows:
+            print(replication.deviations_sum(rows))
 
 
 def _named(asked: Namespace, what: str) -> list[str]:

@@ -13,6 +13,7 @@ from PIL import Image
 from released import released_layers
 
 from squeeze_utils.__main__ import _parser, main
+from squeeze_utils.base import machine
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
 from squeeze_utils.deploy import network_files, optional_parts
@@ -20,6 +21,7 @@ from squeeze_utils.deploy.optional_parts import PartMissing
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import save_model
+from squeeze_utils.results import record_draw, replication
 from squeeze_utils.studies import catalogue, commands, plan
 
 COMMANDS = (
@@ -118,11 +120,17 @@ def test_studies_and_searches_are_listed(monkeypatch, capsys):
 
 def test_the_plan_is_shown_and_all_of_it_run(monkeypatch, capsys):
     monkeypatch.setattr(plan, "show_plan", lambda: "a plan")
-    done = [["one", "two"], []]
-    monkeypatch.setattr(commands, "run_everything", lambda jobs: done.pop(0))
+    lines = [[plan.Line("one", 3, 1, 0.5), plan.Line("two", 4, 0, 0.7)], []]
+    monkeypatch.setattr(plan, "make_plan", lambda: lines.pop(0))
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    done = {2: ["one", "two"], 0: []}
+    monkeypatch.setattr(commands, "run_everything", lambda lines, jobs: done[len(lines)])
     assert run("study", "plan") == run("study", "run", "--all") == 0
     assert run("study", "run", "--all", "--jobs", 2) == 0
-    assert capsys.readouterr().out == "a plan\n2 studies are complete now\nnothing to do\n"
+    assert capsys.readouterr().out == (
+        "a plan\n2 studies lack 7 experiments: about 1.2 hours with JOBS=2\n"
+        "2 studies are complete now\nevery study has its records\nnothing to do\n"
+    )
 
 
 def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
@@ -163,18 +171,18 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
     ],
 )
 def test_what_a_study_command_would_ignore_is_refused(arguments, said, says, monkeypatch):
-    monkeypatch.setattr(commands, "run_everything", lambda **how: pytest.fail("it was run"))
+    monkeypatch.setattr(commands, "run_everything", lambda *a, **how: pytest.fail("it was run"))
     assert said in says("study", *arguments.split())
 
 
 def test_before_a_reference_run_it_says_what_that_takes(monkeypatch, capsys):
     monkeypatch.setattr(commands, "run_study_named", lambda *args, **options: None)
-    monkeypatch.setattr(plan, "announce", lambda name: f"{name} takes hours")
+    monkeypatch.setattr(plan, "announce", lambda name, only: f"{name} {only}takes hours")
     monkeypatch.setattr(catalogue, "maker", lambda name: None)
     assert run("study", "run", "a", "--scale", "quick") == 0
     assert run("study", "run", "a", "--scale", "reference", "--only", "x") == 0
     assert run("study", "run", "a", "--scale", "reference") == 0
-    assert capsys.readouterr().out == "a takes hours\n"
+    assert capsys.readouterr().out == "a xtakes hours\na takes hours\n"
 
 
 def test_checkpoints_of_a_study_are_exported(monkeypatch, capsys):
@@ -386,6 +394,23 @@ def photographs(tmp_path_factory):
             noise = torch.randint(256, (60, 80, 3), generator=generator, dtype=torch.uint8)
             Image.fromarray(noise.numpy()).resize((320, 240)).save(root / name / f"{i}.png")
     return root
+
+
+def test_each_deviation_is_told_as_soon_as_it_is_known(monkeypatch, capsys):
+    seen = []
+
+    def repeated(drawn):
+        yield {"study": "dsd", "record": "a-s0-1", "recorded": 80.0, "again": 80.5}
+        seen.append(capsys.readouterr().out)
+        raise ValueError("the second cannot be run")
+
+    monkeypatch.setattr(record_draw, "draw_records", lambda *given, **how: record_draw.Draw([], 10))
+    monkeypatch.setattr(replication, "repeat_records", repeated)
+    assert run("replicate", 2) == 2
+    assert "dsd/a-s0" in seen[0] and "+0.50" in seen[0]
+    out, err = capsys.readouterr()
+    assert out == "1 record, 0 equal to the last digit; root mean square 0.50\n"
+    assert "the second cannot be run" in err
 
 
 def test_the_released_file_without_loss(tmp_path, capsys):

@@ -10,6 +10,7 @@ from typing import Any
 
 from tools import exercise_cells, limits, title_cells
 from tools.execute import KEPT_CELL_METADATA, METADATA, WIDGET, read_notebook
+from tools.printed_tables import printed_tables
 from tools.site.chapters import saved_figures
 
 LONGEST_CELL = 40
@@ -48,6 +49,7 @@ def check_notebook(path: Path, order: list[Path], root: Path) -> list[str]:
     ]
     if path.parent.name != "solutions":
         problems += [*check_anatomy(notebook, path.name[:2]), *limits.exceeded(notebook)]
+        problems += printed_tables(notebook)
     if path.stat().st_size > LARGEST_FILE:
         problems.append(f"{path.stat().st_size:,} bytes, over {LARGEST_FILE:,}")
     return problems
@@ -180,8 +182,7 @@ def check_links(notebook: Any, path: Path) -> Iterator[str]:
 def check_figures(notebook: Any, path: Path, root: Path) -> Iterator[str]:
     """Every figure that is saved has the notebook's number and lies in figures/ in both formats.
 
-    One that is saved under a condition (its records may be yet to come) may be missing as long
-    as its cell shows no picture either, or has an else that shows another one.
+    One whose cell shows no picture may be missing: it waits for its records.
     """
     for place, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
@@ -192,10 +193,9 @@ def check_figures(notebook: Any, path: Path, root: Path) -> Iterator[str]:
             yield f"cell {place} is not plain Python"
             continue
         shows = any("image/png" in output.get("data", {}) for output in cell.get("outputs", ()))
-        for name, needed in saved:
+        for name in saved:
             if not name.startswith(f"{path.name[:2]}_"):
                 yield f"the figure {name!r} does not start with {path.name[:2]}_"
             for ending in ("pdf", "png"):
-                there = (root / "figures" / f"{name}.{ending}").is_file()
-                if not there and (needed or (needed is None and shows)):
+                if shows and not (root / "figures" / f"{name}.{ending}").is_file():
                     yield f"figures/{name}.{ending} is missing: run make notebooks"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools.execute import notebooks
-from tools.readme_results import chosen, markdown_table, released
+from tools.readme_results import chosen, markdown_table, released, roundings
 
 #: Image set, its name here, and budgets in bytes: the network that is best on validation images.
 BUDGETS = {"CIFAR-10": ("cifar10", (5_000_000, 66_000)), "MNIST": ("mnist", (6_500,))}
-HEADER = ["images", "network", "bytes", "test accuracy (%)", "chapter"]
+HEADER = ["images", "network", "bytes", "test accuracy (%)", "mean of", "epochs", "chapter"]
 
 
 def headlines(root: Path) -> str:
@@ -24,24 +24,29 @@ def headlines(root: Path) -> str:
         if row[-1] in files:
             row[-1] = f"[{row[-1]}](notebooks/{files[row[-1]]})"
     note = (
-        "Means over the seeds, from committed records. Bytes are those of a file, or of "
-        "the float32 parameters where none was written. [More results](#results-so-far)."
+        "From committed records. Roundings of one network tell how its files differ, and nothing "
+        "of another training. Bytes are those of a file, or of the float32 parameters where none "
+        "was written. [More results](#results-so-far)."
     )
     return f"{markdown_table(HEADER, rows)}\n\n{note}"
 
 
 def _chosen(root: Path) -> Iterator[list[str]]:
+    from squeeze_utils.results.whole_series import epochs_in_all, repetitions
+
     known = set()
     for images, row in chosen(root, BUDGETS):
         one = images, row["bytes"]
         if one not in known:  # a network that is best for two budgets stands once
             known.add(one)
             size, accuracy = f"{row['bytes']:,.0f}", f"{row['test']:.2f}"
-            yield [images, row["network"], size, accuracy, row["chapter"]]
+            how = [repetitions(row), epochs_in_all(row)]
+            yield [images, row["network"], size, accuracy, *how, row["chapter"]]
 
 
 def _smallest_released(root: Path) -> Iterator[list[str]]:
     for images, network, row in itertools.islice(released(root), 1):
         lost = f"{row['change']:+.1f} ± {row['interval']:.1f} points"
         accuracy = f"{row['top-1']:.1f} (change, 95 % interval: {lost})"
-        yield [images, network, f"{row['bytes']:,}", accuracy, "14"]
+        how = [roundings(row), "not ours"]
+        yield [images, network, f"{row['bytes']:,}", accuracy, *how, "14"]

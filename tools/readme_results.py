@@ -60,18 +60,27 @@ def released(root: Path) -> Iterator[tuple[str, str, pd.Series]]:
             yield images, f"{TITLES[RELEASED]}, rounded after training", row
 
 
+def roundings(row: Mapping[str, Any]) -> str:
+    """How often the one released network was rounded, in words."""
+    from squeeze_utils.results.whole_series import repetitions
+
+    return repetitions({"n": len(row["seeds"]), "networks": 1})
+
+
 def _small_files(root: Path) -> str:
+    from squeeze_utils.results.whole_series import repetitions
+
     rows = [
-        _small_file(images, row["network"], row["test"], row)
+        _small_file(images, row["network"], row["test"], repetitions(row), row)
         for images, row in chosen(root, BUDGETS)
     ]
     for images, network, row in released(root):
         if row["target"] in IMAGENET:
-            more = {"n": len(row["seeds"]), "chapter": "14", "bytes": row["bytes"]}
-            rows.append(_small_file(images, network, row["top-1"], more))
+            more = {"chapter": "14", "bytes": row["bytes"]}
+            rows.append(_small_file(images, network, row["top-1"], roundings(row), more))
     if not rows:
         return ""
-    header = ["images", "network", "test accuracy (%)", "seeds", "file (bytes)", "chapter"]
+    header = ["images", "network", "test accuracy (%)", "mean of", "file (bytes)", "chapter"]
     head = (
         "**In few bytes**: for MNIST (at most 6,500 and 20,000 bytes) and CIFAR-10 (66,000 and "
         "100,000) the network that fits and is best on validation images; for ImageNet the "
@@ -80,9 +89,11 @@ def _small_files(root: Path) -> str:
     return f"{head}\n\n{markdown_table(header, rows)}"
 
 
-def _small_file(images: str, network: str, accuracy: float, row: Mapping[str, Any]) -> list[str]:
+def _small_file(
+    images: str, network: str, accuracy: float, seeds: str, row: Mapping[str, Any]
+) -> list[str]:
     size = f"{row['bytes']:,.0f}"
-    return [images, network, f"{accuracy:.2f}", str(row["n"]), size, str(row["chapter"])]
+    return [images, network, f"{accuracy:.2f}", seeds, size, str(row["chapter"])]
 
 
 def _comparisons(found: list[tuple[Comparison, Results]]) -> str:
@@ -101,7 +112,7 @@ def _study(study: Study, records: Mapping[str, Record]) -> str:
     """
     from squeeze_utils.results.tables import source_line
 
-    rows, shown, groups = [], {}, {}
+    rows, shown, groups, rates = [], {}, {}, {}
     for arm in study.arms:
         groups.setdefault(arm.labels, []).append(arm.experiment.key)
     for labels, keys in groups.items():
@@ -109,12 +120,25 @@ def _study(study: Study, records: Mapping[str, Record]) -> str:
             shown |= {key: records[key] for key in keys}
             name = ", ".join(str(value) for label, value in labels if label != "lr")
             rows.append({"": name, **_numbers([records[key] for key in keys])})
+            rates[name] = dict(labels).get("lr")
     if not rows:
         return ""
     header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
     head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
     cells = [[row.get(column, "") for column in header] for row in rows]
-    return f"{head}\n\n{markdown_table(header, cells)}\n\n{source_line(shown)}"
+    parts = [head, markdown_table(header, cells), _different_rates(rates), source_line(shown)]
+    return "\n\n".join(filter(None, parts))
+
+
+def _different_rates(rates: Mapping[str, float | None]) -> str:
+    """A warning where the rows of a table were trained at different rates."""
+    if len(set(rates.values())) < 2:
+        return ""
+    each = "; ".join(f"{name}: {rate}" for name, rate in rates.items())
+    return (
+        f"The learning rates differ ({each}), so the rows cannot be compared: their difference may "
+        "come from the rates alone."
+    )
 
 
 def _numbers(records: list[Record]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The notebooks together: ``python -m tools.series run|render|readme|badges|check``."""
+"""The notebooks together: ``python -m tools.series run|render|readme|badges|predictions|check``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from squeeze_utils import REPOSITORY
 from squeeze_utils.base.commandline import INTERRUPTED
-from tools import limits, readme, title_cells
+from tools import limits, predictions, readme, title_cells
 from tools.check_notebooks import check_notebook
 from tools.execute import (
     SECONDS,
@@ -135,6 +135,11 @@ def _badges(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _predictions(arguments: argparse.Namespace) -> int:
+    print(f"{predictions.LIST.as_posix()}: {predictions.add_new(ROOT)} new")
+    return 0
+
+
 def _check(arguments: argparse.Namespace) -> int:
     print(limits.table(notebooks(ROOT)))
     problems = [*check_series(ROOT), *readme.check_readme(ROOT)]
@@ -171,9 +176,11 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("readme", help="write what README.md takes from notebooks and records")
     badges = commands.add_parser("badges", help="write the address into badges and set-up cells")
     badges.add_argument("--repo", default=REPOSITORY, help="owner/name on GitHub")
+    commands.add_parser("predictions", help="put new predictions on the list of all of them")
     commands.add_parser("check", help="check the style of all notebooks")
     chosen = parser.parse_args(arguments)
-    work = {"run": _run, "render": _render, "readme": _readme, "badges": _badges, "check": _check}
+    work = {"run": _run, "render": _render, "readme": _readme, "badges": _badges}
+    work |= {"predictions": _predictions, "check": _check}
     try:
         return work[chosen.command](chosen)
     except KeyboardInterrupt:

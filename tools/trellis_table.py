@@ -40,7 +40,11 @@ AROUND = (0.7, 1.0, 1.4)  # times the price of one grid: of two, to interpolate 
 
 
 def compared(layer: Learned, bits: float) -> dict[str, Any] | None:
-    """Bytes on one grid and on two at the same error; None where no price leads to such `bits`."""
+    """Bytes on one grid and on two at the same error; None where no price leads to such `bits`.
+
+    `two_bytes` is interpolated between the codes of the prices AROUND, and so no file's size. The
+    seconds are those of one run, without a warm-up.
+    """
     price = _price_for(layer, bits)
     if price is None:
         return None

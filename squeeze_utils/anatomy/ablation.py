@@ -18,6 +18,7 @@ from squeeze_utils.data import ImageSet, Split
 from squeeze_utils.models import Fire, SqueezeNet
 from squeeze_utils.training.evaluation import evaluate, watching
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.tasks import only_classes
 
 
 @dataclass(frozen=True)
@@ -102,5 +103,6 @@ class ObserveBlocks(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """The rows of `ablate_blocks` as plain values."""
+        only_classes(state.data, "blocks are taken out")
         rows = ablate_blocks(state.model, state.data.validation, state.data)
         return {"blocks": [vars(row) for row in rows]}

@@ -19,7 +19,7 @@ from squeeze_utils.data import normalise
 from squeeze_utils.models.layers import BlurPool, MixedPool, WideBlurPool
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
-from squeeze_utils.training.tasks import only_classes
+from squeeze_utils.training.tasks import only_classes, only_classifiers
 
 MARGIN = 8  # pixels of the periodic map that a layer sees beyond each border
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # down, up, right, left
@@ -159,6 +159,7 @@ def shift_consistency(model: nn.Module, images: Tensor, shifts: Sequence[int]) -
     shares are averaged. A network that always says the same is perfectly consistent: read it
     beside the accuracy.
     """
+    only_classifiers(model, "answers to shifted images are compared")
     still = _predicted(model, images)
     moved = _predicted_when_shifted(model, images, shifts)
     return {shift: _agreement(predicted, still) for shift, predicted in moved.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from squeeze_utils.base.paths import repository
-from squeeze_utils.data import dense_sets, sources
+from squeeze_utils.data import by_hand, dense_sets, sources
 from squeeze_utils.data.copies import without_copies
 from squeeze_utils.data.digit_styles import STYLES
 from squeeze_utils.data.image_files import (
@@ -45,6 +45,22 @@ def find_root(root: str | os.PathLike | None = None) -> Path:
         if (folder / "pyproject.toml").is_file() and (folder / "squeeze_utils").is_dir():
             return folder / "data"
     return here / "data"
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a set comes with the package: digits, in whatever style, and scenes of them."""
+    return name in STYLES or name in dense_sets.BUILT_IN
+
+
+def is_here(name: str | os.PathLike, root: str | os.PathLike | None = None) -> bool:
+    """Whether `load_images` finds the images of a set without downloading anything."""
+    where, name = find_root(root), os.fspath(name)
+    if is_built_in(name):
+        return True
+    known = NAMED_SETS.get(name)
+    if known:
+        return has_split_folders(where / name) or known.original_files(where) is not None
+    return _folder_of(name, where) is not None
 
 
 def load_images(
@@ -141,10 +157,20 @@ def _packed_known(known: NamedSet, root: Path, size: int, channels: int, downloa
     )
 
 
-def _find_folder(name: str | os.PathLike, root: Path) -> Path:
+def _folder_of(name: str | os.PathLike, root: Path) -> Path | None:
+    """The folder of images that is called so, in `root` or from here; None where there is none."""
     for folder in (root / name, Path(name).expanduser()):
         if str(name) not in ("", ".") and folder.is_dir():
             return folder.resolve()
+    return None
+
+
+def _find_folder(name: str | os.PathLike, root: Path) -> Path:
+    folder = _folder_of(name, root)
+    if folder is not None:
+        return folder
+    if os.fspath(name) in by_hand.SOURCES:
+        raise DataError(f"{name} is not in {root}. {by_hand.how_to_get(os.fspath(name), root)}")
     accepted = ", ".join((*NAMED_SETS, *dense_sets.NAMES))
     raise DataError(
         f"unknown image set {str(name)!r}. Accepted: {accepted}; the name of a folder in {root}; "

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from squeeze_utils.base.downloads import socket_timeout
+from squeeze_utils.data import archives
 from squeeze_utils.data.digit_styles import STYLES
 from squeeze_utils.data.image_files import files_key, resize_all
 from squeeze_utils.data.packing import Raw
@@ -19,7 +20,8 @@ class NamedSet:
     """Facts of a set that goes by a name, and its original files as torchvision stores them.
 
     ``size`` is the side in pixels. ``torchvision`` is the class that reads the original files,
-    which lie in ``files`` below a root; ``megabytes`` is what they weigh to download.
+    which lie in ``files`` below a root; ``megabytes`` is what they weigh to download. Where there
+    is an ``archive``, they are unpacked from it, whichever of its addresses it comes from.
     """
 
     name: str
@@ -29,6 +31,7 @@ class NamedSet:
     torchvision: str = ""
     files: str = ""
     megabytes: int = 0
+    archive: archives.Archive | None = None
 
     def original_files(self, root: Path) -> Path | None:
         """The torchvision root at or in ``root`` that holds the original files, or None."""
@@ -69,7 +72,7 @@ class NamedSet:
         return images, labels
 
     def download(self, root: Path) -> None:
-        """Fetch the original files with torchvision, with a progress bar and a timeout."""
+        """Fetch the original files, with a progress bar and a timeout; torchvision unpacks them."""
         from torchvision import datasets
         from tqdm.auto import tqdm
 
@@ -77,6 +80,8 @@ class NamedSet:
         try:
             root.mkdir(parents=True, exist_ok=True)
             with socket_timeout(), tqdm(total=1, desc=title, unit="set") as bar:
+                if self.archive and not self._is_whole(root):
+                    self.archive.fetch(root)
                 getattr(datasets, self.torchvision)(str(root), download=True)
                 bar.update()
         except Exception as error:
@@ -84,6 +89,16 @@ class NamedSet:
                 f"{self.name}: the download of {self.megabytes} MB failed "
                 f"({type(error).__name__}: {error}). Try again later, or {self.placing(root)}"
             ) from error
+
+    def _is_whole(self, root: Path) -> bool:
+        """Whether the unpacked files are there, and as torchvision knows them."""
+        from torchvision import datasets
+
+        try:
+            getattr(datasets, self.torchvision)(str(root))
+        except RuntimeError:
+            return False
+        return True
 
     def placing(self, root: Path) -> str:
         """How to place the files of the set by hand, as the end of a sentence."""
@@ -106,7 +121,9 @@ NAMED_SETS = {
         NamedSet("digits", 32, 1, DIGITS),
         NamedSet("mnist", 28, 1, DIGITS, "MNIST", "MNIST/raw", 12),
         NamedSet("fashion_mnist", 28, 1, FASHION, "FashionMNIST", "FashionMNIST/raw", 31),
-        NamedSet("cifar10", 32, 3, CIFAR10, "CIFAR10", "cifar-10-batches-py", 170),
+        NamedSet(
+            "cifar10", 32, 3, CIFAR10, "CIFAR10", "cifar-10-batches-py", 170, archives.CIFAR10
+        ),
         *(NamedSet(style, 32, 1, DIGITS) for style in STYLES if style != "digits"),
     )
 }

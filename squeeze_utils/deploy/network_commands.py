@@ -30,6 +30,8 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
         "compressed_SqueezeNet.net --target-bytes 340000 --calibrate PICTURES -o small.sqz",
     )
     released.add_argument("--calibrate", dest="data", metavar="FOLDER", help="pictures, unlabelled")
+    help_ = "any other pictures, unlabelled: also tune steps and biases on both kinds"
+    released.add_argument("--photographs", metavar="FOLDER", help=help_)
     released.add_argument("--judge", metavar="FOLDER", help="pictures in folders named by class")
     released.set_defaults(size=None)
     transferred = command(
@@ -94,10 +96,7 @@ def _judging_commands(command: Callable[..., ArgumentParser]) -> None:
 
 
 def _compress(asked: Namespace) -> None:
-    if asked.lossless == (asked.target_bytes is not None):
-        raise ValueError("give either --lossless or --target-bytes")
-    if not asked.lossless and asked.data is None:
-        raise ValueError("--target-bytes needs images to calibrate on: see --help")
+    _check_rounding(asked)
     from squeeze_utils.deploy.network_files import compress_file
 
     options = {"size": asked.size, "seed": asked.seed, "progress": True}
@@ -106,6 +105,13 @@ def _compress(asked: Namespace) -> None:
     )
     how = "every weight as it was" if asked.lossless else f"calibrated on {shown:,} images"
     print(f"{asked.output}: {size:,} bytes, {how}")
+
+
+def _check_rounding(asked: Namespace) -> None:
+    if asked.lossless == (asked.target_bytes is not None):
+        raise ValueError("give either --lossless or --target-bytes")
+    if not asked.lossless and asked.data is None:
+        raise ValueError("--target-bytes needs images to calibrate on: see --help")
 
 
 def _transfer(asked: Namespace) -> None:
@@ -117,10 +123,30 @@ def _transfer(asked: Namespace) -> None:
 
 
 def _released(asked: Namespace) -> None:
-    _compress(asked)
+    make = _compress if asked.photographs is None else _tune
+    make(asked)
     if asked.judge:
         for file in (asked.file, asked.output):
             _evaluate(Namespace(file=file, data=asked.judge, size=None))
+
+
+def _tune(asked: Namespace) -> None:
+    if asked.lossless:
+        raise ValueError("--photographs tune a rounded network: give --target-bytes")
+    _check_rounding(asked)
+    from squeeze_utils.deploy.tuned_file import tune_file
+
+    options = {"seed": asked.seed, "progress": True}
+    folders = asked.data, asked.photographs
+    found = tune_file(
+        asked.file, asked.output, asked.target_bytes, *folders, asked.images, **options
+    )
+    print(f"{asked.output}: {found.bytes:,} bytes, calibrated on {found.calibrated:,} pictures")
+    tuned = found.tuned
+    print(
+        f"divergence on {found.held} others: {tuned.before:.4f} nats rounded, "
+        f"{tuned.after:.4f} after {tuned.step} steps of tuning"
+    )
 
 
 def _evaluate(asked: Namespace) -> None:

@@ -56,19 +56,30 @@ def is_for_imagenet(model: nn.Module) -> bool:
     return model.num_classes == 1000 and model.spec.name in ("squeezenet1_0", "squeezenet1_1")
 
 
+def _task(model: nn.Module) -> str:
+    """What a network is made for: "classification", "detection" or "segmentation"."""
+    return getattr(model, "task", "classification")
+
+
 def calibration_batch(
     model: nn.Module, data: str, count: int, size: int | None = None, seed: int = 0
 ) -> Tensor:
     """Images (n, channels, height, width) of at most `count` pictures, as a network takes them.
 
-    Training images of an image set. For a network for ImageNet `data` is a folder of pictures;
-    they are drawn at random, and each comes twice, the second time mirrored.
+    Training images of an image set with the network's task and number of classes. For a network
+    for ImageNet `data` is a folder of pictures; they are drawn at random, and each comes twice,
+    the second time mirrored.
     """
     if is_for_imagenet(model):
         paths = pictures.draw(pictures.find_pictures(data), count, seed)
         return pictures.calibration(paths, model)
     whole_number("the number of images", count, 1)
     images = _images(data, model.input_shape, size)
+    if images.task != _task(model):
+        raise ValueError(
+            f"the network is made for {_task(model)}, {data} has labels for {images.task}"
+        )
+    _check_classes(model.num_classes, images.classes, data)
     return torch.from_numpy(scoring.inputs(images.train, images, count))
 
 
@@ -140,7 +151,9 @@ def judge_file(source: Path | str, data: str, size: int | None = None) -> judgin
     images = _images(data, runner.shape, size)
     if images.task != "classification":
         raise ValueError(f"{data} has labels for {images.task}, which sq.evaluate judges instead")
+    _check_names_pictures(model, source)
     logits = torch.from_numpy(scoring.logits_of(runner, images.test, images))
+    _check_scores(logits, source)
     _check_classes(logits.shape[1], images.classes, data)
     return judging.judge(logits, logits, images.test.labels)
 
@@ -157,6 +170,7 @@ def classify_files(
     `data` or else from the JSON beside the file, which `write_description` wrote.
     """
     runner, model = _opened(source)
+    _check_names_pictures(model, source)
     if model is not None and is_for_imagenet(model):
         classes = wordnet.classes()
         batches = (pictures.load_picture(path, model)[None].numpy() for path in paths)
@@ -172,7 +186,9 @@ def classify_files(
         each = (torch.from_numpy(pixels).permute(0, 3, 1, 2) for pixels in raw)
         batches = (normalise(images, mean, std).numpy() for images in each)
     for batch in batches:
-        shares = torch.from_numpy(runner(batch))[0].softmax(0)
+        scores = torch.from_numpy(runner(batch))
+        _check_scores(scores, source)
+        shares = scores[0].softmax(0)
         _check_classes(len(shares), classes, data or "the JSON beside the file")
         best = shares.topk(min(5, len(shares)))
         yield [(classes[i], float(s)) for s, i in zip(*best, strict=True)]
@@ -196,6 +212,24 @@ def _images(data: str, shape: tuple[int, ...], size: int | None = None) -> Image
 def _side(size: int | None, own: int) -> int:
     """The side of pictures in pixels: the network's own, unless another is asked for."""
     return own if size is None else whole_number("size (pixels)", size, 1)
+
+
+def _check_names_pictures(model: nn.Module | None, source: Path | str) -> None:
+    """Refuse a network whose answer is not one class for a picture; None stands for one unknown."""
+    if model is not None and _task(model) != "classification":
+        raise ValueError(
+            f"{Path(source).name} is a network for {_task(model)}; networks that name the class "
+            "of a whole picture are accepted (sq.evaluate judges the others)"
+        )
+
+
+def _check_scores(scores: Tensor, source: Path | str) -> None:
+    """The same for files of other runtimes, which show their task by the form of their output."""
+    if scores.ndim != 2:
+        form = " x ".join(map(str, scores.shape[1:]))
+        raise ValueError(
+            f"{Path(source).name} gives {form} numbers for a picture; one for each class is needed"
+        )
 
 
 def _check_classes(outputs: int, classes: Sequence[str], data: str) -> None:

@@ -19,6 +19,13 @@ from squeeze_utils.deploy.optional_parts import converter_python
 
 FORMS = ("float16.onnx", "int8.onnx", "float16.tflite", "int8.tflite")
 CALIBRATION = 256  # training images that set the ranges of int8 files
+COLOURS = {1: "grey", 3: "RGB"}  # by the number of channels
+OUTPUTS = {  # of one image, by the task
+    "classification": "one logit for each class",
+    "segmentation": "one logit for each class at each pixel: classes x height x width",
+    "detection": "numbers for each cell, 5 + classes x rows x columns: the logit that it holds an "
+    "object, four that move and stretch its anchor to a box, and one logit for each class",
+}
 
 
 def write_files(
@@ -58,18 +65,20 @@ def write_description(
 ) -> Path:
     """Write `NAME.json` beside the files of a network that takes images as in `images`.
 
-    `checkpoint` is what is known about the weights. Every form that is there is listed.
+    `checkpoint` is what is known about the weights. Every form that is there is listed. What comes
+    in and out follows from the number of channels and from the labels of `images`.
     """
     files = [path for form in FORMS if (path := target / f"{name}.{form}").is_file()]
     shown = min(CALIBRATION, len(images.train))
+    colours = COLOURS.get(shape[0], f"{shape[0]} channels")
     content = {
         "name": name,
         "classes": list(images.classes),
         "input_shape": list(shape),
         "mean": list(images.mean),
         "std": list(images.std),
-        "input": "RGB, value / 255, minus mean, divided by std, channels first",
-        "output": "one logit for each class",
+        "input": f"{colours}, value / 255, minus mean, divided by std, channels first",
+        "output": OUTPUTS[images.task],
         "calibration": f"{shown} training images of {images.name}, {images.fingerprint}",
         "checkpoint": checkpoint,
         "files": {path.name: _facts(path) for path in files},

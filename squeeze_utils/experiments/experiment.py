@@ -13,9 +13,8 @@ import torch
 from squeeze_utils.base import machine
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import ImageSet
-from squeeze_utils.data.dense_sets import BUILT_IN
 from squeeze_utils.data.few import few_images
-from squeeze_utils.data.sets import load_images
+from squeeze_utils.data.sets import is_built_in, load_images
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.step import Step
 
@@ -62,8 +61,7 @@ class DataSpec:
 
         A step on digits is so short that a GPU would wait for the processor to say what is next.
         """
-        small = self.name.startswith("digits") or self.name in BUILT_IN
-        return torch.device("cpu") if small else machine.default_device()
+        return torch.device("cpu") if is_built_in(self.name) else machine.default_device()
 
 
 @dataclass(frozen=True)

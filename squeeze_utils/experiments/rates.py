@@ -5,6 +5,7 @@ Best is the rate whose runs end with the highest validation accuracy, in the mea
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -33,15 +34,29 @@ def extended(
     records: Mapping[str, Record],
     runs_at: Callable[[float], list[Experiment]],
 ) -> dict[float, list[Experiment]]:
-    """The runs at each rate; beyond an edge where the best lies there is another rate."""
+    """The runs at each rate; beyond an edge where the best lies there is another rate.
+
+    A grid of `MOST_RATES` is not extended: a best rate at its edge is warned of.
+    """
     runs = {lr: runs_at(lr) for lr in rates}
-    while len(runs) < MOST_RATES:
-        best, low, high = best_rate(records, runs), min(runs), max(runs)
-        if best not in (low, high):
-            break
-        added = low / 2 if best == low else high * 2
+    while (best := edge(records, runs)) is not None and len(runs) < MOST_RATES:
+        added = best / 2 if best == min(runs) else best * 2
         runs[added] = runs_at(added)
-    return dict(sorted(runs.items()))
+    runs = dict(sorted(runs.items()))
+    if best is not None:
+        tried = ", ".join(f"{lr:g}" for lr in runs)
+        warnings.warn(
+            f"the best learning rate lies at the edge of {len(runs)} ({tried}), and no other is "
+            f"tried: {best:g} may not be the best for {runs[best][0].as_dict()['model']}",
+            stacklevel=2,
+        )
+    return runs
+
+
+def edge(records: Mapping[str, Record], runs: Mapping[float, Sequence[Experiment]]) -> float | None:
+    """The best rate if it is the lowest or the highest of all; else, or until it is known, None."""
+    best = best_rate(records, runs)
+    return best if best in (min(runs), max(runs)) else None
 
 
 def rate_or(

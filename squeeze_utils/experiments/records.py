@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from squeeze_utils.base import machine
-from squeeze_utils.base.files import set_aside, write_atomically
+from squeeze_utils.base.files import set_aside, write_atomically, write_new
 from squeeze_utils.experiments.experiment import Experiment
 
 
@@ -59,7 +60,11 @@ class Record:
     @property
     def devices(self) -> tuple[str, ...]:
         """What ran its steps, in their order; old records know only what ran the last one."""
-        return tuple(dict.fromkeys(step.get("device", self.device) for step in self.steps))
+        return tuple(dict.fromkeys(name for step in self.steps for name in self.devices_of(step)))
+
+    def devices_of(self, step: Mapping[str, Any]) -> list[str]:
+        """What ran one of its steps: several devices where a training went on on another one."""
+        return step.get("devices") or [step.get("device", self.device)]
 
     @classmethod
     def parse(cls, text: str) -> Record:
@@ -146,18 +151,27 @@ def record_path(folder: Path, slug: str, key: str) -> Path:
 def write_record(record: Record, path: Path) -> None:
     """Write a record, whole or not at all; a file there of another experiment is set aside."""
     if path.exists() and read_record(path, record.key) is None:
-        moved = set_aside(path)
-        warnings.warn(f"{path.name} held another record, moved to {moved.name}", stacklevel=2)
+        _clear(path)
     write_atomically(path, record.text().encode())
 
 
 def write_first(record: Record, path: Path) -> Record:
-    """Write a record unless its experiment has one by now; the record that is on disk."""
-    found = read_record(path, record.key)
-    if found is not None:
-        return found
-    write_record(record, path)
+    """Write a record unless its experiment has one by now; the record that is on disk.
+
+    Of several processes that do so at once one writes. So it does no harm if a process that was
+    taken for dead finishes after the one that has its claim.
+    """
+    while not write_new(path, record.text().encode()):
+        found = read_record(path, record.key)
+        if found is not None:
+            return found
+        _clear(path)
     return record
+
+
+def _clear(path: Path) -> None:
+    moved = set_aside(path)
+    warnings.warn(f"{path.name} held another record, moved to {moved.name}", stacklevel=3)
 
 
 def read_record(path: Path, key: str) -> Record | None:

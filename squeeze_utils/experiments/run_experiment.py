@@ -84,7 +84,8 @@ def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, 
     """Apply one step; what it measured, and what is measured after every step.
 
     The validation is done again where a training has just done it: that one is in the training's
-    precision, this one in float32 after whatever step, so that steps can be compared.
+    precision, this one in float32 after whatever step, so that steps can be compared. Where the
+    step was begun on another device, `devices` has the names of all.
     """
     step = experiment.recipe[position]
     state.generator = torch.Generator().manual_seed(experiment.seed_of(position))
@@ -92,9 +93,12 @@ def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, 
     measured = step.apply(state)
     seconds = time.perf_counter() - start + (state.halfway.spent if state.halfway else 0.0)
     found = evaluate(state.model, state.data.validation, state.data)
+    device = machine.device_name(state.device)
+    devices = state.halfway.with_earlier(device) if state.halfway else [device]
     return {
         "step": step.as_dict(),
-        "device": machine.device_name(state.device),
+        "device": device,
+        **({"devices": devices} if len(devices) > 1 else {}),
         "seconds": round(seconds, 3),
         **measured,
         **found.noted("validation"),

@@ -103,6 +103,15 @@ class Study:
             raise ValueError(f"no arm of {self.name} has {text!r} in its name; there are: {slugs}")
         return replace(self, arms=arms)
 
+    def refuse_early(self, text: str) -> None:
+        """Refuse a text as `only` does, but where expected arms or a pilot may still fit it.
+
+        A text with digits may hold a rate that the pilot chooses.
+        """
+        arms = (*self.arms, *self.expected)
+        if text and arms and not any(letter.isdigit() for letter in text):
+            replace(self, arms=arms).only(text)
+
     def where(self, **labels: Any) -> Study:
         """Those arms alone, expected ones too, whose labels are these, or among these.
 

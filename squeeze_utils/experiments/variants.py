@@ -35,7 +35,8 @@ LONG: dict[str, Any] = {
 }
 LONG_RATES = (0.02, 0.04, 0.08)
 # Where two arms may differ by as little as a wrong rate costs, the pilot is not shorter either:
-# shorter ones favour higher rates. Two of its runs are then the first two seeds of the study.
+# shorter ones favour higher rates. Two of its runs are then the first two seeds of the study, and
+# the plain network has the same pilot, so the same rate, in all studies that have this one.
 FULL_PILOT: dict[str, Any] = {**LONG, "pilot_epochs": LONG["epochs"]}
 # Digits are few: smaller batches make more steps of an epoch.
 QUICK_TRAIN = {"epochs": 3, "batch_size": 80}

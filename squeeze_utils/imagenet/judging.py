@@ -25,7 +25,8 @@ class Verdict:
 
     `right` and `right5` are right at once and within five guesses (of fewer classes: within all),
     `same` agrees with the original's first guess, `gained` is right where the original is wrong,
-    `lost` the reverse; `divergence` is the sum over pictures, in nats.
+    `lost` the reverse; `divergence` is the sum over pictures, in nats, and `squares` that of the
+    squared divergences. Files from before that was counted have no `squares`.
     """
 
     n: float
@@ -35,16 +36,21 @@ class Verdict:
     gained: float
     lost: float
     divergence: float
+    squares: float | None = None
 
     def __add__(self, other: Verdict) -> Verdict:
         mine, theirs = asdict(self), asdict(other)
-        return Verdict(**{name: mine[name] + theirs[name] for name in mine})
+        return Verdict(**{name: _sum(mine[name], theirs[name]) for name in mine})
 
     @classmethod
     def mean(cls, verdicts: Sequence[Verdict]) -> Verdict:
-        """The mean counts of several networks on the same pictures: `n` does not grow."""
-        counts = [asdict(verdict) for verdict in verdicts]
-        return cls(**{name: sum(c[name] for c in counts) / len(counts) for name in counts[0]})
+        """The mean counts of several networks on the same pictures: `n` does not grow.
+
+        The mean of `squares` is at least the square of a picture's mean divergence. So intervals
+        of divergence are, if anything, too wide.
+        """
+        added = asdict(sum(verdicts[1:], start=verdicts[0]))
+        return cls(**{k: v if v is None else v / len(verdicts) for k, v in added.items()})
 
     @property
     def top1(self) -> float:
@@ -71,6 +77,16 @@ class Verdict:
         """Half of the 95 % interval of `difference`, in points, from the pairs that differ."""
         return self.interval_of_one_among(1)
 
+    def divergence_interval(self, comparisons: int = 1) -> float | None:
+        """Half of the 95 % interval of the mean divergence over pictures, in nats.
+
+        For so many networks at once as in `interval_of_one_among`; None without `squares`.
+        """
+        if self.squares is None or self.n < 2:
+            return None
+        variance = max(0.0, self.squares - self.divergence**2 / self.n) / (self.n - 1)
+        return _quantile(comparisons) * (variance / self.n) ** 0.5
+
     def interval_of_one_among(self, comparisons: int) -> float:
         """The same where so many networks are judged together: all intervals hold at once.
 
@@ -79,8 +95,17 @@ class Verdict:
         pictures is not taken for certain.
         """
         n, differing, net = self.n + 2, self.gained + self.lost + 1, self.gained - self.lost
-        z = NormalDist().inv_cdf(1 - 0.025 / whole_number("comparisons", comparisons, 1))
-        return 100 * z * (differing - net**2 / n) ** 0.5 / n
+        return 100 * _quantile(comparisons) * (differing - net**2 / n) ** 0.5 / n
+
+
+def _sum(a: float | None, b: float | None) -> float | None:
+    """Unknown where one of them is."""
+    return None if a is None or b is None else a + b
+
+
+def _quantile(comparisons: int) -> float:
+    """Of the normal distribution: half of a 95 % interval that is one of so many."""
+    return NormalDist().inv_cdf(1 - 0.025 / whole_number("comparisons", comparisons, 1))
 
 
 @torch.no_grad()
@@ -99,8 +124,8 @@ def judge(scores: Tensor, original: Tensor, labels: Tensor) -> Verdict:
     right, was_right = first == labels, before == labels
     within = (scores.topk(min(5, scores.shape[1])).indices == labels[:, None]).any(1)
     divergence = F.kl_div(
-        scores.log_softmax(1), original.log_softmax(1), reduction="sum", log_target=True
-    )
+        scores.log_softmax(1), original.log_softmax(1), reduction="none", log_target=True
+    ).sum(1)
     return Verdict(
         n=len(labels),
         right=int(right.sum()),
@@ -108,5 +133,6 @@ def judge(scores: Tensor, original: Tensor, labels: Tensor) -> Verdict:
         same=int((first == before).sum()),
         gained=int((right & ~was_right).sum()),
         lost=int((was_right & ~right).sum()),
-        divergence=float(divergence),
+        divergence=float(divergence.sum()),
+        squares=float(divergence.square().sum()),
     )

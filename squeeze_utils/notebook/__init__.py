@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,11 @@ from squeeze_utils.base.checks import whole_number
 from squeeze_utils.results import figures
 
 if TYPE_CHECKING:
+    from IPython.core.formatters import DisplayFormatter
+
     from squeeze_utils.base.scale import Scale
+
+NO_ROWS = "No rows yet."
 
 
 def start(seed: int = 0, jobs: int = 1) -> Scale:
@@ -43,6 +47,8 @@ def start(seed: int = 0, jobs: int = 1) -> Scale:
     _seed(seed)
     _threads()
     figures.use_house_style()
+    if shell := _shell():
+        show_empty_tables_in_words(shell.display_formatter)
     pd.options.display.max_colwidth = None  # notes in tables are read to their end
     print(describe(scale.name, seed))
     if jobs > 1:
@@ -61,6 +67,28 @@ def say(*texts: str) -> None:
 
     for text in texts:
         display(Markdown(text))
+
+
+def _shell() -> Any:
+    """The running IPython, or None outside of one."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
+
+
+def show_empty_tables_in_words(display: DisplayFormatter) -> None:
+    """Show a table without rows as a sentence: some studies have no records yet."""
+
+    def plain(table: pd.DataFrame, printer: Any, _: bool) -> None:
+        printer.text(repr(table) if len(table) else NO_ROWS)
+
+    def html(table: pd.DataFrame) -> str | None:
+        return table._repr_html_() if len(table) else None
+
+    display.formatters["text/plain"].for_type(pd.DataFrame, plain)
+    display.formatters["text/html"].for_type(pd.DataFrame, html)
 
 
 def _seed(seed: int) -> None:

@@ -9,7 +9,14 @@ from squeeze_utils import REPOSITORY, __version__
 from squeeze_utils.base.paths import repository
 
 FILE = "CITATION.cff"
-FIELDS = {"title": "title", "version": "version", "repository-code": "url"}
+#: Of the file, and as BibTeX calls them; of the date only the year is wanted.
+FIELDS = {
+    "title": "title",
+    "date-released": "year",
+    "version": "version",
+    "repository-code": "url",
+}
+YEAR = re.compile(r"(\d{4})-\d\d-\d\d")
 
 
 def bibtex(path: Path | None = None) -> str:
@@ -18,7 +25,7 @@ def bibtex(path: Path | None = None) -> str:
     An installed package does not have the file: then a sentence says where it is.
 
     Raises:
-        ValueError: the file lacks the title, the version, the address or the authors.
+        ValueError: the file lacks the title, the date, the version, the address or the authors.
     """
     root = repository()
     path = path or (root / FILE if root else None)
@@ -30,11 +37,20 @@ def bibtex(path: Path | None = None) -> str:
     for field, name in FIELDS.items():
         found = re.search(rf"^{field}: *(.+?) *$", text, re.MULTILINE)
         values[name] = found[1].strip("\"'") if found else ""
+    values["year"] = _year(values["year"], path)
     lacking = [name for name, value in values.items() if not value]
     if lacking:
         raise ValueError(f"{path} does not say: {', '.join(lacking)}")
     lines = [f"  {name:8} = {{{value}}}," for name, value in values.items()]
     return "\n".join(["```bibtex", "@misc{squeezenet-squeezed,", *lines, "}", "```"])
+
+
+def _year(date: str, path: Path) -> str:
+    """The year of a date as the format wants it, 2026-11-30; nothing of no date."""
+    found = YEAR.fullmatch(date)
+    if date and found is None:
+        raise ValueError(f"{path}: date-released is {date!r}; accepted is a date like 2026-11-30")
+    return found[1] if found else ""
 
 
 def _authors(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from squeeze_utils.results.whole_series import choose
+from squeeze_utils.results.whole_series import choose, repetitions
 
 MUCH = 5.0  # points that twice the bytes must gain to be worth asking for
 ABOUT = 1.02  # a file published as 3.0 kB is one for 3 kB
@@ -29,10 +29,9 @@ def recommend(
     if found.empty:
         return f"{head} {_others(frame, budget, published)}"
     row = found.iloc[0]
-    seeds = f"{row['n']} seed{'s' if row['n'] > 1 else ''}"
     text = (
         f"{head} take *{row['network']}* of chapter {row['chapter']}: {row['bytes']:,.0f} bytes, "
-        f"{row['test']:.1f} % of the test images ({seeds})."
+        f"{row['test']:.1f} % of the test images ({repetitions(row)})."
     )
     gain = choose(frame, [2 * budget])["test"].iloc[0] - row["test"]
     more = f" First I would ask for twice the bytes: they give {gain:.1f} points more."

@@ -10,7 +10,8 @@ import pandas as pd
 
 from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.results.figures import curve_style, kept_picture
-from squeeze_utils.results.statistics import Difference, family, mcnemar
+from squeeze_utils.results.same_pictures import averaged
+from squeeze_utils.results.statistics import Difference, family
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,26 +48,42 @@ def answers(found: Results) -> pd.DataFrame:
     return pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, *FACTS])
 
 
-def _right(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return tuple((frame[when] == frame["class"]).to_numpy() for when in ("after", "before"))
-
-
 def lost_by(frame: pd.DataFrame, by: str, classes: Sequence[str] = ()) -> dict[Any, Difference]:
     """Points of accuracy that compression changed, for each class or each quarter of a quantity.
 
-    `by` is "class", "brightness" or "contrast". The same pictures are compared (McNemar), in the
-    seed that comes first; the intervals hold all at once.
+    `by` is "class", "brightness" or "contrast". The same pictures are compared, each as a mean
+    over the seeds (see `averaged`); the intervals hold all at once.
     """
     if frame.empty:
         return {}
-    one = frame[frame["seed"] == frame["seed"].min()]
+    after, before = (_right(frame, when) for when in ("after", "before"))
+    facts = frame.drop_duplicates("picture").set_index("picture").loc[after.columns]
+    groups = _groups(facts, by, classes)
+    parts = {name: (groups == name).to_numpy() for name in sorted(set(groups))}
+    gaps = {
+        name: averaged(after.to_numpy()[:, part], before.to_numpy()[:, part])
+        for name, part in parts.items()
+    }
+    return family(gaps)
+
+
+def _right(frame: pd.DataFrame, when: str) -> pd.DataFrame:
+    """Whether each answer is right: a row for each seed, a column for each picture."""
+    if frame.duplicated(["seed", "picture"]).any():
+        raise ValueError("several answers for one seed and picture: choose one file and set first")
+    table = frame.assign(right=frame[when] == frame["class"])
+    table = table.pivot(index="seed", columns="picture", values="right")
+    if table.isna().any(axis=None):
+        raise ValueError("every seed needs answers for the same pictures")
+    return table.astype(bool)
+
+
+def _groups(facts: pd.DataFrame, by: str, classes: Sequence[str]) -> pd.Series:
+    """The group of each picture: its class, or its quarter of brightness or contrast."""
     if by == "class":
-        groups = one["class"].map(lambda c: classes[c] if len(classes) else str(c))
-    else:
-        ranks = one[by].rank(method="first", pct=True)
-        groups = np.ceil(4 * ranks).clip(1, 4).astype(int).map("quarter {}".format)
-    parts = {name: one[groups == name] for name in sorted(set(groups))}
-    return family({name: mcnemar(*_right(part)) for name, part in parts.items()})
+        return facts["class"].map(lambda c: classes[c] if len(classes) else str(c))
+    ranks = facts[by].rank(method="first", pct=True)
+    return np.ceil(4 * ranks).clip(1, 4).astype(int).map("quarter {}".format)
 
 
 def lost_table(gaps: Mapping[Any, Difference], by: str) -> pd.DataFrame:
@@ -85,15 +102,61 @@ def lost_table(gaps: Mapping[Any, Difference], by: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(by)
 
 
-def worst(gaps: Mapping[Any, Difference], what: str = "class") -> str:
-    """The group that lost most, in a sentence."""
+def worst(frame: pd.DataFrame, by: str = "class", classes: Sequence[str] = ()) -> str:
+    """The group that lost most, in a sentence; and in how many seeds it is the worst."""
+    what = by if by == "class" else f"quarter of {by}"
+    gaps = lost_by(frame, by, classes)
     if not gaps:
         return f"Which {what} loses most is open: there is no reference record yet."
-    name = min(gaps, key=lambda key: gaps[key].estimate)
-    gap = gaps[name]
+    name = _worst(gaps)
+    gap, alone = gaps[name], _worst_of_each_seed(frame, by, classes)
+    seeds = f" It is the worst in {alone.count(name)} of {len(alone)} seeds."
     return (
         f"The worst {what} is **{name}**: {gap.estimate:+.2f} points "
         f"({gap.low:+.2f} to {gap.high:+.2f}, all groups at once), {gap.verdict()}."
+        f"{seeds if len(alone) > 1 else ''}"
+    )
+
+
+def _worst(gaps: Mapping[Any, Difference]) -> Any:
+    return min(gaps, key=lambda name: gaps[name].estimate)
+
+
+def _worst_of_each_seed(frame: pd.DataFrame, by: str, classes: Sequence[str]) -> list[Any]:
+    parts = (part for _, part in frame.groupby("seed"))
+    return [_worst(lost_by(part, by, classes)) for part in parts]
+
+
+def prediction(gaps: Mapping[Any, Difference]) -> str:
+    """Whether the interval of at least one group lies below zero, as chapter 18 predicts."""
+    if not gaps:
+        return "The prediction is still open: there is no reference record yet."
+    lost = [name for name, gap in gaps.items() if gap.verdict() == "lower"]
+    return (
+        f"Classes whose interval lies below zero: {', '.join(map(str, lost)) or 'none'}. "
+        f"This half of the prediction {'holds' if lost else 'is not decided'}. "
+        "The other half, that losses differ, is not tested."
+    )
+
+
+def on_worst_class(plain: pd.DataFrame, other: pd.DataFrame, classes: Sequence[str] = ()) -> str:
+    """How right `other` is on the class that loses most with `plain`, against `plain`: a sentence.
+
+    Both have the columns of `answers`, for two files of the same networks.
+    """
+    both = plain.merge(other[["seed", "picture", "after"]], on=["seed", "picture"])
+    if both.empty:
+        return "The comparison for the worst class is open: there is no reference record yet."
+    both = both.assign(before=both["after_x"], after=both["after_y"])
+    name = _worst(lost_by(plain, "class", classes))
+    groups = _groups(both, "class", classes)
+    gap = lost_by(both[groups == name], "class", classes)[name]
+    n = both["seed"].nunique()
+    seeds = f"mean of {n} seeds" if n > 1 else "one seed"
+    return (
+        f"On **{name}**, the class that loses most, the accuracy changes by "
+        f"{gap.estimate:+.2f} points ({gap.low:+.2f} to {gap.high:+.2f}; the same pictures, "
+        f"{seeds}): {gap.verdict()}."
     )
 
 

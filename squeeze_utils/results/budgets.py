@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.results.comparison import UNFINISHED
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS
 from squeeze_utils.studies.durations import epochs_of, training_images
@@ -44,9 +45,10 @@ class Contrast:
         return [next(filter(epochs_of, recipe), None) for recipe in recipes]
 
     def judged(self) -> pd.Series | None:
-        """Mean, interval, n and verdict; None while there is no interval."""
+        """Mean, interval, n and verdict; None before all networks of both are trained."""
         self._experiment(self.arm), self._experiment(self.control)  # an unknown name is refused
         gaps = self.found.compare(self.by, self.control, margin=self.margin).dropna()
+        gaps = gaps[~gaps["verdict"].str.startswith(UNFINISHED)]
         return gaps.loc[self.arm] if self.arm in gaps.index else None
 
     def _experiment(self, name: Any) -> Experiment:

@@ -25,26 +25,26 @@ GOOD = ("higher", "equal")  # how such a verdict begins
 
 
 def exchange_shares(counted: pd.DataFrame, gigabits: Sequence[float] = (1, 10)) -> Sentence:
-    """How much of a training step is exchange, a line for each network.
+    """How much of a training step is exchange, a line for each row of `counted`.
 
-    `counted` has a row for each network with what `count_steps` found for one number of
-    processes. "Here" compares the measured seconds of a step with exchange and without. "On
-    paper" adds the seconds that the bytes take at so many `gigabits` a second to the measured
-    seconds of computing. A difference of two timings that is negative, or below `NOISE`, is too
-    small to measure.
+    `counted` has what `count_steps` found, by network and number of processes. "Here" compares the
+    measured time of a step with exchange and of computing alone. "On paper" adds the time that the
+    bytes take at so many `gigabits` a second to the measured time of computing. A difference of two
+    timings that is negative, or below `NOISE`, is too small to measure.
     """
     lines = []
-    for name, row in counted.iterrows():
+    for (name, processes), row in counted.iterrows():
         compute, bits = row["alone"], 8 * row.get("sent", row["formula"])
         measured = 100 * (1 - compute / row["seconds"])
-        here = f"{measured:.0f} % of a step" if measured >= NOISE else "too small to measure"
+        here = f"{measured:.0f} % of it" if measured >= NOISE else "too small to measure"
         cables = {g: bits / (g * 1e9) for g in gigabits}
         paper = " and ".join(
-            f"{100 * cable / (cable + compute):.1f} % at {g:g} Gbit/s"
+            f"{100 * cable / (cable + compute):.0f} % at {g:g} Gbit/s"
             for g, cable in cables.items()
         )
         lines.append(
-            f"- {name}: {compute:.2f} s to compute. Exchange: {here} here; on paper {paper}."
+            f"- {name}, {processes} processes: computing {1e3 * compute:.1f} ms, a step "
+            f"{1e3 * row['seconds']:.1f} ms. Exchange: {here} here; on paper {paper}."
         )
     return Sentence("\n".join(lines))
 
@@ -107,7 +107,8 @@ def against_nncodec() -> Sentence:
     """The bytes of one client's change, by us and by nncodec, at equal distance of the receivers.
 
     The divergence is that between the client's network and the receiver's. Between two settings of
-    nncodec its bytes are interpolated over the logarithm of divergence.
+    nncodec its bytes are interpolated over the logarithm of divergence. Seconds are of writing and
+    reading once, all settings of each coder together.
     """
     kept = read_measurement(CHANGES)
     if kept is None:
@@ -121,26 +122,36 @@ def against_nncodec() -> Sentence:
         f"{row.divergence:.1e} nats: ours {row.bytes / 1e3:,.0f} kB, nncodec {other / 1e3:,.0f} kB"
         for row, other in zip(ours.itertuples(), needed, strict=True)
     ]
-    return Sentence(f"Divergence from the client's network: {'; '.join(parts)}. {kept.source}")
+    seconds = [f"{f['seconds'].min():.2f} to {f['seconds'].max():.2f}" for f in (ours, theirs)]
+    return Sentence(
+        f"Divergence from the client's network: {'; '.join(parts)}. To write and read a message "
+        f"once took ours {seconds[0]} s, nncodec {seconds[1]} s. {kept.source}"
+    )
 
 
 def rounds(found: Results) -> pd.DataFrame:
-    """A row for each round of each record: labels, seed, megabytes so far both ways, accuracy."""
+    """A row for each round of each record: labels, seed, megabytes so far both ways, accuracy.
+
+    "first MB" are those of them with which the clients got the network before the first round.
+    """
     rows: list[dict[str, Any]] = []
     for named, record in found.recorded():
+        first = record.final.get("first_download_bytes", 0) / 1e6
         for one in record.final.get("rounds", ()):
             both = (one["up_bytes"] + one["down_bytes"]) / 1e6
-            row = {"round": one["round"], "MB": both, "accuracy": one["validation_accuracy"]}
-            rows.append({**named, **row})
+            row = {"round": one["round"], "MB": both, "first MB": first}
+            rows.append({**named, **row, "accuracy": one["validation_accuracy"]})
     return pd.DataFrame(rows)
 
 
 def bytes_to(found: Results, accuracy: float) -> pd.DataFrame:
     """Rounds and megabytes (both directions) until validation accuracy (%) first reached this.
 
-    `reached` says how many of the seeds did; the other numbers are means over those.
+    `reached` says how many of the seeds did; the other numbers are means over those. "first
+    download" is the part of the megabytes with which the clients got the network.
     """
-    titles = ["reached", "rounds", f"MB to {accuracy:g} %", "best accuracy (%)"]
+    sent = [f"MB to {accuracy:g} %", "first download"]
+    titles = ["reached", "rounds", *sent, "best accuracy (%)"]
     frame = rounds(found)
     if frame.empty:
         return pd.DataFrame(columns=titles).rename_axis("message")
@@ -154,7 +165,8 @@ def bytes_to(found: Results, accuracy: float) -> pd.DataFrame:
             if len(firsts)
             else ["", "not reached"]
         )
-        rows[name] = [f"{len(firsts)} of {seeds}", *means, f"{best:.2f}"]
+        start = f"{part['first MB'].mean():,.2f}"
+        rows[name] = [f"{len(firsts)} of {seeds}", *means, start, f"{best:.2f}"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=titles).rename_axis("message")
 
 

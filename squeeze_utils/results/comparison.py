@@ -1,14 +1,17 @@
-"""Arms against a control: differences with intervals, as a table, a figure and a sentence.
+"""Arms against a control: differences with intervals, as a table and a sentence.
 
 The statistics are those of `results.statistics`: pairs of equal seeds where two arms share a
 trained network, Welch's interval where they share nothing, or one with a pooled deviation where
-the study declares that. The intervals of one table hold all at once.
+the study declares that. The intervals of one table hold all at once, together with those of arms
+that are planned and not trained yet. There is no verdict on an arm before all its networks, and
+all of its control, are trained.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +20,13 @@ from squeeze_utils.base.checks import choose
 from squeeze_utils.base.verdicts import WORDS
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.statistics import Difference, family, paired, pooled, welch
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.training.loop import Train
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 LEAST = 2  # networks an arm needs for an interval
+UNFINISHED = "not complete yet"  # the beginning of the verdict on an arm with networks to come
+TOGETHER = "comparisons together"  # what a table of differences knows of itself
 COLUMNS = ["mean", "low", "high", "n", "verdict"]
 
 
@@ -57,6 +57,12 @@ def arms_that_share(study: Study, by: str, control: Any) -> set[Any]:
     }
 
 
+def planned_networks(study: Study, by: str) -> dict[Any, int]:
+    """How many networks each value of label `by` has when the study is complete."""
+    arms = (*study.arms, *study.expected)
+    return dict(Counter(dict(arm.labels)[by] for arm in arms))
+
+
 def differences(
     frame: pd.DataFrame,
     by: str,
@@ -65,8 +71,11 @@ def differences(
     shared: Collection[Any] = (),
     pools: bool = False,
     certain: Collection[Any] = (),
+    comparisons: int = 0,
 ) -> dict[Any, Difference]:
     """Every arm minus the control, corrected for being judged together; arms of one seed are out.
+
+    They are corrected for so many `comparisons`, where more are planned than can be made yet.
 
     Arms in `shared` begin with the control's trained network: they are compared seed by seed. The
     others have Welch's interval, or with `pools` the one with the common deviation of all arms.
@@ -92,7 +101,7 @@ def differences(
         pairs = name in shared or (name in sure) != (control in sure)
         if difference := _compared(table, name, control, pairs, pools):
             found[name] = difference
-    return family(found) if found else {}
+    return family(found, comparisons) if found else {}
 
 
 def _compared(
@@ -121,13 +130,18 @@ def differences_table(
     pools: bool = False,
     certain: Collection[Any] = (),
     margin: float | None = None,
+    planned: Mapping[Any, int] | None = None,
 ) -> pd.DataFrame:
     """A row for each arm: mean difference from the control, its interval, n, and the verdict.
 
     The verdict is "higher", "lower", "equal within ±margin" or "undecided". An arm of one seed
-    has no interval and is undecided.
+    has no interval and is undecided. `planned` says how many networks each arm has in the end:
+    until then the verdict is "not complete yet", with how many of how many there are.
     """
-    known = differences(frame, by, control, value, shared, pools, certain)
+    planned = planned or {}
+    comparisons = sum(n >= LEAST for name, n in planned.items() if name != control)
+    known = differences(frame, by, control, value, shared, pools, certain, comparisons)
+    counts = frame[by].value_counts()
     means = frame.groupby(by, sort=False)[value].mean()
     rows = {}
     for name in means.index.drop(control):
@@ -137,8 +151,24 @@ def differences_table(
             gap = {"mean": found.estimate, "low": found.low, "high": found.high}
         n = found.n if found else int((frame[by] == name).sum())
         verdict = found.verdict(margin) if found else "undecided"
+        verdict = _unfinished((name, control), counts, planned) or verdict
         rows[name] = {**gap, "n": n, "verdict": verdict}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis(by)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis(by)
+    table.attrs[TOGETHER] = max(comparisons, len(known))
+    return table
+
+
+def _unfinished(names: tuple[Any, Any], counts: pd.Series, planned: Mapping[Any, int]) -> str:
+    """The verdict while two arms lack networks, by the one that lacks more; else nothing."""
+    lacking = {name: planned.get(name, 0) - counts[name] for name in names}
+    name = max(lacking, key=lacking.__getitem__)
+    return f"{UNFINISHED}, {counts[name]} of {planned[name]}" if lacking[name] > 0 else ""
+
+
+def comparisons_together(gaps: pd.DataFrame) -> str:
+    """For how many comparisons the intervals of a table hold at once; nothing for a single one."""
+    count = gaps.attrs.get(TOGETHER, len(gaps.dropna()))
+    return f"for {count} comparisons together" if count > 1 else ""
 
 
 def comparison_sentence(gaps: pd.DataFrame, control: Any) -> str:
@@ -152,8 +182,7 @@ def comparison_sentence(gaps: pd.DataFrame, control: Any) -> str:
     for verdict, part in known.groupby("verdict", sort=False):
         arms = ", ".join(_gap(name, row) for name, row in part.iterrows())
         parts.append(f"{verdict}: {arms}")
-    comparisons = f"for {len(known)} comparisons together" if len(known) > 1 else ""
-    level = " ".join(filter(None, ("95 % intervals", comparisons)))
+    level = " ".join(filter(None, ("95 % intervals", comparisons_together(gaps))))
     return f"Against {control}, in points ({level}): {'; '.join(parts)}."
 
 
@@ -167,7 +196,7 @@ def prediction_sentence(gaps: pd.DataFrame, predicted: Mapping[Any, str]) -> str
     """The predicted and the found verdict of each arm, and whether the prediction held.
 
     "not higher" and "not lower" are predictions too. What is found "undecided" neither confirms
-    nor contradicts a prediction, unless "undecided" was predicted.
+    nor contradicts a prediction, unless "undecided" was predicted; nor does what is not complete.
     """
     for word in predicted.values():
         choose("predicted verdict", word.removeprefix("not "), WORDS)
@@ -184,61 +213,6 @@ def prediction_sentence(gaps: pd.DataFrame, predicted: Mapping[Any, str]) -> str
 
 def _judged(predicted: str, found: str) -> str:
     agrees = found.startswith(predicted.removeprefix("not "))
-    if found in ("undecided", "no run yet") and not agrees:
+    if not agrees and found.startswith(("undecided", "no run yet", UNFINISHED)):
         return "is not decided"
     return "holds" if agrees != predicted.startswith("not ") else "fails"
-
-
-def comparison_figure(
-    frame: pd.DataFrame, gaps: pd.DataFrame, by: str, control: Any, title: str
-) -> Figure:
-    """Left every seed and the mean of each arm; right the differences from the control."""
-    import matplotlib.pyplot as plt
-
-    names = list(dict.fromkeys(frame[by]))
-    height = max(2.5, 0.38 * len(names) + 1.45)
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(8.8, height), sharey=True, width_ratios=(1.15, 1)
-    )
-    draw_accuracies(left, frame, by, names)
-    _draw_differences(right, gaps, names, control)
-    left.set_yticks(range(len(names)), labels=[str(name) for name in names])
-    left.set_ylim(len(names) - 0.5, -0.5)
-    left.set(xlabel="test accuracy (%)", ylabel=by.replace("_", " "))
-    fig.suptitle(title, fontsize=11)
-    return fig
-
-
-def draw_accuracies(ax: Axes, frame: pd.DataFrame, by: str, names: list[Any]) -> None:
-    """A small mark for each seed, a bar for the mean, in rows from 0."""
-    look = curve_style(0)
-    for row, name in enumerate(names):
-        values = frame.loc[frame[by] == name, ACCURACY]
-        ax.plot(values, [row] * len(values), "o", color=look["color"], alpha=0.6)
-        ax.plot([values.mean()], [row], "|", color="black", markersize=14, markeredgewidth=2)
-
-
-def _draw_differences(ax: Axes, gaps: pd.DataFrame, names: list[Any], control: Any) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    ax.axvline(0, color="0.4", linewidth=1, linestyle=":")
-    look = curve_style(5)
-    for row, name in enumerate(names):
-        if name == control:
-            ax.plot([0], [row], "D", color="0.4")
-        elif name in gaps.index:
-            gap = gaps.loc[name]
-            ax.plot([gap["mean"]], [row], "s", color=look["color"])
-            if gap["low"] == gap["low"]:
-                ax.hlines(row, gap["low"], gap["high"], color=look["color"])
-    ax.xaxis.set_major_locator(MaxNLocator(6))
-    ax.set(xlabel=f"points against {control}{_caption(gaps)}")
-
-
-def _caption(gaps: pd.DataFrame) -> str:
-    known = gaps.dropna()
-    if known.empty:
-        return ", too few seeds: no interval" if len(gaps) else ", which has no run yet"
-    seeds = " or ".join(str(n) for n in sorted(set(known["n"])))
-    together = f"s for {len(known)} comparisons together" if len(known) > 1 else ""
-    return f"\n95 % interval{together}, n = {seeds}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from squeeze_utils.data.dense_sets import SETS
 from squeeze_utils.results.figures import PALETTE, curve_style
+from squeeze_utils.results.size_goals import MISSED, NOT_DECIDED, REACHED
+from squeeze_utils.results.statistics import paired
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS, measure_of
 from squeeze_utils.studies.dense_answers import DENSE, FLOAT
@@ -19,6 +22,7 @@ from squeeze_utils.training.segmentation import Segmentation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+POINTS = "points lost"
 LEAST = 1.0  # per cent: where no class scores as much, nothing is left to compare
 
 
@@ -122,49 +126,87 @@ def file_prediction(
     found: Results, name: str, bits: int = 4, most_bytes: int = 400_000, points: float = 2.0
 ) -> Sentence:
     """Whether the file with `bits` is small enough and loses few enough points, in the mean."""
-    rows = _files(found)
-    if bits not in rows.index:
-        return Sentence(f"Part (1) for {name}, {bits} bits: open, not trained yet.")
-    size, lost, n = rows.loc[bits, ["bytes", "lost", "n"]]
-    word = "holds" if size <= most_bytes and lost <= points else "fails"
+    files, start = _files(found), f"Part (1) for {name}, {bits} bits"
+    if bits not in files:
+        return Sentence(f"{start}: open, not trained yet.")
+    one = files[bits]
+    word = _judged(one.lost, points, most=True) if one.bytes <= most_bytes else MISSED
+    word = word.replace(REACHED, "holds").replace(MISSED, "fails")
     return Sentence(
-        f"Part (1) for {name}, {bits} bits: {size:,.0f} bytes at most, {lost:.1f} points lost in "
-        f"the mean of {n:.0f} seed(s): it {word}."
+        f"{start}: {one.bytes:,} bytes at most, {_spread(one.lost, POINTS)}: it {word}."
     )
 
 
 def aim(
     found: Results, name: str, least: float, most_bytes: int = 400_000, points: float = 2.0
 ) -> Sentence:
-    """Whether the dense networks reach `least` (%), and which files are small and good enough."""
-    frame, rows = found.frame, _files(found)
+    """Whether the dense networks reach `least` (%), and which files are small and good enough.
+
+    The smallest file that loses few enough points in the mean is named, with its own score. The 95
+    % interval of a mean, each by itself, says whether an aim is decided.
+    """
+    frame, files = found.frame, _files(found)
     if frame.empty or DENSE not in set(frame["bits"]):
         return Sentence(f"**Aims for {name}**: open, not trained yet.")
-    dense = frame.loc[frame["bits"] == DENSE, "test_accuracy"]
-    good = rows[(rows["bytes"] <= most_bytes) & (rows["lost"] <= points)]
-    files = [
-        f"reached with {bits} bits ({row.bytes:,.0f} bytes at most, {row.lost:.1f} points lost)"
-        for bits, row in good.iterrows()
-    ]
+    dense = list(frame.loc[frame["bits"] == DENSE, "test_accuracy"])
+    good = {
+        bits: one
+        for bits, one in files.items()
+        if one.bytes <= most_bytes and fmean(one.lost) <= points
+    }
+    said = MISSED if files else "open, not trained yet"
+    if good:
+        bits, one = min(good.items(), key=lambda pair: pair[1].bytes)
+        said = (
+            f"{_judged(one.lost, points, most=True)} ({bits} bits: {one.bytes:,} bytes at most, "
+            f"{_spread(one.lost, POINTS)}; the file scores {fmean(one.scores):.2f} %)"
+        )
     return Sentence(
         f"**Aims for {name}**: a score of at least {least:g} %: "
-        f"{'reached' if dense.mean() >= least else 'missed'} ({dense.mean():.2f} % in the mean of "
-        f"{len(dense)} seed(s)). At most {most_bytes:,} bytes and {points:g} points lost in the "
-        f"mean: {', '.join(files) or ('missed' if len(rows) else 'open, not trained yet')}."
+        f"{_judged(dense, least, most=False)} ({_spread(dense, '%')}). At most {most_bytes:,} "
+        f"bytes and {points:g} points lost: {said}."
     )
 
 
-def _files(found: Results) -> pd.DataFrame:
-    """For each number of bits the largest file, and points lost against DENSE seed by seed."""
-    frame, rows = found.frame, {}
+def _judged(values: Sequence[float], limit: float, most: bool) -> str:
+    """Whether the mean is at `most` the limit, or at least; undecided if the interval has it."""
+    reached = fmean(values) <= limit if most else fmean(values) >= limit
+    word = REACHED if reached else MISSED
+    if len(values) < 2:
+        return NOT_DECIDED.format(word)
+    gap = paired(values, [limit] * len(values))
+    return NOT_DECIDED.format(word) if gap.low <= 0 <= gap.high and gap.error else word
+
+
+def _spread(values: Sequence[float], unit: str) -> str:
+    """The mean, its 95 % interval, and every seed."""
+    words = f"{fmean(values):.2f} {unit} in the mean of {len(values)} seed(s)"
+    if len(values) < 2:
+        return words
+    gap, each = paired(values, [0.0] * len(values)), ", ".join(f"{v:.2f}" for v in values)
+    return f"{words}: {each}; 95 % interval {gap.low:.2f} to {gap.high:.2f}"
+
+
+class _Files(NamedTuple):
+    """The files of some number of bits: the largest, points lost by seed, scores by seed."""
+
+    bytes: int
+    lost: list[float]
+    scores: list[float]
+
+
+def _files(found: Results) -> dict[int, _Files]:
+    """For each number of bits; points are lost against DENSE, seed by seed."""
+    frame, files = found.frame, {}
     if len(frame) and "file_bytes" in frame:
         scores = frame.pivot(index="seed", columns="bits", values="test_accuracy")
         for bits in (b for b in scores if b not in (DENSE, FLOAT) and DENSE in scores):
-            lost = (scores[DENSE] - scores[bits]).dropna()
+            both = scores[[DENSE, bits]].dropna()
             size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
-            if len(lost):
-                rows[bits] = {"bytes": size, "lost": lost.mean(), "n": len(lost)}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["bytes", "lost", "n"])
+            if len(both):
+                lost = (both[DENSE] - both[bits]).tolist()
+                files[bits] = _Files(int(size), lost, both[bits].tolist())
+    return files
 
 
 def _first_dense(bits: str | int) -> float:
@@ -173,7 +215,10 @@ def _first_dense(bits: str | int) -> float:
 
 
 def loss_figure(found: Results, title: str = "") -> Figure | None:
-    """Score by class against bits, dense and float first; None without records."""
+    """Mean score by class against bits, dense and float first; None without records.
+
+    n, the number of seeds, stands in the title.
+    """
     table = by_class(found)
     if table.empty:
         return None
@@ -190,6 +235,9 @@ def loss_figure(found: Results, title: str = "") -> Figure | None:
         xlabel="bits of a weight",
         ylabel=f"{measure_of(found.found).removeprefix('m')} of the class (%)",
     )
-    ax.set(ylim=(0, 100), title=title)
+    counts = found.frame.groupby("bits")["seed"].nunique()
+    least, most = counts.min(), counts.max()
+    n = f"n = {most}" if least == most else f"n = {least} to {most}"
+    ax.set(ylim=(0, 100), title=f"{title} ({n})" if title else n)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7)
     return fig

@@ -22,6 +22,10 @@ TITLES = {"squeezenet1_0": "SqueezeNet 1.0, pruned", "squeezenet1_1": "SqueezeNe
 PRICES = (1.5, 0.9, 0.5, 0.25, 0.08, 0.02)  # errors of a bit
 SHAPE = (192, 40)  # outputs and inputs of the made-up layer
 FINER = (0.55, 0.65, 0.75)  # shares of the step of one grid; the best is taken
+HOW_MEASURED = (
+    "Bytes on two grids are interpolated between codes written at three prices, to the error of "
+    "one grid, so they are no file's size. Rounding was timed once a layer, without a warm-up."
+)
 
 
 def of_a_source(prices: Sequence[float] = PRICES, seed: int = 0) -> pd.DataFrame:

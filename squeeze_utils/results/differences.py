@@ -175,8 +175,12 @@ def paired(
     return _student(_gap(a, b), error, len(a) - 1.0, len(a), len(a), "paired", confidence)
 
 
-def family(differences: Mapping[Label, Difference]) -> dict[Label, Difference]:
+def family(
+    differences: Mapping[Label, Difference], comparisons: int = 0
+) -> dict[Label, Difference]:
     """The same k differences, corrected for being judged together (Bonferroni).
+
+    With `comparisons`, they are the first of so many that are planned, and k is that number.
 
     Each interval is widened to 1 - (1 - confidence)/k, so that all k hold at once with the stated
     confidence, and p becomes k p. Verdicts are read off these intervals. In 95 % of studies or
@@ -199,7 +203,8 @@ def family(differences: Mapping[Label, Difference]) -> dict[Label, Difference]:
         raise ValueError("these differences are corrected for a family already")
     if len({d.confidence for d in differences.values()}) != 1:
         raise ValueError("a family needs at least one difference, and all of the same confidence")
-    return {label: _one_of(len(differences), d) for label, d in differences.items()}
+    size = max(comparisons, len(differences))
+    return {label: _one_of(size, d) for label, d in differences.items()}
 
 
 def _one_of(k: int, difference: Difference) -> Difference:

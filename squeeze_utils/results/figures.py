@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import operator
 import os
 import re
 from pathlib import Path
@@ -74,7 +75,7 @@ def curve_style(index: int) -> dict[str, Any]:
     >>> sq.curve_style(0)
     {'color': '#0072B2', 'linestyle': '-', 'marker': 'o'}
     """
-    place = index % len(PALETTE)
+    place = operator.index(index) % len(PALETTE)
     return {
         "color": PALETTE[place],
         "linestyle": LINESTYLES[place],
@@ -153,14 +154,16 @@ def figures_folder() -> Path:
     return (repository() or Path.cwd()) / "figures"
 
 
-def save_figure(fig: Figure, name: str) -> None:
+def save_figure(fig: Figure | None, name: str) -> None:
     """Write ``fig`` as ``<name>.pdf`` and ``<name>.png`` into the folder of figures.
+
+    None, the figure of a study without records, is not written.
 
     The files hold no date and no version, so an unchanged figure gives the same bytes; a file
     is replaced, in one step, only when its bytes differ. Axes stay where they are from now on.
 
     Args:
-        fig: a matplotlib figure.
+        fig: a matplotlib figure, or None.
         name: file name without an ending, for example ``"04_optimizers_curves"``.
 
     >>> import os, tempfile
@@ -180,6 +183,8 @@ def save_figure(fig: Figure, name: str) -> None:
             f"the figure name {name!r} is not usable: give letters, digits, '_' and '-' only, "
             "without folder or ending, for example '04_optimizers_curves'"
         )
+    if fig is None:
+        return
     folder = figures_folder()
     box = _place(fig)
     for ending in ("png", "pdf"):

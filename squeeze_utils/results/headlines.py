@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeeze_utils.results.comparison import LEAST
+from squeeze_utils.results.comparison import LEAST, UNFINISHED
 from squeeze_utils.results.statistics import Difference, family, welch
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-UNFINISHED = "not complete yet"
 HEADER = ("", "arm − control", "points (95 % interval)", "verdict", "networks an arm", "epochs")
 
 
@@ -52,11 +51,8 @@ class Comparison:
         frame = part.frame[part.frame[self.by] == self.arm]
         epochs = f"{frame['epochs'].iloc[0]:.0f}"
         verdict, count = f"**{gap['verdict']}**", str(gap["n"])
-        both = part.study.where(**{self.by: (self.arm, self.control)})
-        planned = (*both.arms, *both.expected)
-        if any(arm.experiment.key not in part.found for arm in planned):
-            own = sum(dict(arm.labels)[self.by] == self.arm for arm in planned)
-            verdict, count = UNFINISHED, f"{count} of {own}"
+        if gap["verdict"].startswith(UNFINISHED):
+            verdict, _, count = gap["verdict"].partition(", ")
         return [self.question, names, difference, verdict, count, epochs]
 
 
@@ -161,9 +157,11 @@ def best_networks(found: Results) -> Sentence:
 
 
 def _views(name: str, found: Results) -> Iterator[str]:
-    """A row for each kind of view that the records of a network have."""
+    """A row for each kind of view that the records of a network have, with its arithmetic."""
     steps = [step for _, record in found.recorded() for step in record.steps]
     for key, title in VIEWS.items():
-        judged = [step[key][ACCURACY] for step in steps if key in step]
+        judged = [step[key] for step in steps if key in step]
         if judged:
-            yield f"- {name}, {title}: {fmean(judged):.2f} % (n = {len(judged)})."
+            mean = fmean(one[ACCURACY] for one in judged)
+            times = f"{judged[0]['views']} times the multiply-adds"
+            yield f"- {name}, {title}, {times}: {mean:.2f} % (n = {len(judged)})."

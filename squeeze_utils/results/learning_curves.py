@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import NO_RECORDS
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -171,6 +171,13 @@ def ahead_by_rate(frame: pd.DataFrame, by: str, arm: str, control: str) -> Sente
         f"{arm} minus {control}, in points on validation images: {gaps}. "
         f"Ahead at {(ahead > 0).sum()} of {len(ahead)} rates."
     )
+
+
+def means_by_epochs(*parts: Results) -> Sentence:
+    """Mean test accuracy of each part of a study, with the epochs that its networks trained."""
+    known = [part.frame for part in parts if part]
+    means = (f"{one[ACCURACY].mean():.2f} % after {one['epochs'].iloc[0]}" for one in known)
+    return Sentence(f"{', '.join(means)} epochs" if known else NO_RECORDS)
 
 
 def rates_figure(

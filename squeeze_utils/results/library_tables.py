@@ -28,6 +28,10 @@ COLUMNS = {
     "note": ("note", "{}"),
 }
 
+#: Networks that simulate 8 bits. A file that was kept earlier times them; that is not shown.
+SIMULATED = ("torchao, PT2E int8", "NNCF int8")
+NOT_TIMED = "rounds in float: not timed"
+
 
 @dataclass(frozen=True, eq=False)
 class LibraryTable:
@@ -63,7 +67,14 @@ def library_table(topic: str) -> LibraryTable:
             if name in frame
         }
     )
-    return LibraryTable(table.set_index(table.columns[0]), _source(found))
+    table = table.set_index(table.columns[0])
+    simulated = table.index.isin(SIMULATED)
+    if simulated.any():
+        table.loc[simulated, [COLUMNS[name][0] for name in ("milliseconds", "note")]] = (
+            "–",
+            NOT_TIMED,
+        )
+    return LibraryTable(table, _source(found))
 
 
 def _source(found: Measurement) -> str:

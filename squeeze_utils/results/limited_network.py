@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from squeeze_utils.base.measurements import read_measurement
+from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.log_axes import mark_in_round_numbers
 from squeeze_utils.results.study_results import Sentence
@@ -25,15 +25,31 @@ def limited_steps() -> pd.DataFrame:
     `alone + wire` (`most`), one that overlaps everything the larger of the two (`least`). `attrs`
     has the `source`, and of how many `steps` each is the median.
     """
-    kept = read_measurement(LIMITED)
-    if kept is None:
-        raise FileNotFoundError(f"{LIMITED} is not measured: python -m tools.limited_network")
+    kept = _kept()
     rows = kept.frame.dropna(subset="gigabits").copy()
     rows.attrs |= {"source": kept.source, "steps": kept.about["steps"]}
     rows["wire"] = 8 * rows["formula"] / (rows["gigabits"] * 1e9)
     rows["least"] = rows[["alone", "wire"]].max(axis=1)
     rows["most"] = rows["alone"] + rows["wire"]
     return rows
+
+
+def free_steps() -> pd.DataFrame:
+    """The same steps without any limit, a row for each network and number of processes.
+
+    `attrs` has the `source`, and of how many `steps` each is the median.
+    """
+    kept = _kept()
+    rows = kept.frame[kept.frame["gigabits"].isna()].set_index(["network", "processes"])
+    rows.attrs |= {"source": kept.source, "steps": kept.about["steps"]}
+    return rows
+
+
+def _kept() -> Measurement:
+    kept = read_measurement(LIMITED)
+    if kept is None:
+        raise FileNotFoundError(f"{LIMITED} is not measured: python -m tools.limited_network")
+    return kept
 
 
 def limited_figure(steps: pd.DataFrame) -> Figure:

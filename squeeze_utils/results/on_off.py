@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from squeeze_utils.compress.sqz.container import COMPACT
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, times_smaller
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
+CONTEXTS = "compact contexts"  # a coder of which the estimate knows nothing
 
 
 def recipes(results: Results) -> pd.DataFrame:
@@ -34,12 +36,15 @@ def on_off_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "recipe"])
 
 
-def advantage(results: Results) -> pd.DataFrame:
+def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
     """For each file made at a price: the smallest other file with at most the same error.
 
     `times` says how many times larger that one is; it is missing where no other is as good.
+    With `same_coder` only files that a compact coder wrote count, as it wrote those at a price.
     """
     found, rows = recipes(results), []
+    if same_coder:
+        found = found[found["recipe"].isin(_compact_recipes(results))]
     for network, part in found.groupby("network", sort=False):
         priced = part["recipe"].str.startswith(PRICED)
         for row in part[priced].itertuples():
@@ -57,6 +62,25 @@ def advantage(results: Results) -> pd.DataFrame:
             )
     names = ("network", "recipe", "error", "bytes", "as good without a price", "times")
     return pd.DataFrame(rows, columns=names)
+
+
+def _compact_recipes(results: Results) -> set[str]:
+    """The recipes of a study whose last step is a compact coder."""
+    ends = {dict(arm.labels)["recipe"]: arm.experiment.recipe[-1] for arm in results.study.arms}
+    return {recipe for recipe, end in ends.items() if getattr(end, "coder", "") in COMPACT}
+
+
+def same_coder_sentence(results: Results) -> Sentence:
+    """How many times the bytes others need whose files the same coder wrote, and who else won."""
+    every, same = (advantage(results, only).dropna(subset=["times"]) for only in (False, True))
+    if same.empty:
+        return Sentence(f"With the same coder: {NO_RECORDS} to compare.")
+    others = set(every["as good without a price"]) - set(same["as good without a price"])
+    named = f"Another coder wrote the files of {', '.join(sorted(others))}. " if others else ""
+    return Sentence(
+        f"{named}Against files of the same coder alone, the others need "
+        f"{span(same['times'], '.1f')} times the bytes."
+    )
 
 
 def _without_records(results: Results, network: str) -> list[str]:
@@ -82,9 +106,8 @@ def advantage_sentence(results: Results) -> Sentence:
         if known.empty:
             parts.append(f"{network}: no recipe without a price has as small an error")
             continue
-        low, high = known["times"].min(), known["times"].max()
-        span = f"{low:.1f}" if round(low, 1) == round(high, 1) else f"{low:.1f} to {high:.1f}"
-        parts.append(f"{network}: the others need {span} times the bytes for at most the error")
+        times = span(known["times"], ".1f")
+        parts.append(f"{network}: the others need {times} times the bytes for at most the error")
     return Sentence("; ".join(parts) + ".")
 
 
@@ -105,27 +128,48 @@ def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
 
 
 def agreement(results: Results) -> pd.DataFrame:
-    """Estimated bytes of the numbers, bytes of the codes, and the difference in percent."""
+    """Estimated bytes of the numbers, bytes of the codes, and the difference in percent.
+
+    `contexts` says that the file was written with contexts, of which the estimate knows nothing.
+    """
+    columns = ["network", "recipe", "seed", "estimated", "codes", "percent", "contexts"]
     rows = []
     for record in results.found.values():
         estimated = [s["estimated_bytes"] for s in record.steps if "estimated_bytes" in s]
         if estimated and "codes" in record.final.get("file_parts", {}):
             codes = record.final["file_parts"]["codes"]
             off = 100 * (codes / estimated[-1] - 1) if estimated[-1] else 0.0
-            labels = {**record.labels, "seed": record.seed}
-            rows.append({**labels, "estimated": estimated[-1], "codes": codes, "percent": off})
-    return pd.DataFrame(
-        rows, columns=["network", "recipe", "seed", "estimated", "codes", "percent"]
-    )
+            contexts = record.final["step"].get("coder") == CONTEXTS
+            numbers = {"estimated": estimated[-1], "codes": codes, "percent": off}
+            rows.append({**record.labels, "seed": record.seed, **numbers, "contexts": contexts})
+    return pd.DataFrame(rows, columns=columns)
 
 
 def agreement_sentence(results: Results) -> Sentence:
-    """The largest difference between estimate and code section, over all recipes and seeds."""
+    """The largest difference between estimate and code section, over all recipes and seeds.
+
+    Files with contexts are spoken of apart: for them the estimate is too large.
+    """
     rows = agreement(results)
     if rows.empty:
         return Sentence(f"Estimated and coded bytes: {NO_RECORDS}.")
-    worst = rows.loc[rows["percent"].abs().idxmax()]
-    return Sentence(
-        f"In the {len(rows)} files with an estimate, the code section differs from it by at most "
-        f"{abs(worst['percent']):.1f} % ({worst['network']}, {worst['recipe']})."
-    )
+    parts, contexts = [], rows["contexts"].astype(bool)
+    if len(plain := rows[~contexts]):
+        worst = plain.loc[plain["percent"].abs().idxmax()]
+        parts.append(
+            f"In the {len(plain)} files with an estimate, the code section differs from it by at "
+            f"most {abs(worst['percent']):.1f} % ({worst['network']}, {worst['recipe']})."
+        )
+    if len(known := rows[contexts]):
+        low, high = (-known["percent"]).min(), (-known["percent"]).max()
+        parts.append(
+            f"In the {len(known)} files written with contexts, the code section is {low:.1f} to "
+            f"{high:.1f} % smaller than the estimate, which knows no contexts."
+        )
+    return Sentence(" ".join(parts))
+
+
+def span(values: pd.Series, digits: str) -> str:
+    """The least and the most as text, or one number where both read alike."""
+    low, high = (format(value, digits) for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"

@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from squeeze_utils.experiments.search.grid import Grid, curves
+from squeeze_utils.base.checks import choose
+from squeeze_utils.experiments.search.grid import Grid, curves, read_rows
 from squeeze_utils.experiments.search.replay import METHODS, Replayed, replay
-from squeeze_utils.results.comparison import comparison_sentence, differences_table
+from squeeze_utils.results.comparison import (
+    comparison_sentence,
+    differences_table,
+    prediction_sentence,
+)
 from squeeze_utils.results.differences import family, paired
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.study_results import Sentence
-from squeeze_utils.results.tables import NO_RECORDS
+from squeeze_utils.results.tables import NO_RECORDS, SET_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONTROL = "random"
+MADE_UP = Sentence("numbers made up in the notebook")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Replays:
 
     found: Mapping[str, Replayed]
     truth: np.ndarray | None = None
+    source: Sentence = MADE_UP
 
     @classmethod
     def of(
@@ -48,12 +55,15 @@ class Replays:
         >>> sorted(Replays.of(table, budget=60, repetitions=2).found)[:3]
         ['Hyperband', 'TPE', 'random']
         """
+        source = MADE_UP
         if isinstance(table, Grid):
             known = curves(table)
+            source = Sentence(_source(table))
             if known is None:
-                return cls({})
+                return cls({}, source=source)
             table = known.reshape(*table.shape, *known.shape[1:])
-        return cls({name: replay(table, name, budget, repetitions) for name in METHODS}, truth)
+        found = {name: replay(table, name, budget, repetitions) for name in METHODS}
+        return cls(found, truth, source)
 
     def quality(self, method: str) -> np.ndarray:
         """How good the choice is, in percent: (repetitions, budget + 1); NaN before the first."""
@@ -106,6 +116,16 @@ class Replays:
             return Sentence(f"{NO_RECORDS}.")
         return Sentence(comparison_sentence(self.compare(epochs, control), control))
 
+    def prediction(
+        self, epochs: int, predicted: Mapping[str, str], control: str = CONTROL
+    ) -> Sentence:
+        """Whether `compare` gives each method its predicted verdict: `{"TPE": "higher"}`."""
+        for name in (control, *predicted):
+            choose("method", name, METHODS)
+        if not self.found:
+            return Sentence(f"The prediction is still open: {NO_RECORDS}.")
+        return Sentence(prediction_sentence(self.compare(epochs, control), predicted))
+
     def excess(self) -> Sentence:
         """By how much the winner's own validation accuracy flatters it at the end, in the mean.
 
@@ -151,3 +171,21 @@ class Replays:
         ax.set_title(title)
         ax.legend(loc="lower right")
         return fig
+
+
+def _source(grid: Grid) -> str:
+    """Images, seeds, epochs, devices and dates of a grid's table, as its lines name them."""
+    rows = read_rows(grid.path)
+    if not rows:
+        return NO_RECORDS
+    limit = f" ({grid.data.train_limit:,} training images)" if grid.data.train_limit else ""
+    devices, dates = sorted({row["device"] for row in rows}), {row["date"] for row in rows}
+    precision = grid.train.get("precision")
+    parts = [
+        f"{SET_NAMES.get(grid.data.name, grid.data.name)}{limit}",
+        f"{len(grid.seeds)} seeds",
+        f"{grid.epochs} epochs",
+        " or ".join(f"{device}, {precision}" if precision else device for device in devices),
+        " to ".join(sorted({min(dates), max(dates)})),
+    ]
+    return " · ".join(parts)

@@ -1,11 +1,9 @@
-"""Records repeated: one more seed of an arm, and records drawn at random and run again."""
+"""Trainings repeated: one more seed of an arm, and committed records run again."""
 
 from __future__ import annotations
 
-import random
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,12 @@ import numpy as np
 import torch
 from scipy import stats
 
-from squeeze_utils.base import machine, measurements, paths
+from squeeze_utils.base import machine, measurements
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache, usual_cache
+from squeeze_utils.results.record_draw import Candidate
+from squeeze_utils.studies import durations
 from squeeze_utils.training.distributed.launch import launch, take_part
 
 KEPT = "replications"  # the table of what was run again, below data/measurements/
@@ -29,7 +28,8 @@ class OneMoreSeed:
     """A seed that the records do not have, and where it falls among those that they have.
 
     `low` and `high` bound where 95 % of further seeds fall if accuracies are normally distributed:
-    the mean -+ t(n - 1) s sqrt(1 + 1/n) of the `n` known accuracies.
+    the mean -+ t(n - 1) s sqrt(1 + 1/n) of the `n` known accuracies. For boxes and masks the
+    accuracy is the score that `measure` names.
 
     >>> OneMoreSeed(seed=9, accuracy=90.0, known=(89.0, 90.0, 91.0)).inside
     True
@@ -38,6 +38,7 @@ class OneMoreSeed:
     seed: int
     accuracy: float
     known: tuple[float, ...]
+    measure: str = "accuracy"
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -55,7 +56,8 @@ class OneMoreSeed:
         return low <= self.accuracy <= high
 
     def _repr_markdown_(self) -> str:
-        got = f"Seed {self.seed} reaches **{self.accuracy:.2f} %** of the test pictures."
+        score = "" if self.measure == "accuracy" else f" {self.measure}"
+        got = f"Seed {self.seed} reaches **{self.accuracy:.2f} %**{score} on the test pictures."
         if len(self.known) < 2:
             return (
                 f"{got} The records have {len(self.known)} seeds of this arm: too few to compare."
@@ -72,13 +74,18 @@ class OneMoreSeed:
 def train_arm(experiment: Experiment, known: Sequence[float]) -> OneMoreSeed:
     """Train `experiment`, an arm with a seed of the reader's; nothing is recorded.
 
-    The state is kept in the cache, so that what was interrupted goes on where it stopped.
+    It says first how long this machine is likely to take. The state is kept in the cache, so that
+    what was interrupted goes on where it stopped.
     """
-    return OneMoreSeed(experiment.seed, _accuracy(experiment, usual_cache().folder), tuple(known))
+    minutes, device = durations.likely_seconds(experiment) / 60, experiment.data.device()
+    where = machine.device_name(device)
+    print(f"about {max(minutes, 1):.0f} minutes on {where} (an estimate)", file=sys.stderr)
+    accuracy, measure = _judged(experiment, usual_cache().folder)
+    return OneMoreSeed(experiment.seed, accuracy, tuple(known), measure)
 
 
-def _accuracy(experiment: Experiment, states: Path | None) -> float:
-    """The test accuracy that the experiment reaches here and now, in per cent.
+def _judged(experiment: Experiment, states: Path | None) -> tuple[float, str]:
+    """The score on test images that the experiment reaches here and now (%), and its name.
 
     As many processes are started as its steps want. States are kept in the folder, if there is one.
     """
@@ -87,51 +94,32 @@ def _accuracy(experiment: Experiment, states: Path | None) -> float:
     if workers == 1:
         return _trained(**asked)
     module = "squeeze_utils.results.replication"
-    return launch(module, workers, seconds=None, show=True, **asked)[0]
+    accuracy, measure = launch(module, workers, seconds=None, show=True, **asked)[0]
+    return accuracy, measure
 
 
-def _trained(experiment: dict[str, Any], states: str | None) -> float:
-    """What `_accuracy` says, in this process, which may be one of several."""
+def _trained(experiment: dict[str, Any], states: str | None) -> tuple[float, str]:
+    """What `_judged` says, in this process, which may be one of several."""
     wanted = Experiment.from_dict(experiment)
     cache, device = PrefixCache(Path(states)) if states else None, wanted.data.device()
     state, steps = run_experiment(wanted, cache=cache, device=device, progress=True)
-    return float(finish(state, steps)[-1]["test_accuracy"])
+    last = finish(state, steps)[-1]
+    return float(last["test_accuracy"]), last.get("measure", "accuracy")
 
 
-def draw_records(
-    count: int, minutes: float, seed: int, runs: Path | None = None
-) -> list[tuple[Path, Record]]:
-    """`count` committed records of trainings of at most `minutes`, drawn at random.
+def repeat_records(drawn: Sequence[Candidate]) -> Iterator[dict[str, Any]]:
+    """Run records again with their own seeds; a row for each, which is also kept if it can be.
 
-    ValueError where there are fewer.
+    A row comes as soon as its record was run, before the next one begins.
     """
-    fits = []
-    for path in sorted((runs or paths.shipped("runs")).glob("*/*.json")):
-        try:
-            record = Record.parse(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            warnings.warn(f"damaged record {path.name}, left out: {error}", stacklevel=2)
-            continue
-        if record.seconds <= 60 * minutes and "test_accuracy" in record.final and record.epochs:
-            fits.append((path, record))
-    if not 0 < count <= len(fits):
-        raise ValueError(
-            f"{count} records asked for; {len(fits)} took at most {minutes:g} minutes: give a "
-            "number from 1 to that, or more minutes"
-        )
-    return random.Random(seed).sample(fits, count)
-
-
-def repeat_records(drawn: Sequence[tuple[Path, Record]]) -> Iterator[dict[str, Any]]:
-    """Run records again with their own seeds; a row for each, which is also kept if it can be."""
-    for path, record in drawn:
+    for path, record in ((one.path, one.record) for one in drawn):
         experiment = Experiment.from_dict(record.experiment)
         now = machine.facts(experiment.data.device())
         row = {
             "study": path.parent.name,
             "record": path.stem,
             "recorded": round(record.final["test_accuracy"], 2),
-            "again": round(_accuracy(experiment, None), 2),
+            "again": round(_judged(experiment, None)[0], 2),
             "recorded on": " or ".join(record.devices),
             "again on": now["device"],
             "torch": f"{record.versions.get('torch', '?')} / {torch.__version__.split('+')[0]}",
@@ -152,19 +140,22 @@ def _keep(row: dict[str, Any]) -> None:
     measurements.keep_measurement(KEPT, [*rows, row])
 
 
-def compare_again(rows: Sequence[dict[str, Any]]) -> str:
-    """What repeating has shown, in a table and a sentence."""
-    lines = [f"{'record':60}{'recorded':>10}{'again':>8}{'points':>8}"]
+def deviation_line(row: Mapping[str, Any] | None = None) -> str:
+    """A record, its accuracy, that of the repetition, and the difference; without it the titles."""
+    if row is None:
+        return f"{'record':60}{'recorded':>10}{'again':>8}{'points':>8}"
+    name = f"{row['study']}/{row['record'].rpartition('-')[0]}"
+    gap = row["again"] - row["recorded"]
+    return f"{name:60}{row['recorded']:10.2f}{row['again']:8.2f}{gap:+8.2f}"
+
+
+def deviations_sum(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What repeating one or more records has shown, in a sentence."""
     gaps = [row["again"] - row["recorded"] for row in rows]
-    for row, gap in zip(rows, gaps, strict=True):
-        name = f"{row['study']}/{row['record'].rpartition('-')[0]}"
-        lines.append(f"{name:60}{row['recorded']:10.2f}{row['again']:8.2f}{gap:+8.2f}")
     size = float(np.sqrt(np.mean(np.square(gaps))))
     equal = sum(gap == 0 for gap in gaps)
-    lines.append(
-        f"{len(rows)} records, {equal} equal to the last digit; root mean square {size:.2f}"
-    )
-    return "\n".join(lines)
+    records = "1 record" if len(rows) == 1 else f"{len(rows)} records"
+    return f"{records}, {equal} equal to the last digit; root mean square {size:.2f}"
 
 
 if __name__ == "__main__":

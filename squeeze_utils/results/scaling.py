@@ -11,12 +11,8 @@ from collections.abc import Sequence
 
 from squeeze_utils.base.checks import real_number, whole_number
 from squeeze_utils.base.measurements import read_measurement
-from squeeze_utils.base.scale import Scale
-from squeeze_utils.studies import catalogue
-from squeeze_utils.studies.durations import IMAGES_PER_SECOND, units
 from squeeze_utils.training.distributed.wire import ring_bytes
 
-SPEED = IMAGES_PER_SECOND["bfloat16"]  # of the half-width SqueezeNet on one thread, measured
 MESSAGE = "communication/message"  # below data/measurements/
 TERMS = ("computing", "sending the bytes", "latency")
 
@@ -69,27 +65,6 @@ def shares_of(step: dict[str, float]) -> str:
     return f"{parts}. The exchange is mostly {max(TERMS[1:], key=step.__getitem__)}"
 
 
-def reference_hours() -> list[float]:
-    """Hours of one worker for each chain of experiments of the reference studies.
-
-    Experiments that begin with the same training form a chain, which one worker does from end to
-    end, at the `SPEED` that was measured.
-    """
-    chains: dict[str, float] = {}
-    counted: set[str] = set()
-    for make in catalogue.catalogue().values():
-        study = make(Scale("reference"))
-        for arm in (*study.arms, *study.expected):
-            experiment = arm.experiment
-            first = experiment.prefix(1).key
-            for position in range(len(experiment.recipe)):
-                key = experiment.prefix(position + 1).key
-                if key not in counted and (images := units(experiment, position)):
-                    counted.add(key)
-                    chains[first] = chains.get(first, 0.0) + images / SPEED / 3600
-    return sorted(chains.values(), reverse=True)
-
-
 def makespan(hours: Sequence[float], workers: int) -> float:
     """Hours until all tasks are done, the longest first, each by the worker that is free first.
 
@@ -101,3 +76,15 @@ def makespan(hours: Sequence[float], workers: int) -> float:
     for task in sorted(hours, reverse=True):
         heapq.heappush(free, heapq.heappop(free) + task)
     return max(free)
+
+
+def workers_that_help(hours: Sequence[float]) -> int:
+    """How many workers do all tasks as soon as the longest one ends; more of them gain nothing.
+
+    >>> workers_that_help([3, 3, 2, 2, 2])
+    5
+    """
+    workers = max(1, int(sum(hours) / max(hours)))  # fewer have more to do in the mean
+    while makespan(hours, workers) > max(hours):
+        workers += 1
+    return workers

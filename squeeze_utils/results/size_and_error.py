@@ -1,4 +1,7 @@
-"""Bytes against error: networks of this series beside published ones, each with its source."""
+"""Bytes against error: networks of this series beside published ones, each with its source.
+
+Published bytes and errors are as the papers report them, transcribed and not measured by us.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from squeeze_utils.studies.few_bytes import TRAINED_ON
 from squeeze_utils.studies.priced import DENSE, FIRE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -34,6 +39,7 @@ SOFT = "Ullrich et al. 2017"
 MIRACLE = "Havasi et al. 2019"
 ENTROPY = "Oktay et al. 2020"
 LILNETX = "Girish et al. 2023"
+CABAC = "Wiedemann et al. 2020"
 DENSE_BYTES = {"LeNet-300-100": 1_066_440, "LeNet-5": 1_724_320}
 # Where a paper gives a ratio, the bytes are those of the dense float32 network by that ratio.
 PUBLISHED: tuple[Published, ...] = (
@@ -45,11 +51,15 @@ PUBLISHED: tuple[Published, ...] = (
     Published("LeNet-5", MIRACLE, 3_030, 0.69),
     Published("LeNet-5", MIRACLE, 1_520, 0.96),
     Published("LeNet-5", ENTROPY, 2_840, 1.0),
+    Published("LeNet-5", CABAC, DENSE_BYTES["LeNet-5"] // 90, 0.7),
     Published("ResNet-20-4", LILNETX, 66_000, 8.5),
     Published("VGG-16", LILNETX, 76_000, 10.0),
+    Published("VGG-16", LILNETX, 129_000, 7.4),
     Published("VGG-16", ENTROPY, 101_000, 10.0),
+    Published("VGG-16", MIRACLE, 417_000, 6.6),
 )
-SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v", LILNETX: "P"}
+SHAPES = {DEEP: "s", SOFT: "^", MIRACLE: "D", ENTROPY: "v", LILNETX: "P", CABAC: "*"}
+EARLIER, OURS = "ours of chapter 13", "ours"  # a label, and how its recipes begin
 MOST_NAMED = 2  # networks without records that a title names; of more it gives their number
 NARROWEST = (4.0, 2.0)  # how many times as high the axes of bytes and error end at least
 
@@ -82,11 +92,14 @@ def published(*networks: str) -> list[tuple[str, int, float]]:
     ]
 
 
-def size_and_error(digits: Results, *photographs: Results) -> Figure:
+def size_and_error(
+    digits: Results, *photographs: Results, earlier: Sequence[Results] = ()
+) -> Figure:
     """A panel for each LeNet and one for CIFAR-10: our files (means over seeds), published ones.
 
-    `digits` are results of the study `priced`, `photographs` of others on CIFAR-10. Dense files are
-    many times larger and left out. A panel says which networks have no other record yet;
+    `digits` are results of the study `priced`, `photographs` of others on CIFAR-10. `earlier` are
+    those of chapter 13: what the series had before a price, drawn as crosses. Dense files are many
+    times larger and left out. A panel says which networks have no record of this chapter yet;
     without any record it holds the published points alone.
     """
     import matplotlib.pyplot as plt
@@ -96,20 +109,28 @@ def size_and_error(digits: Results, *photographs: Results) -> Figure:
     panels = (*LENETS, Panel("CIFAR-10", tuple(networks), PHOTOGRAPHS))
     looks = {name: curve_style(i) for i, name in enumerate(n for one in panels for n in one.ours)}
     files = pd.concat([_files(digits), *map(_files, photographs)])
+    before = [part[part["recipe"].str.startswith(OURS)] for part in map(_files, earlier)]
     fig, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4.6), squeeze=False)
     for ax, panel in zip(axes[0], panels, strict=True):
         for name in panel.ours:
             _draw_ours(ax, name, files[files["network"] == name], looks[name])
+        for part in before:
+            _draw_earlier(ax, panel, part)
         _draw_published(ax, panel)
         _mark(ax)
         ax.set(title=_title(panel, set(files["network"])), xlabel="file (kB, log scale)")
     axes[0, 0].set_ylabel("test error (%, log scale)")
-    pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
+    _legend(fig)
+    return fig
+
+
+def _legend(fig: Figure) -> None:
+    """One for all panels, ours first."""
+    pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in fig.axes]
     unique = {label: handle for each in pairs for handle, label in each}
-    labels = sorted(unique, key=SHAPES.__contains__)  # ours first
+    labels = sorted(unique, key=SHAPES.__contains__)
     handles = [unique[label] for label in labels]
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
-    return fig
 
 
 def _files(results: Results) -> pd.DataFrame:
@@ -127,7 +148,7 @@ def _files(results: Results) -> pd.DataFrame:
 def _title(panel: Panel, trained: set[str]) -> str:
     missing = [name for name in panel.ours if name not in trained]
     if len(missing) == len(panel.ours):
-        return f"{panel.title} (ours: not trained yet)"
+        return f"{panel.title} (this chapter's: {NOT_TRAINED})"
     few = len(missing) <= MOST_NAMED
     waiting = missing if few else [f"{len(missing)} of {len(panel.ours)} networks"]
     return "\n".join([panel.title, *(f"{NOT_TRAINED}: {name}" for name in waiting)])
@@ -148,15 +169,32 @@ def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -
             ax.plot(part["bytes"], part["error"], label=label, **how)
 
 
+def _draw_earlier(ax: Axes, panel: Panel, files: pd.DataFrame) -> None:
+    """Black crosses; beside each that is not of the panel's own network, which one it is."""
+    is_lenet = files["network"].isin(DENSE_BYTES)
+    mine = panel.published[0] if panel in LENETS else None
+    part = files[files["network"] == mine] if mine else files[~is_lenet]
+    if len(part):
+        style = {"marker": "x", "linestyle": "none", "color": "black"}
+        ax.plot(part["bytes"], part["error"], label=EARLIER, **style)
+    for row in part[part["network"] != mine].itertuples():
+        _name(ax, row.network, row.bytes, row.error)
+
+
+def _name(ax: Axes, text: str, size: float, error: float) -> None:
+    where = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+    ax.annotate(text, (size, error), fontsize=8, **where)
+
+
 def _draw_published(ax: Axes, panel: Panel) -> None:
     """Grey, each source with its shape; where a panel has several networks, their names beside."""
     points = [point for point in PUBLISHED if point.network in panel.published]
     for point in points:
         style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.55"}
         ax.plot(point.bytes, point.error, label=point.source, markersize=8, zorder=1.5, **style)
-        if len(panel.published) > 1:
-            where = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
-            ax.annotate(point.network, (point.bytes, point.error), fontsize=8, **where)
+        beside = [p for p in points if p[::3] == point[::3] and p.bytes > point.bytes]
+        if len(panel.published) > 1 and not beside:  # of two side by side the right one is named
+            _name(ax, point.network, point.bytes, point.error)
 
 
 def _mark(ax: Axes) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import ACCURACY
+from squeeze_utils.results.statistics import Difference, mean_sd, paired, welch
+from squeeze_utils.results.study_results import Results
+from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 from squeeze_utils.studies.few_bytes import NETWORK as BEST
 from squeeze_utils.studies.priced import DENSE, FIRE
+from squeeze_utils.training.start_from_checkpoint import Load
 
-OPEN = "open, records are missing"
+REACHED, MISSED = "reached", "missed"
+NOT_DECIDED = "{} in the mean, not decided"
+ANSWER = ("nearest file", "bytes at most", "error (%)", "n", "epochs", "dense error (%)", "verdict")
 
 
 class Goal(NamedTuple):
@@ -36,10 +41,10 @@ class Goal(NamedTuple):
         return self.error is None or self.dense_error is not None
 
     def __str__(self) -> str:
-        limit = f"{self.points:g} points above dense" if self.error is None else f"{self.error:g} %"
-        dense = "" if self.dense_error is None else f", dense error at most {self.dense_error:g} %"
-        further = " (further goal)" if self.further else ""
-        return f"{self.network}, {self.bytes:,} bytes, error at most {limit}{dense}{further}"
+        limit = f"dense + {self.points:g}" if self.error is None else f"{self.error:g} %"
+        dense = "" if self.dense_error is None else f", dense {self.dense_error:g} %"
+        further = " (further)" if self.further else ""
+        return f"{self.bytes:,} bytes, {limit}{dense}{further}"
 
 
 GOALS = (
@@ -56,60 +61,105 @@ GOALS = (
 )
 
 
-def goals(results: Results) -> Sentence:
-    """A line for each goal of the study's networks: reached, missed, or still open.
+class File(NamedTuple):
+    """A recipe of which every seed has a record: its largest file and its test errors (percent).
 
-    What counts are the largest file and the mean test error of all seeds of a recipe. The recipes
-    were fixed before training; if several reach a goal, the smallest file is named.
+    `certain` are those that no seed changes, and `loaded` those that begin with one checkpoint.
     """
-    arms = [dict(arm.labels) for arm in results.study.arms]
-    seeds = Counter((one.get("network"), one.get("recipe")) for one in arms)
-    wanted = [goal for goal in GOALS if goal.network in {network for network, _ in seeds}]
-    if not wanted:
-        raise ValueError(f"no goal is set for a network of the study {results.study.name}")
-    found = _finished(results.frame, seeds)
-    lines = []
-    for goal in wanted:
-        mine = found[found["network"] == goal.network]
-        recipes = {recipe for network, recipe in seeds if network == goal.network}
-        lines.append(f"- {goal}: {_answer(goal, mine, recipes - set(mine['recipe']))}.")
-    return Sentence("\n".join(lines))
+
+    recipe: str
+    bytes: int
+    errors: tuple[float, ...]
+    epochs: int
+    certain: bool
+    loaded: bool
+
+    @property
+    def error(self) -> float:
+        """The mean."""
+        return round(sum(self.errors) / len(self.errors), 6)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its cells of ANSWER."""
+        n, epochs = str(len(self.errors)), str(self.epochs)
+        if self.loaded:
+            n, epochs = f"{n}, from 1 checkpoint", f"checkpoint's + {epochs}"
+        return self.recipe, f"{self.bytes:,}", mean_sd(self.errors, 2), n, epochs
 
 
-def _finished(frame: pd.DataFrame, seeds: Counter) -> pd.DataFrame:
-    """Largest file, mean error and n of each recipe of which every seed has a record."""
-    columns = ["network", "recipe", "bytes", "mean_bytes", "error", "n"]
-    if frame.empty:
-        return pd.DataFrame(columns=columns)
-    rows = []
-    for group, part in frame.groupby(["network", "recipe"], sort=False):
-        if len(part) == seeds[group]:
-            sizes, error = part["file_bytes"], round(100 - part[ACCURACY].mean(), 6)
-            rows.append((*group, sizes.max(), sizes.mean(), error, len(part)))
-    return pd.DataFrame(rows, columns=columns)
+def goal_table(*studies: Results) -> pd.DataFrame:
+    """A row for each goal of the studies' networks: the nearest file, and whether it is enough.
+
+    What counts are the largest file and the test error, as mean ± deviation over seeds. A file
+    reaches the error, or misses it, where the 95 % interval of its mean lies on one side of the
+    limit, each goal by itself; elsewhere the verdict says that it is not decided. Seeds that all
+    begin with one checkpoint tell how its files differ, not how those of other networks would.
+    If several recipes reach a goal in the mean, the smallest file is named.
+    """
+    rows = {}
+    for results in studies:
+        networks = {dict(arm.labels).get("network") for arm in results.study.arms}
+        wanted = [goal for goal in GOALS if goal.network in networks]
+        if not wanted:
+            raise ValueError(f"no goal is set for a network of the study {results.study.name}")
+        for goal in wanted:
+            cells = _answer(goal, *_files(results, goal.network))
+            rows[goal.network, str(goal)] = dict(zip(ANSWER, cells, strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "goal"])
 
 
-def _answer(goal: Goal, found: pd.DataFrame, missing: set[str]) -> str:
-    """Whether one of the finished recipes `found` reaches `goal`, and which; others are missing."""
-    if goal.needs_dense and any(recipe.startswith(DENSE) for recipe in missing):
-        return OPEN
-    is_dense = found["recipe"].str.startswith(DENSE)
-    dense = found.loc[is_dense, "error"].min()
-    if goal.dense_error is not None and dense > goal.dense_error:
-        return f"missed: dense has {dense:.2f} % error"
-    limit = goal.error if goal.error is not None else round(dense + goal.points, 6)
-    files = found[~is_dense].sort_values("bytes")
-    good = files[(files["bytes"] <= goal.bytes) & (files["error"] <= limit)]
-    if len(good):
-        return f"reached by {_named(good.iloc[0])}"
-    if missing or files.empty:
-        return OPEN
-    over = pd.concat([files["bytes"] / goal.bytes, files["error"] / limit], axis=1).max(axis=1)
-    return f"missed; nearest is {_named(files.loc[over.idxmin()])}"
+def _files(results: Results, network: str) -> tuple[list[File], set[str]]:
+    """The files of a network of which every seed has a record, and the recipes still missing."""
+    arms = [arm for arm in results.study.arms if dict(arm.labels)["network"] == network]
+    seeds = Counter(dict(arm.labels)["recipe"] for arm in arms)
+    loaded = any(isinstance(arm.experiment.recipe[0], Load) for arm in arms)
+    frame, found = results.frame, []
+    parts = [] if frame.empty else frame[frame["network"] == network].groupby("recipe", sort=False)
+    for recipe, part in parts:
+        if len(part) == seeds[recipe]:
+            errors = tuple(round(100 - part[ACCURACY], 6))
+            size, epochs = int(part["file_bytes"].max()), int(part["epochs"].max())
+            certain = recipe in results.study.certain
+            found.append(File(str(recipe), size, errors, epochs, certain, loaded))
+    return found, set(seeds) - {file.recipe for file in found}
 
 
-def _named(file: pd.Series) -> str:
-    return (
-        f"{file['recipe']} ({file['bytes']:,.0f} bytes at most, {file['mean_bytes']:,.0f} in the "
-        f"mean; mean error {file['error']:.2f} %; n = {file['n']})"
-    )
+def _answer(goal: Goal, found: Sequence[File], missing: set[str]) -> tuple[str, ...]:
+    """The cells of ANSWER for a goal, from the finished recipes `found`; others are missing."""
+    files = [file for file in found if not file.recipe.startswith(DENSE)]
+    every = [file for file in found if file.recipe.startswith(DENSE)]
+    dense = min(every, key=lambda file: file.error, default=None)
+    control = mean_sd(dense.errors, 2) if dense else "–"
+    waiting = (*["–"] * 5, control, NOT_TRAINED)
+    if goal.needs_dense and (dense is None or any(r.startswith(DENSE) for r in missing)):
+        return waiting
+    limit = goal.error if goal.error is not None else round(dense.error + goal.points, 6)
+    good = [file for file in files if file.bytes <= goal.bytes and file.error <= limit]
+    if not files or (missing and not good):
+        return waiting
+    over = {file: max(file.bytes / goal.bytes, file.error / limit) for file in files}
+    nearest = min(good or files, key=lambda file: file.bytes if good else over[file])
+    return (*nearest.cells, control, _verdict(goal, nearest, dense))
+
+
+def _verdict(goal: Goal, file: File, dense: File | None) -> str:
+    """Bytes are certain; the interval of the error decides, where there is one."""
+    if goal.dense_error is not None and dense.error > goal.dense_error:
+        return f"{MISSED}, by dense"
+    if file.bytes > goal.bytes:
+        return MISSED
+    limits = [goal.error] if goal.error is not None else [e + goal.points for e in dense.errors]
+    if file.error <= round(sum(limits) / len(limits), 6):
+        word, sides = REACHED, lambda gap: gap.high <= 0
+    else:
+        word, sides = MISSED, lambda gap: gap.low > 0
+    gap = _gap(file.errors, limits, certain=goal.error is not None or dense.certain)
+    return word if gap and sides(gap) else NOT_DECIDED.format(word)
+
+
+def _gap(errors: Sequence[float], limits: Sequence[float], certain: bool) -> Difference | None:
+    """Mean error less the limit, with its interval; None where a single network has none."""
+    if len(errors) < 2 or (len(limits) < 2 and not certain):
+        return None
+    return paired(errors, [*limits] * len(errors)) if certain else welch(errors, limits)

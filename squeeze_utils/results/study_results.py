@@ -16,6 +16,7 @@ from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import comparison, costs, tables
+from squeeze_utils.results.comparison_figure import comparison_figure
 from squeeze_utils.results.tables import ACCURACY, results_table
 from squeeze_utils.training.step import State
 
@@ -62,7 +63,24 @@ class Results:
 
     def where(self, **labels: Any) -> Results:
         """The part whose labels are these, or among these: `where(bypass=("none", "simple"))`."""
-        return self._with(self.study.where(**labels), self.found)
+        part = self.study.where(**labels)
+        if self._labels() and not (part.arms or part.expected):
+            known = "; ".join(f"{name}: {self._values(name)}" for name in labels)
+            raise ValueError(
+                f"no arm of {self.study.name} has the labels {labels}; there are {known}"
+            )
+        return self._with(part, self.found)
+
+    def _labels(self) -> list[dict[str, Any]]:
+        """Of every arm, whether it has a record or not; the seed counts as a label."""
+        arms = (*self.study.arms, *self.study.expected)
+        return [{**dict(arm.labels), "seed": arm.experiment.seed} for arm in arms]
+
+    def _values(self, by: str) -> list[Any]:
+        """The values of a label; a name that no arm has is refused."""
+        labels = self._labels()
+        choose("label", by, dict.fromkeys(name for own in labels for name in own))
+        return list(dict.fromkeys(own[by] for own in labels if by in own))
 
     def _with(self, study: Study, found: Mapping[str, Record]) -> Results:
         """Those records of `found` that are of the arms of `study`, with it."""
@@ -88,6 +106,8 @@ class Results:
 
         `by` is the label to group by; without it all labels but the learning rate.
         """
+        if by is not None and self._labels():
+            self._values(by)
         return tables.summary_table(self.study, self.found, by)
 
     def costs(self, by: str) -> pd.DataFrame:
@@ -136,10 +156,8 @@ class Results:
 
         None if there is no such record yet. Counts are of the test split, after the last step.
         """
-        part = self.where(**labels)
-        if not part.study.arms:
-            raise ValueError(f"study {self.study.name} has no arm with {labels}")
-        counts = [np.array(r.final["confusion"], dtype=np.int64) for r in part.found.values()]
+        found = self.where(**labels).found.values()
+        counts = [np.array(record.final["confusion"], dtype=np.int64) for record in found]
         return sum(counts) if counts else None
 
     def compare(
@@ -149,26 +167,33 @@ class Results:
 
         Arms that begin with the control's trained network are compared seed by seed, all others
         by Welch's interval, or with a pooled deviation where the study declares it. The intervals
-        of a table hold all at once.
+        of a table hold all at once, with those of arms that are not trained yet. An arm that lacks
+        networks, or whose control does, has no verdict: it is "not complete yet".
         """
         frame = self.frame
+        if self._labels():
+            choose(by, control, self._values(by))
         if frame.empty or control not in set(frame[by]):
             return pd.DataFrame(columns=comparison.COLUMNS).rename_axis(by)
-        shared = comparison.arms_that_share(self.study, by, control)
-        how = {"pools": self.study.pools_deviation, "certain": self.study.certain}
-        return comparison.differences_table(
-            frame, by, control, value, shared=shared, **how, margin=margin
-        )
+        choose("value", value, frame.columns)
+        study = self.study
+        how = {
+            "shared": comparison.arms_that_share(study, by, control),
+            "pools": study.pools_deviation,
+            "certain": study.certain,
+            "planned": comparison.planned_networks(study, by),
+        }
+        return comparison.differences_table(frame, by, control, value, **how, margin=margin)
 
     def verdict(
         self, by: str, control: Any, value: str = ACCURACY, margin: float | None = None
     ) -> Sentence:
         """`compare` in one sentence."""
+        gaps = self.compare(by, control, value, margin)
         if not self.found:
             return Sentence(tables.NO_RECORDS)
         if control not in set(self.frame[by]):
             return Sentence(f"{control} has no run yet: there is nothing to compare with.")
-        gaps = self.compare(by, control, value, margin)
         return Sentence(comparison.comparison_sentence(gaps, control))
 
     def prediction(
@@ -182,9 +207,7 @@ class Results:
 
         With a `margin`, "equal" can be predicted too.
         """
-        labels = [dict(arm.labels) for arm in (*self.study.arms, *self.study.expected)]
-        choose("label", by, dict.fromkeys(name for own in labels for name in own))
-        known = dict.fromkeys(own[by] for own in labels if by in own)
+        known = self._values(by)
         choose(by, control, known)
         for name in predicted:
             choose(f"{by} against {control!r}", name, [one for one in known if one != control])
@@ -200,7 +223,7 @@ class Results:
         """
         if not self.found:
             return None
-        return comparison.comparison_figure(
+        return comparison_figure(
             self.frame, self.compare(by, control), by, control, title or self.study.title
         )
 

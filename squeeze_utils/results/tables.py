@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from squeeze_utils.data.sets import is_built_in
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results import costs
@@ -18,7 +19,7 @@ from squeeze_utils.results.statistics import mean_sd
 ACCURACY = "test_accuracy"
 NO_RECORDS = "no reference records yet"
 NOT_TRAINED = "not trained yet"
-_LABEL = {
+SET_NAMES = {
     "cifar10": "CIFAR-10",
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -115,7 +116,7 @@ def _with_costs(
     counted = costs.count_variants(study, by)["multiply_adds"]
     table["multiply-adds (M)"] = [f"{counted[name] / 1e6:.2f}" for name in table.index]
     timed = costs.kept_timings(study.name, by)
-    if any(record.data["name"] != "digits" for record in records.values()) and len(timed):
+    if not all(is_built_in(record.data["name"]) for record in records.values()) and len(timed):
         milliseconds = timed["milliseconds"].reindex(table.index)
         table["ms per step"] = milliseconds.map("{:.1f}".format, na_action="ignore")
     return table
@@ -156,7 +157,7 @@ def _data(record: Record) -> str:
         "validation images trained on" if record.data.get("train_on_validation") else "",
     ]
     said = "; ".join(filter(None, notes))
-    return f"{_LABEL.get(name, name)}{size}{f' ({said})' if said else ''}"
+    return f"{SET_NAMES.get(name, name)}{size}{f' ({said})' if said else ''}"
 
 
 def _planned(record: Record) -> int:
@@ -186,7 +187,8 @@ def _devices(records: Sequence[Record]) -> list[str]:
         trained: dict[str, dict[str, None]] = {device: {} for device in record.devices}
         for step in record.steps:
             if "precision" in step:
-                trained[step.get("device", record.device)][step["precision"]] = None
+                for device in record.devices_of(step):
+                    trained[device][step["precision"]] = None
         named += [", ".join((device, *precisions)) for device, precisions in trained.items()]
     return [name for name in named if not any(other.startswith(f"{name}, ") for other in named)]
 

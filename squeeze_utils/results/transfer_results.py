@@ -1,23 +1,21 @@
-"""What chapter 18 shows of its records: ways, curves and copies."""
+"""What chapter 18 shows of its records: ways to a network for new images, and curves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import torch
 
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.anatomy.energy import estimate, training_multiply_adds
-from squeeze_utils.base.measurements import Measurement
 from squeeze_utils.experiments.experiment import Experiment
-from squeeze_utils.results.figures import curve_style, kept_picture
-from squeeze_utils.results.statistics import mcnemar, mean_sd
+from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.studies.durations import training_images
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.transfer import FitHead
+from squeeze_utils.training.transfer import FitHead, LoadImageNet, TrainElsewhere
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 WAYS = ["test accuracy (%)", "n", "seconds", "arithmetic (J)", "starts from", "float32 (MB)"]
 
 
-def ways_table(found: Results) -> pd.DataFrame:
-    """A row for each image set and way: accuracy, n, seconds of training, where it starts from.
+def ways_table(found: Results, by: str = "images") -> pd.DataFrame:
+    """A row for each value of `by` and each way: accuracy, n, seconds, where it starts from.
 
     The seconds are the least of the seeds: other work on the machine only adds to them.
     `arithmetic (J)` is an estimate of what the multiply-adds of training cost in float32.
@@ -36,18 +34,31 @@ def ways_table(found: Results) -> pd.DataFrame:
     frame = found.frame
     if frame.empty:
         return pd.DataFrame(columns=WAYS)
+    one = {
+        (record.labels[by], record.labels["way"]): Experiment.from_dict(record.experiment)
+        for record in found.found.values()
+    }
     rows = {}
-    one = {(r.labels["images"], r.labels["way"]): r.experiment for r in found.found.values()}
-    for (images, way), part in frame.groupby(["images", "way"], sort=False):
-        rows[images, way] = {
+    for (value, way), part in frame.groupby([by, "way"], sort=False):
+        rows[value, way] = {
             "test accuracy (%)": mean_sd(part[ACCURACY], 2),
             "n": len(part),
             "seconds": f"{part['seconds'].min():,.0f}",
-            "arithmetic (J)": f"{joules(Experiment.from_dict(one[images, way])):,.1f}",
-            "starts from": "nothing" if "scratch" in way else "elsewhere",
+            "arithmetic (J)": f"{joules(one[value, way]):,.1f}",
+            "starts from": starts_from(one[value, way]),
             "float32 (MB)": f"{part['dense_bytes'].iloc[0] / 1e6:.1f}",
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["images", "way"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis([by, "way"])
+
+
+def starts_from(experiment: Experiment) -> str:
+    """The images that the weights come from: "ImageNet", another set, or "nothing"."""
+    for step in experiment.recipe:
+        if isinstance(step, LoadImageNet):
+            return "ImageNet"
+        if isinstance(step, TrainElsewhere):
+            return step.images
+    return "nothing"
 
 
 def joules(experiment: Experiment) -> float:
@@ -111,26 +122,6 @@ def curve_figure(found: Results) -> Figure | None:
     return fig
 
 
-def copies_table(found: Results) -> pd.DataFrame:
-    """A row for each set: accuracy with and without copies in training, on the same pictures."""
-    columns = ["with copies (%)", "without (%)", "change (points)", "verdict"]
-    rows: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys(dict(arm.labels)["images"] for arm in found.study.arms):
-        part = found.where(images=name)
-        by_label = {named["training"]: record for named, record in part.recorded()}
-        kept, left = by_label.get("with copies"), by_label.get("without copies")
-        if kept is None or left is None:
-            continue
-        gap = mcnemar(_right(left.final), _right(kept.final))
-        rows[name] = {
-            "with copies (%)": f"{kept.final[ACCURACY]:.2f}",
-            "without (%)": f"{left.final[ACCURACY]:.2f}",
-            "change (points)": f"{gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})",
-            "verdict": gap.verdict(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("images")
-
-
 def curve_prediction(found: Results) -> str:
     """Whether each step of the learning curve adds less than the one before, for each set."""
     frame, parts = found.frame, []
@@ -146,35 +137,3 @@ def curve_prediction(found: Results) -> str:
         steps = ", ".join(f"{gain:+.1f}" for gain in gains)
         parts.append(f"**{name}**: each step adds {steps} points, so it {word} in the means")
     return "; ".join(parts) + "."
-
-
-def _right(final: dict[str, Any]) -> np.ndarray:
-    return np.array(final["answers"]["class"]) == np.array(final["pictures"]["class"])
-
-
-def copies_figure(*kept: Measurement | None) -> Figure | None:
-    """Pairs of nearly equal images, two rows for each set: from training, and below from test.
-
-    At most four pairs of each set, the titles are their labels. None where no pictures are kept.
-    """
-    import matplotlib.pyplot as plt
-
-    sets = []
-    for each in filter(None, kept):
-        pairs = [row for row in each.rows if "pictures" in row][:4]
-        sets += [(pairs, each.about["classes"])] if pairs else []
-    if not sets:
-        return None
-    columns = max(len(pairs) for pairs, _ in sets)
-    size = (1.1 * columns, 2.45 * len(sets) + 0.3)
-    fig, axes = plt.subplots(2 * len(sets), columns, figsize=size, squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for above, (pairs, names) in enumerate(sets):
-        for column, row in enumerate(pairs):
-            for place, data in enumerate(row["pictures"]):
-                ax = axes[2 * above + place, column]
-                ax.imshow(kept_picture(data))
-                ax.set_title(names[row["labels"][place]].replace("_", " "), fontsize=7)
-    fig.suptitle("Of each pair, above: the training image; below: the test image", fontsize=9)
-    return fig

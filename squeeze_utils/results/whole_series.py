@@ -15,23 +15,35 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.every_step import OBSERVING
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.records import Record, recorded_elsewhere
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results import pareto
-from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.studies import catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Chapter, study, and labels of the arm; means over its seeds of bytes and accuracies (%).
+#: Chapter, study, and labels of the arm; means over its `n` records of bytes and accuracies (%).
+#: The `networks` that were trained for them are fewer than `n` if the seeds begin with one
+#: checkpoint; `epochs_before` are those of this checkpoint.
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
-MARKS = ("x", "+", "1", "|", "3", "_")  # of published points, a source each
+COLUMNS += ["networks", "epochs_before"]
+MARKS = ("x", "+", "1", "|", "3", "_", "2", "4")  # of published points, a source each
+PUBLISHED_GREY = "0.45"
 FIRST = 3  # the first chapter that has studies
+LONG = 24  # epochs of all training images; a training of fewer is called short
+#: A colour for each chapter from 03 to 20; neighbours differ in lightness too.
+COLOURS = (
+    *("#0072B2", "#E69F00", "#8400CD", "#009E73", "#56B4E9", "#D55E00"),
+    *("#CC79A7", "#7F4F00", "#B8B000", "#9F0162", "#00C4B3", "#FF5AAF"),
+    *("#E20134", "#1B5E20", "#A6A6FF", "#3A3AC8", "#FFB08A", "#5B6B00"),
+)
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d")
 _CHAPTER = re.compile(r"Chapter (\d\d)")
 
 
@@ -52,7 +64,8 @@ def every_network(images: str = "cifar10", runs: Path | None = None) -> pd.DataF
         for study in (make(scale) for make in module.STUDIES.values()):
             arms = [arm for arm in study.arms if _fits(arm.experiment.data, images)]
             if arms and not study.finds_rates:
-                rows += _rows(chapter, study.name, arms, study.records(runs), counted)
+                found = _rows(chapter, study.name, arms, study.records(runs), counted)
+                rows += [_begun_with(row, runs or paths.shipped("runs")) for row in found]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame[frame["test"] > 20].reset_index(drop=True)
 
@@ -109,7 +122,44 @@ def _means(records: Sequence[Record]) -> dict[str, Any]:
         "validation": float(finals["validation_accuracy"].mean()),
         "test": float(finals[ACCURACY].mean()),
         "epochs": records[0].epochs,
+        **_beginning(records),
     }
+
+
+def _beginning(records: Sequence[Record]) -> dict[str, Any]:
+    """The networks that were trained for the records, and the record of a common checkpoint."""
+    first = records[0].steps[0]
+    loaded = "loaded" in first
+    return {"networks": 1 if loaded else len(records), "checkpoint": first.get("record", "")}
+
+
+def _begun_with(row: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """The row with the epochs of its checkpoint; 0 where it has none, or no record of it."""
+    key = row.pop("checkpoint")
+    before = recorded_elsewhere(runs, key) if key else None
+    return {**row, "epochs_before": before.epochs if before else 0}
+
+
+def short_training(frame: pd.DataFrame) -> pd.Series:
+    """Whether each network was trained for fewer than `LONG` epochs, its checkpoint's included."""
+    return frame["epochs"] + frame["epochs_before"] < LONG
+
+
+def repetitions(row: Mapping[str, Any]) -> str:
+    """How often the training of a row was repeated, in words.
+
+    >>> repetitions({"n": 3, "networks": 3}), repetitions({"n": 3, "networks": 1})
+    ('3 seeds', '3 roundings of 1 network')
+    """
+    if row["networks"] < row["n"]:
+        return f"{row['n']} roundings of 1 network"
+    return f"{row['n']} seed{'s' if row['n'] > 1 else ''}"
+
+
+def epochs_in_all(row: Mapping[str, Any]) -> str:
+    """The epochs of a row, behind those of its checkpoint if it has one: "150 + 3"."""
+    parts = [f"{row[name]:.0f}" for name in ("epochs_before", "epochs") if row[name]]
+    return " + ".join(parts) or "0"
 
 
 def front(frame: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +187,7 @@ def whole_series_figure(
 ) -> Figure | None:
     """Bytes (log scale) against test accuracy: a look for each chapter, the front as a line.
 
-    `published` are (source, bytes, accuracy) of others, each source with a thin black mark.
+    `published` are (source, bytes, accuracy) of others, each source with a thin grey mark.
     None without records.
     """
     import matplotlib.pyplot as plt
@@ -154,7 +204,8 @@ def whole_series_figure(
     sources = dict.fromkeys(name for name, *_ in published)
     for source, mark in zip(sources, itertools.cycle(MARKS), strict=False):
         points = [(size, accuracy) for name, size, accuracy in published if name == source]
-        ax.plot(*zip(*points, strict=True), mark, color="black", label=source)
+        style = {"color": PUBLISHED_GREY, "markersize": 8, "markeredgewidth": 1.8}
+        ax.plot(*zip(*points, strict=True), mark, label=source, **style)
     ax.set(xscale="log", xlabel="bytes (log scale)", ylabel="test accuracy (%)", title=title)
     worst = best["test"].min()
     ax.set_ylim(bottom=worst - min(5, 100 - worst))  # what lies lower is far from the front
@@ -163,6 +214,7 @@ def whole_series_figure(
 
 
 def _look(place: int) -> dict[str, Any]:
-    """Colours come again after a while: then markers are open, and after that half filled."""
-    fill = ("full", "none", "left")[place // len(PALETTE) % 3]
-    return curve_style(place) | {"linestyle": "none", "markersize": 6, "fillstyle": fill}
+    """Colour and marker of a chapter, the same in every figure."""
+    edge = {"markersize": 6, "markeredgecolor": "0.2", "markeredgewidth": 0.4}
+    colour, shape = COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
+    return {"color": colour, "marker": shape, "linestyle": "none", **edge}

@@ -61,7 +61,7 @@ def data(scale: Scale, train_limit: int | None = None, quick: int | None = None)
 
 
 def augmentation(scale: Scale) -> dict[str, Any]:
-    """Shifts for both; a mirrored digit is another sign, so only photographs are flipped."""
+    """Shifts for both; only photographs are mirrored too, as a mirrored digit is not a digit."""
     return scale.pick({"shift": 2}, {"shift": 3, "flip": True})
 
 

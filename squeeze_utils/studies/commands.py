@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from squeeze_utils.base import machine, paths
@@ -18,7 +18,7 @@ from squeeze_utils.experiments.search.space import Search
 from squeeze_utils.experiments.state_cache import usual_cache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, hyperparameters
-from squeeze_utils.studies.plan import make_plan
+from squeeze_utils.studies.plan import Line, make_plan
 from squeeze_utils.studies.together import refuse_backend, run_together
 from squeeze_utils.training.distributed.ranks import here
 
@@ -53,11 +53,7 @@ def run_study_named(
     running. `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
     DASK_SCHEDULER_ADDRESS names.
     """
-    if only and not any(letter.isdigit() for letter in only):
-        # Refused before a pilot runs; a name with digits may hold a rate that the pilot changes.
-        study = catalogue.find(name, scale)
-        if arms := (*study.arms, *study.expected):
-            replace(study, arms=arms).only(only)
+    catalogue.find(name, scale).refuse_early(only)  # before a pilot runs
     with workers_of(backend):
         _run_with_pilot(name, scale, jobs, only, backend)
 
@@ -99,12 +95,14 @@ def _compare_processors(study: Study) -> None:
         )
 
 
-def run_everything(*, jobs: int = 1) -> list[str]:
+def run_everything(lines: Sequence[Line] | None = None, *, jobs: int = 1) -> list[str]:
     """Run or resume all that is missing at reference scale, by importance; the studies' names.
 
-    A study with an arm that fails does not keep the next ones from running.
+    `lines` are those of the plan, which is made where they are not given. A study with an arm that
+    fails does not keep the next ones from running.
     """
-    names, failed = [line.study for line in make_plan()], []
+    lines = make_plan() if lines is None else lines
+    names, failed = [line.study for line in lines], []
     for name in names:
         try:
             run_study_named(name, REFERENCE, jobs=jobs)

@@ -5,9 +5,10 @@ The unit is an image of the half-width SqueezeNet in bfloat16, trained on once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ from squeeze_utils.base import machine
 from squeeze_utils.compress.quantizing.after_training import Calibrate
 from squeeze_utils.compress.updates import Federate
 from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
@@ -99,10 +101,42 @@ def usual_speed(studies: Iterable[Study]) -> float:
     """The median over the long records of this kind of processor, else what is likely."""
     long = [study for study in studies if study.name.endswith("_long")]
     found = [speed for study in long for speed in _recorded_speeds(study)]
-    device = machine.default_device()
-    gpu = device.type == "cuda"
-    likely = ON_GPU if gpu else IMAGES_PER_SECOND[machine.precision("auto", device)]
-    return (median(found) if found else likely) * _at_once()
+    return (median(found) if found else likely_speed(machine.default_device())) * _at_once()
+
+
+def likely_speed(device: torch.device) -> float:
+    """Images of HALF in a second of one training on a device of which nothing else is known."""
+    if device.type == "cuda":
+        return ON_GPU
+    return IMAGES_PER_SECOND[machine.precision("auto", device)]
+
+
+def likely_seconds(experiment: Experiment) -> float:
+    """What the trainings of an experiment take on this machine, by arithmetic."""
+    images = sum(units(experiment, position) for position in range(len(experiment.recipe)))
+    return images / likely_speed(experiment.data.device())
+
+
+def seconds_again(record: Record) -> float:
+    """What the experiment of a record is likely to take on this machine.
+
+    A training takes as long as in the record if both were done on a processor, or both on a
+    graphics card, and in the same precision; otherwise what arithmetic says.
+    """
+    experiment, total = Experiment.from_dict(record.experiment), 0.0
+    device = experiment.data.device()
+    for position, step in enumerate(record.steps):
+        images = units(experiment, position)
+        alike = not images or _alike(step, step.get("device", record.device), device)
+        total += step["seconds"] if alike else images / likely_speed(device)
+    return total
+
+
+def _alike(step: Mapping[str, Any], recorded_on: str, device: torch.device) -> bool:
+    """Whether a training that was recorded takes about as long on the device."""
+    on_processor = recorded_on.endswith((" thread", " threads"))
+    slower = machine.precision("auto", device) == "float32" != step.get("precision", "float32")
+    return on_processor == (device.type == "cpu") and not slower
 
 
 def _recorded_speeds(study: Study) -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""Chapter 15: the most accurate checkpoint in few bytes, without and with training on."""
+"""Chapter 15: the most accurate checkpoint that was kept in few bytes, and training on."""
 
 from __future__ import annotations
 
@@ -79,9 +79,8 @@ def few_bytes(scale: Scale) -> Study:
         for recipe, steps in recipes(scale).items()
         if seed == 0 or recipe != DENSE  # nothing is drawn
     ]
-    return Study(
-        "few_bytes", "how few bytes does our most accurate checkpoint need?", arms, certain=(DENSE,)
-    )
+    title = "how few bytes does the most accurate checkpoint that was kept need?"
+    return Study("few_bytes", title, arms, certain=(DENSE,))
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {"few_bytes": few_bytes}

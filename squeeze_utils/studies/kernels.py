@@ -7,7 +7,13 @@ from dataclasses import replace
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import LONG, LONG_RATES, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import (
+    FULL_PILOT,
+    LONG_RATES,
+    Chapter,
+    Variant,
+    studies_of,
+)
 from squeeze_utils.models import EXPANDS
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0)
@@ -48,8 +54,8 @@ EXPAND_CHAPTER = Chapter(
     quick_images=QUICK_IMAGES,
 )
 
-# The paper's plateau: three seeds, since a sweep shows a shape. All have equal pilots, so that the
-# plain one is the network of `residual_long` where both pilots choose the same rate.
+# The paper's plateau: three seeds, since a sweep shows a shape. The pilot is as long as that of
+# `residual_long`, so the plain network gets the same rate there and here, and is trained once.
 LONG_RATIO_CHAPTER = Chapter(
     "squeeze_ratio_long",
     "how much may the squeeze layers squeeze, in networks that are trained long enough?",
@@ -59,7 +65,7 @@ LONG_RATIO_CHAPTER = Chapter(
     ),
     quick_images=QUICK_IMAGES,
     pools_deviation=True,
-    **{**LONG, "seeds": (0, 1, 2)},
+    **{**FULL_PILOT, "seeds": (0, 1, 2)},
 )
 # Most arms of three studies here, and those of `tuned`, were trained in float32, their controls in
 # bfloat16. These are the controls in float32, at the rates that they had: one for `pct3x3`, and

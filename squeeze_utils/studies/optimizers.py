@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squeeze_utils.experiments.variants import LONG, MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.experiments.variants import FULL_PILOT, MUON_RATES, Chapter, Variant, studies_of
 
 COUPLED = {"weight_decay": 5e-4}  # decay as a part of the gradient
 DECOUPLED = {"weight_decay": 0.05}  # decay beside the step, times the learning rate
@@ -46,7 +46,8 @@ CHAPTER = Chapter(
 )
 
 # After 24 epochs: the two kinds of descent, with and without restarts, against the two best others.
-# Each has a grid of four rates, each twice the one before.
+# Each has a grid of four rates, each twice the one before, and a pilot as long as that of
+# `residual_long`, whose plain network is the one with Muon.
 LONG_MOMENTUM = (0.05, 0.1, 0.2, 0.4)
 LONG_CHAPTER = Chapter(
     "optimizers_long",
@@ -57,7 +58,7 @@ LONG_CHAPTER = Chapter(
         _rule("adamw", (0.0025, 0.005, 0.01, 0.02), 0.02, **DECOUPLED),
         _rule("muon", MUON_RATES, 0.04, **DECOUPLED),
     ),
-    **LONG,
+    **FULL_PILOT,
 )
 
 STUDIES = studies_of(CHAPTER, LONG_CHAPTER)

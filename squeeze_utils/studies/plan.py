@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from squeeze_utils.base import machine, paths
@@ -12,7 +13,8 @@ from squeeze_utils.experiments.state_cache import usual_cache
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, durations
 
-# By importance. Pilots come with their studies, and what is not listed comes last.
+# By importance: first what the chapters' summaries rest on, chapter 16's combinations after that.
+# Pilots come with their studies, and what is not listed comes last.
 ORDER = (
     "residual_long",
     "linear_squeeze_long",
@@ -21,6 +23,8 @@ ORDER = (
     "pruning_long",
     "quantization_training_long",
     "quantization_mixed_long",
+    "optimizers_long",
+    "squeeze_ratio_long",
     "combining_long",
     "combining_order_long",
     "ladder",
@@ -28,8 +32,6 @@ ORDER = (
     "few_bytes",
     "priced",
     "priced_large",
-    "optimizers_long",
-    "squeeze_ratio_long",
     "downsampling_long",
     "pooling_long",
     "baseline_long",
@@ -67,8 +69,8 @@ def make_plan() -> list[Line]:
     studies have, and of what two recipes begin with; what one study has recorded costs the other
     none. Hours are epochs x images / speed, where trainings run side by side, one on each core. The
     speed is that of the half-width SqueezeNet, see `durations.speed`. Other networks take (their
-    multiply-adds / those of that one) ** 0.5 as long, which holds within a third where both were
-    timed, or what `RELATIVE` says.
+    multiply-adds / those of that one) ** 0.5 as long, or what `RELATIVE` says. That is a rough
+    guess: detectors took five to ten times as long. So a study's own records go before it.
     """
     scale = Scale("reference")
     studies = {name: make(scale) for name, make in catalogue.catalogue().items()}
@@ -114,19 +116,33 @@ class Announcement(NamedTuple):
         )
 
 
-def announce(name: str) -> Announcement:
-    """What running one study at reference scale means, before it starts; see `make_plan`."""
+def announce(name: str, only: str = "") -> Announcement:
+    """What running one study at reference scale means, before it starts; see `make_plan`.
+
+    With `only` it is about the arms that `commands.run_study_named` then runs.
+    """
     scale = Scale("reference")
-    catalogue.find(name, scale)  # an unknown name is refused
+    catalogue.find(name, scale).refuse_early(only)  # as is an unknown study
     studies = {known: make(scale) for known, make in catalogue.catalogue().items()}
     group, done = list(_with_pilots(name, studies)), _recorded_keys()
     todo: dict[str, Experiment] = {}
     for study in group:
-        todo |= _todo(study, done)
+        todo |= _todo(_part(study, only, whole=study.name != name), done)
     trained: set[str] = set()
     left = [part for experiment in todo.values() for part in _left(experiment, trained)]
     speed = durations.speed(group, durations.usual_speed(studies.values()))
     return Announcement(name, len(todo), len(left), sum(left) / (3600 * speed))
+
+
+def announce_all(lines: Sequence[Line]) -> str:
+    """What running a whole plan means, before it starts."""
+    if not lines:
+        return "every study has its records"
+    missing, hours = sum(line.missing for line in lines), sum(line.hours for line in lines)
+    return (
+        f"{len(lines)} studies lack {missing} experiments: "
+        f"about {hours:.1f} hours with JOBS={machine.cores()}"
+    )
 
 
 def show_plan() -> str:
@@ -162,6 +178,14 @@ def _todo(study: Study, done: set[str]) -> dict[str, Experiment]:
     arms = (*study.missing(), *study.expected)
     found = {arm.experiment.key: arm.experiment for arm in arms}
     return {key: experiment for key, experiment in found.items() if key not in done}
+
+
+def _part(study: Study, only: str, whole: bool) -> Study:
+    """The arms with `only` in their names; where there is none, a `whole` study if that is run."""
+    arms, expected = (
+        [arm for arm in part if only.lower() in arm.slug] for part in (study.arms, study.expected)
+    )
+    return study if whole and not arms else replace(study, arms=arms, expected=expected)
 
 
 def _left(experiment: Experiment, trained: set[str]) -> list[float]:

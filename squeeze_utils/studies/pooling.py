@@ -6,7 +6,7 @@ from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.experiments.variants import (
-    LONG,
+    FULL_PILOT,
     LONG_RATES,
     QUICK_RATE,
     Chapter,
@@ -52,7 +52,7 @@ LONG_PLACE_CHAPTER = Chapter(
         Variant.of({"width": width, "pool_after": at}, rates=LONG_RATES, downsampling=name)
         for name, (width, at) in LONG_PLACES.items()
     ),
-    **LONG,
+    **FULL_PILOT,
 )
 # Every kind sees 3x3 pixels before it halves or filters the map.
 LONG_KIND_CHAPTER = Chapter(
@@ -63,7 +63,7 @@ LONG_KIND_CHAPTER = Chapter(
         for kind in ("max", "average", *LONG_STUDY_POOLINGS)
     ),
     pools_deviation=True,
-    **{**LONG, "seeds": (0, 1, 2)},
+    **{**FULL_PILOT, "seeds": (0, 1, 2)},
 )
 
 

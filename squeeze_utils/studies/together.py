@@ -16,6 +16,8 @@ from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.training.distributed.launch import launch, take_part
 from squeeze_utils.training.distributed.ranks import LostProcessError
 
+LIVE_SECONDS = 1800.0  # after which the processes of a live study are ended; they take about ten
+
 
 def refuse_backend(study: Study, backend: str | None) -> None:
     """Raise where networks that several processes train would be sent to a backend's workers."""
@@ -42,7 +44,7 @@ def run_together(
     """
     if folder is None:
         with tempfile.TemporaryDirectory() as place:
-            _start(study, scale, study.arms, Path(place), cache)
+            _start(study, scale, study.arms, Path(place), cache, seconds=LIVE_SECONDS)
             return study.records(Path(place))
     claims, failures, tried = Claims(folder / CLAIMS), [], set()
     while left := [arm for arm in study.missing(folder) if arm.experiment.key not in tried]:
@@ -74,12 +76,13 @@ def _start(
     folder: Path,
     cache: PrefixCache,
     show: bool = False,
+    seconds: float | None = None,
 ) -> None:
-    """Start the processes, and wait until all of `arms` have their records."""
+    """Start the processes, and wait until all of `arms` have their records, or so long."""
     launch(
         "squeeze_utils.studies.together",
         study.processes,
-        seconds=None,
+        seconds=seconds,
         show=show,
         name=study.name,
         scale=scale.name,

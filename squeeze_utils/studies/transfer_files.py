@@ -25,8 +25,8 @@ from squeeze_utils.studies.transfer import (
 )
 from squeeze_utils.training.step import Step
 
-# Of rounded weights. Of the rates 1e-4, 3e-4, 1e-3, 2e-3 and 4e-3 this was best for validation
-# images of scenes (seed 0).
+# Of rounded weights. The rate was chosen from 1e-4, 3e-4, 1e-3, 2e-3 and 4e-3 on validation images
+# of scenes (seed 0); those runs were not kept.
 TUNING_RATE, TUNING_EPOCHS = 2e-3, 12
 
 
@@ -62,7 +62,7 @@ def _shrunk(scale: Scale, *sizes: int) -> dict[str, tuple[Step, ...]]:
 
 
 def _shown_more(*sizes: int) -> dict[str, tuple[Step, ...]]:
-    """The same with 3,000 images instead of 500, which was better on validation images."""
+    """The same with 3,000 images instead of 500."""
     return {f"{size // 1000} kB, 3,000 images": _written(size, 3000) for size in sizes}
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from squeeze_utils.base import machine
 from squeeze_utils.base.files import set_aside
 from squeeze_utils.training.distributed.ranks import from_first, here, wait_for_all
 from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
@@ -46,7 +47,7 @@ class TrainingState:
             "generator": self.generator.get_state(),
             "masks": self.masks,
             "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state() if self._device.type == "cuda" else None,
+            "cuda": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         }
 
     def restore(self, content: dict[str, Any]) -> None:
@@ -56,7 +57,7 @@ class TrainingState:
         """
         if content["name"] != self.name:
             raise UnusableFileError("it is of another training")
-        masks = {name: mask.to(self._device) for name, mask in content["masks"].items()}
+        masks = {name: mask.to(self.device) for name, mask in content["masks"].items()}
         before = copy.deepcopy(self.content())
         try:
             self._set(content)
@@ -76,19 +77,21 @@ class TrainingState:
             torch.cuda.set_rng_state(content["cuda"])
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """Where the network is trained."""
         return next(self.model.parameters()).device
 
 
 class HalfwayFile:
     """A file that holds a training between two epochs, renewed at most every `seconds`.
 
-    `spent` are the seconds that went into what the file holds, in processes before this one.
+    `spent` are the seconds that went into what the file holds, in processes before this one, and
+    `devices` the names of what they worked on; older files do not say those.
     """
 
     def __init__(self, path: Path, seconds: float = SECONDS) -> None:
         self.path, self.seconds = Path(path), seconds
-        self.spent = 0.0
+        self.spent, self.devices = 0.0, ()
         self._started = self._kept = time.monotonic()
 
     def keep(self, training: TrainingState, history: list[dict[str, Any]]) -> None:
@@ -97,8 +100,9 @@ class HalfwayFile:
         if now - self._kept < self.seconds:
             return
         spent = self.spent + now - self._started
-        content = {**training.content(), "history": json.dumps(history), "spent": spent}
-        save_tensors(self.path, content)
+        devices = json.dumps(self.with_earlier(machine.device_name(training.device)))
+        progress = {"history": json.dumps(history), "spent": spent, "devices": devices}
+        save_tensors(self.path, {**training.content(), **progress})
         self._kept = now
 
     def resume(self, training: TrainingState) -> list[dict[str, Any]]:
@@ -117,7 +121,12 @@ class HalfwayFile:
             warnings.warn(message, stacklevel=3)
             return []
         self.spent = content["spent"]
+        self.devices = tuple(json.loads(content.get("devices", "[]")))
         return json.loads(content["history"])
+
+    def with_earlier(self, device: str) -> list[str]:
+        """The devices that have worked on the training, this process's as the last new one."""
+        return list(dict.fromkeys((*self.devices, device)))
 
     def resume_together(self, training: TrainingState) -> list[dict[str, Any]]:
         """`resume` in each of the processes that train together, which must see the same file."""

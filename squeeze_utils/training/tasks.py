@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from squeeze_utils.data import ImageSet
@@ -110,8 +110,17 @@ def only_classes(data: ImageSet, what: str) -> None:
     >>> import squeeze_utils as sq
     >>> only_classes(sq.load_images("digits", size=8), "answers are noted")
     """
-    if data.task != "classification":
-        raise ValueError(f"{what} for classification only, not for {data.task}")
+    _only_classification(data.task, what)
+
+
+def only_classifiers(model: nn.Module, what: str) -> None:
+    """The same of a network: raise unless its answer is one class for each image."""
+    _only_classification(getattr(model, "task", "classification"), what)
+
+
+def _only_classification(task: str, what: str) -> None:
+    if task != "classification":
+        raise ValueError(f"{what} for classification only, not for {task}")
 
 
 def task_of(data: ImageSet) -> Task:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from squeeze_utils.base.files import set_aside, write_atomically
+from squeeze_utils.base.files import set_aside, write_atomically, write_new
 
 
 def test_it_writes_and_makes_the_folder(tmp_path):
@@ -73,3 +73,15 @@ def test_set_aside_keeps_every_damaged_file(tmp_path):
         assert not path.exists()
     assert [p.name for p in moved] == ["a.json.corrupt", "a.json.corrupt2", "a.json.corrupt3"]
     assert [p.read_text() for p in moved] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_never_replaces_another(links, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError("this folder has no second names")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "new" / "a.json"
+    assert write_new(path, b"one") and not write_new(path, b"two")
+    assert [(p.name, p.read_bytes()) for p in path.parent.iterdir()] == [("a.json", b"one")]

@@ -11,8 +11,8 @@ import torch
 from image_folders import CLASSES, image_keys, make_set, pixels, write_folder
 
 from squeeze_utils.base import paths
-from squeeze_utils.data import DataError, Split, sets
-from squeeze_utils.data.sets import find_root, load_images
+from squeeze_utils.data import DataError, Split, by_hand, sets
+from squeeze_utils.data.sets import find_root, is_here, load_images
 from squeeze_utils.data.sources import NAMED_SETS
 
 
@@ -95,6 +95,25 @@ def test_unknown_name_lists_what_is_accepted(tmp_path):
     with pytest.raises(DataError, match="digits, mnist, fashion_mnist, cifar10") as raised:
         load_images("cifar_10", root=tmp_path)
     assert "digit_scenes, digit_masks, bccd, camvid" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["intel", "caltech101", "bccd", "camvid"])
+def test_a_set_that_is_placed_by_hand_is_named_with_its_source(name, tmp_path):
+    assert not is_here(name, tmp_path)
+    with pytest.raises(DataError, match=f"{name} is not in ") as raised:
+        load_images(name, root=tmp_path)
+    assert by_hand.SOURCES[name][0] in str(raised.value) and "SQUEEZE_DATA" in str(raised.value)
+    assert by_hand.SOURCES[name][0] in by_hand.how_to_get(name, tmp_path)
+    with pytest.raises(ValueError, match=r"unknown image set 'digits'; accepted: intel"):
+        by_hand.how_to_get("digits", tmp_path)
+
+
+def test_what_is_here_needs_no_download(tmp_path):
+    assert all(is_here(name, tmp_path) for name in ("digits", "digits_noisy", "digit_scenes"))
+    assert not any(is_here(name, tmp_path) for name in ("cifar10", "mnist", "my_photos", ""))
+    for folder in ("cifar10/train", "MNIST/raw", "my_photos"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert all(is_here(name, tmp_path) for name in ("cifar10", "mnist", "my_photos"))
 
 
 @pytest.mark.parametrize(

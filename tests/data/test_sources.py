@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import socket
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from image_folders import image_keys, pixels, write_folder
 from torchvision import datasets
 
 from squeeze_utils.base import downloads
-from squeeze_utils.data import DataError, sources
+from squeeze_utils.data import DataError, archives, sources
 from squeeze_utils.data.sets import load_images
 
 LABELS = np.arange(40) % 10
@@ -150,11 +152,31 @@ def test_download_on_request_has_a_timeout_that_is_restored(tmp_path, monkeypatc
     assert "12 MB" in capfd.readouterr().err
 
 
+def test_the_archive_is_fetched_and_unpacked_once(tmp_path, monkeypatch):
+    base = write_cifar(tmp_path / "made", monkeypatch)
+    packed = tmp_path / "packed.tar.gz"
+    with tarfile.open(packed, "w:gz") as file:
+        file.add(base, base.name)
+    md5 = hashlib.md5(packed.read_bytes()).hexdigest()
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5)
+    found = archives.Archive(archives.CIFAR10.name, md5, [(packed.as_uri(), None)])
+    known = replace(sources.NAMED_SETS["cifar10"], archive=found)
+    known.download(tmp_path / "root")
+    assert known.original_files(tmp_path / "root") == tmp_path / "root"
+    assert len(known.read(tmp_path / "root", 32, 3).labels) == 80
+    (tmp_path / "root" / found.name).unlink()
+    packed.unlink()
+    known.download(tmp_path / "root")  # the unpacked files are whole
+    (tmp_path / "root" / base.name / "test_batch").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"download of 170 MB failed .*packed.tar.gz"):
+        known.download(tmp_path / "root")
+
+
 def test_failed_download_says_what_else_to_do(tmp_path, monkeypatch):
-    def fake(self):
+    def fake(self, folder):
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(datasets.CIFAR10, "download", fake)
+    monkeypatch.setattr(archives.Archive, "fetch", fake)
     with pytest.raises(DataError, match=r"download of 170 MB failed .*timed out.*SQUEEZE_DATA"):
         load_images("cifar10", root=tmp_path, download=True)
     assert socket.getdefaulttimeout() is None

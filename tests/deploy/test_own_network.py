@@ -40,6 +40,20 @@ def test_sixty_pictures_become_a_small_file_that_names_them(folder, tmp_path, ca
     assert "sky" in capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.slow
+def test_the_readme_path_ends_in_a_file_of_the_wanted_size(folder, tmp_path, capsys):
+    net, small = tmp_path / "net.safetensors", tmp_path / "net.sqz"
+    common = ["--data", str(folder), "--size", "48"]
+    assert main(["transfer", str(folder), "-o", str(net), "--size", "48"]) == 0
+    assert main(["compress", str(net), *common, "--target-bytes", "120000", "-o", str(small)]) == 0
+    assert 100_000 < small.stat().st_size <= 120_000
+    assert "calibrated on 42 images" in capsys.readouterr().out  # all training pictures
+    for name in ("apple", "leaf", "sky"):
+        picture = str(next((folder / name).iterdir()))
+        assert main(["classify", str(small), picture, *common]) == 0
+        assert name in capsys.readouterr().out.splitlines()[0]
+
+
 def test_the_last_modules_can_be_trained_too_and_the_file_is_judged(folder, tmp_path, monkeypatch):
     judged = []
     judge = own_network.evaluate

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny import tiny_set
 
+from squeeze_utils.data import load_images
 from squeeze_utils.deploy import write_files
 from squeeze_utils.deploy.scoring import inputs
 from squeeze_utils.deploy.write_files import read_description, write_description
@@ -43,6 +44,23 @@ def test_files_are_written_and_described(tmp_path, monkeypatch, images):
     (tmp_path / "deploy").mkdir()
     path.rename(tmp_path / "deploy" / "net.json")
     assert read_description(tmp_path / "net.safetensors") == about
+
+
+def test_a_description_says_what_goes_in_and_comes_out(tmp_path):
+    def described(data, channels):
+        path = write_description(
+            tmp_path, "net", data, (channels, *data.train.images.shape[2:]), {}
+        )
+        about = json.loads(path.read_text())
+        return about["input"].partition(",")[0], about["output"]
+
+    plain = tiny_set(classes=3, channels=3, size=8)
+    assert described(plain, 3) == ("RGB", "one logit for each class")
+    assert described(plain, 1)[0] == "grey" and described(plain, 4)[0] == "4 channels"
+    masks, boxes = (load_images(name, train_limit=8) for name in ("digit_masks", "digit_scenes"))
+    assert described(masks, 1) == ("grey", write_files.OUTPUTS["segmentation"])
+    assert "at each pixel" in described(masks, 1)[1]
+    assert "for each cell" in described(boxes, 1)[1]
 
 
 def test_without_images_there_is_no_int8_file(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from tiny import tiny_experiment, tiny_set
@@ -47,6 +48,14 @@ def test_it_survives_its_file(record, tmp_path):
     assert read_records(tmp_path) == {record.key: record}
     assert record.key == tiny_experiment().key
     assert [p.name for p in tmp_path.iterdir()] == [f"lenet-s0-{record.key}.json"]
+
+
+def test_it_names_all_devices_of_its_steps_in_their_order(record):
+    steps = [{}, {"device": "b"}, {"device": "c", "devices": ["b", "a", "c"]}]
+    several = replace(record, steps=steps, device="c")
+    assert several.devices == ("c", "b", "a")  # the first step is of an old record
+    assert several.devices_of(steps[-1]) == ["b", "a", "c"]
+    assert record.devices == (machine.device_name("cpu"),)
 
 
 def _without(name):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import shared_study
+from in_time import within
 from shared_study import begun
 from tiny_study import rates
 
+from squeeze_utils.experiments import records as records_module
 from squeeze_utils.experiments import run_study as module
 from squeeze_utils.experiments.records import record_path, write_first
 from squeeze_utils.experiments.run_arm import run_arm
@@ -47,7 +53,8 @@ def test_two_runs_at_once_do_each_arm_once(tmp_path, monkeypatch):
     with another_run(tmp_path) as other:
         wait_for(lambda: (tmp_path / "log.txt").exists())
         study, cache = shared_study.study(tmp_path), PrefixCache(tmp_path / "states")
-        records = run_study(study, folder=tmp_path, cache=cache, progress=False)
+        how = {"folder": tmp_path, "cache": cache, "progress": False}
+        records = within(120, partial(run_study, study, **how))
         assert other.wait(60) == 0
     assert begun(tmp_path) == [0, 1, 2, 3]
     assert len(records) == 4 and len(list((tmp_path / "shared").glob("*.json"))) == 4
@@ -64,7 +71,8 @@ def test_an_arm_of_a_run_that_was_killed_is_run_again(tmp_path, monkeypatch):
         other.wait()
         study, cache = shared_study.study(tmp_path, seconds=60.0), PrefixCache(tmp_path / "states")
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
-        records = run_study(study, folder=tmp_path, cache=cache, progress=False)
+        how = {"folder": tmp_path, "cache": cache, "progress": False}
+        records = within(120, partial(run_study, study, **how))
     assert begun(tmp_path) == [0, 0, 1, 2, 3] and len(records) == 4
     assert not list((tmp_path / ".claims").glob("*.claim"))
 
@@ -108,6 +116,37 @@ def test_a_record_is_written_once(tmp_path):
     assert again == record and again is not record and path.stat().st_mtime_ns == written
 
 
+def test_of_an_owner_and_its_heir_one_writes_the_record(tmp_path, monkeypatch):
+    """The owner was taken for dead; both look for a record at the same time, and find none."""
+    study = rates(0.1)
+    (record,) = run_study(study, progress=False).values()
+    path = record_path(tmp_path, study.arms[0].slug, record.key)
+    both, read = threading.Barrier(2), records_module.read_record
+
+    def read_together(*asked):
+        found = read(*asked)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return found
+
+    monkeypatch.setattr(records_module, "read_record", read_together)
+    mine = [replace(record, seconds=float(number)) for number in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(write_first, mine, [path, path], timeout=20))
+    assert found[0] == found[1] == read(path, record.key)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_damaged_file_in_a_records_place_is_set_aside(tmp_path):
+    study = rates(0.1)
+    (record,) = run_study(study, progress=False).values()
+    path = record_path(tmp_path, study.arms[0].slug, record.key)
+    path.write_text("{")
+    with pytest.warns(UserWarning, match="held another record, moved to"):
+        assert write_first(record, path) is record
+    assert len(list(tmp_path.glob("*.corrupt"))) == 1
+
+
 def test_an_unknown_backend_is_refused():
     with pytest.raises(ValueError, match="joblib has no backend 'cloud' here; accepted"):
         run_study(rates(0.1), backend="cloud", progress=False)
@@ -115,8 +154,7 @@ def test_an_unknown_backend_is_refused():
 
 @pytest.mark.slow
 def test_a_cluster_of_dask_runs_a_study_and_survives_a_dead_worker(tmp_path):
-    import distributed
-
+    distributed = pytest.importorskip("distributed")
     support = str(Path(SCRIPT).parent)
     cluster = distributed.LocalCluster(
         n_workers=2,
@@ -126,7 +164,8 @@ def test_a_cluster_of_dask_runs_a_study_and_survives_a_dead_worker(tmp_path):
     )
     with cluster, distributed.Client(cluster):
         study = shared_study.study(tmp_path, kills=True)
-        records = run_study(study, folder=tmp_path, backend="dask", jobs=-1, progress=False)
+        how = {"folder": tmp_path, "backend": "dask", "jobs": -1, "progress": False}
+        records = within(240, partial(run_study, study, **how))
     assert sorted(record.final["number"] for record in records.values()) == [0, 1, 2, 3]
     assert sorted(set(begun(tmp_path))) == [0, 1, 2, 3] and begun(tmp_path).count(1) == 2
     assert len(list((tmp_path / "shared").glob("*.json"))) == 4

@@ -98,10 +98,33 @@ def test_a_grid_goes_on_beyond_its_edge_until_the_best_rate_lies_inside(shipped)
     assert rates() == [0.01, 0.1, 0.2, 0.4]
     assert {dict(arm.labels)["lr"] for arm in chapter.study(REFERENCE).arms} == {0.2}
     run(lambda lr: lr)
-    for _ in range(5):
+    while len(rates()) < MOST_RATES:
         run(lambda lr: lr)
-    assert len(rates()) == MOST_RATES
+    assert rates() == [0.01, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
     assert list(chapter.grid(blurred, QUICK, {})) == [0.01, 0.1, 0.2]
+
+
+def test_a_best_rate_at_the_edge_of_a_grid_that_ends_is_warned_of(shipped, recwarn):
+    chapter = replace(CHAPTER, extends_rates=True)
+    (_, blurred) = chapter.variants
+
+    def run(accuracy_of) -> None:
+        for arm in chapter.pilot(REFERENCE).where(kind="blurred").arms:
+            measure(arm, shipped / chapter.pilot_name, accuracy_of(dict(arm.labels)["lr"]))
+
+    def rates() -> list[float]:
+        return list(chapter.grid(blurred, REFERENCE, chapter.pilot_records(REFERENCE)))
+
+    while len(rates()) < MOST_RATES:
+        run(lambda lr: -lr)
+    assert not recwarn  # the last rate has not been tried
+    run(lambda lr: -lr)
+    said = r"at the edge of 7 \(0\.000625, .*, 0\.2\).*: 0\.000625 may not be the best .*'blur'"
+    with pytest.warns(UserWarning, match=said):
+        rates()
+    run(lambda lr: -abs(lr - 0.00125))
+    recwarn.clear()
+    assert len(rates()) == MOST_RATES and not recwarn
 
 
 def test_what_a_variant_says_goes_before_its_chapter_and_that_before_the_series():

@@ -53,6 +53,82 @@ def test_pictures_are_prepared_as_the_authors_did(photo):
     assert torch.equal(grey[0] + 104, grey[2] + 123)
 
 
+def test_random_parts_are_in_the_scale_of_the_network_and_differ(tmp_path, photo, ours):
+    photo.save(tmp_path / "a.png")
+    original = build("squeezenet1_0", width=0.125, last_padding=1)
+    for model, size in ((ours, 224), (original, 227)):
+        generator = torch.Generator().manual_seed(0)
+        parts = [pictures.load_crop(tmp_path / "a.png", model, generator) for _ in range(20)]
+        whole = pictures.normalised(
+            torch.from_numpy(np.array(pictures.resized(photo, model))).permute(2, 0, 1), model
+        )
+        assert all(part.shape == (3, size, size) for part in parts)
+        assert all(whole.min() <= part.min() and part.max() <= whole.max() for part in parts)
+        assert len({float(part.sum()) for part in parts}) == 20
+        generator = torch.Generator().manual_seed(0)
+        again = pictures.load_crop(tmp_path / "a.png", model, generator)
+        assert torch.equal(again, parts[0])
+    ramp = Image.fromarray(np.tile(np.arange(256, dtype="u1"), (256, 1)))
+    ramp.save(tmp_path / "ramp.png")
+    generator = torch.Generator().manual_seed(0)
+    parts = [pictures.load_crop(tmp_path / "ramp.png", ours, generator) for _ in range(40)]
+    rising = [bool(part[0, 0, -1] > part[0, 0, 0]) for part in parts]
+    assert 10 < sum(rising) < 30  # half of them are mirrored
+    widths = [float((part[1, 0, -1] - part[1, 0, 0]).abs()) * 0.224 * 255 for part in parts]
+    assert 256 * (0.5 / 1.2) ** 0.5 - 4 < min(widths) < 200 and 215 < max(widths) <= 256
+
+
+def test_batches_are_half_of_samples_and_half_of_photographs(tmp_path, ours, monkeypatch):
+    kinds = {"sample": range(3), "photo": range(70)}
+    samples, photographs = ([tmp_path / f"{k}{i}" for i in n] for k, n in kinds.items())
+    shown = []
+
+    def crop(path, model, generator):
+        shown.append(path)
+        return torch.zeros(1)
+
+    monkeypatch.setattr(pictures, "load_crop", crop)
+    batches = pictures.mixed_crops(samples, photographs, ours, seed=0)
+    assert all(next(batches).shape == (25, 1) for _ in range(5))
+    drawn = [path for path in shown if path in photographs]
+    assert len(drawn) == 60 == len(set(drawn)) and drawn != sorted(drawn)  # none of them twice
+    assert [path in samples for path in shown[:25]] == [True] * 13 + [False] * 12
+    counts = [shown.count(path) for path in samples]
+    assert sum(counts) == 65 and max(counts) - min(counts) <= 1
+    first = shown[:25]
+    shown.clear()
+    next(pictures.mixed_crops(samples, photographs, ours, seed=0))
+    assert shown == first
+    shown.clear()
+    next(pictures.mixed_crops(samples, photographs, ours, seed=1))
+    assert shown != first
+
+
+def test_the_interval_of_a_divergence_is_that_of_a_mean_over_pictures():
+    torch.manual_seed(0)
+    scores, original = torch.randn(40, 7), torch.randn(40, 7)
+    found = judging.judge(scores, original, torch.zeros(40, dtype=torch.long))
+    p, q = original.softmax(1), scores.softmax(1)
+    each = (p * (p / q).log()).sum(1)
+    assert found.divergence == pytest.approx(float(each.sum()), 1e-5)
+    half = 1.95996 * float(each.std()) / 40**0.5
+    assert found.divergence_interval() == pytest.approx(half, 1e-4)
+    assert found.divergence_interval(5) > found.divergence_interval(2) > half
+    twice = Verdict.mean([found, found])
+    assert twice.divergence_interval() == pytest.approx(half, 1e-4)
+
+
+def test_without_squares_or_with_one_picture_a_divergence_has_no_interval():
+    old, new = Verdict(6, 6, 6, 6, 0, 0, 1.0), Verdict(6, 6, 6, 6, 0, 0, 1.0, 1.0)
+    assert new.divergence_interval() > 0 and old.divergence_interval() is None
+    assert (old + new).squares is None and Verdict.mean([old, new]).squares is None
+    assert (new + new).squares == 2 and Verdict(
+        1, 1, 1, 1, 0, 0, 1.0, 1.0
+    ).divergence_interval() is None
+    with pytest.raises(ValueError, match="comparisons must be a whole number"):
+        new.divergence_interval(0)
+
+
 def test_pictures_are_found_drawn_and_labelled(tmp_path, photo, ours):
     for folder in ("n01440764", "goldfish"):
         (tmp_path / folder).mkdir()

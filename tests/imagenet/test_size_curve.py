@@ -47,6 +47,53 @@ def test_the_table_begins_with_the_original_and_has_verdicts(kept):
     assert set(size_curve.table("squeezenet1_0", 9)["verdict"]) == {"", "equal within ±9"}
 
 
+def test_divergences_have_an_interval_where_every_row_kept_its_squares(kept):
+    assert size_curve.points("squeezenet1_0")["spread"].isna().all()
+    assert "±" not in "".join(size_curve.table("squeezenet1_0")["divergence (nats)"])
+    before = measurements.read_measurement("released/squeezenet1_0")
+    rows = [{**row, "squares": row["divergence"] ** 2 / 50} for row in before.rows]
+    measurements.keep_measurement("released/squeezenet1_0", rows, original=before.about["original"])
+    squares = (10**2 + 20**2) / 50  # of two halves, in the mean of two seeds
+    variance = (squares - 30**2 / 200) / 199
+    half = 2.2414 * (variance / 200) ** 0.5
+    found = size_curve.points("squeezenet1_0")
+    assert found.loc[0, "spread"] == pytest.approx(half, 1e-4)
+    shown = size_curve.table("squeezenet1_0").loc["1,000 bytes", "divergence (nats)"]
+    assert shown == f"0.1500 ± {half:.4f}"
+    rows[0].pop("squares")  # one row of an old file
+    measurements.keep_measurement("released/squeezenet1_0", rows, original=before.about["original"])
+    assert size_curve.points("squeezenet1_0")["spread"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("lossless", "factor", "words"),
+    [
+        (527_000, 0.5, ["reached", "reached", "reached"]),
+        (527_001, 1.0, ["missed", "not decided", "not decided"]),
+        (1, 3.0, ["reached", "missed", "missed"]),
+    ],
+)
+def test_goals_are_judged_by_all_seeds(kept, lossless, factor, words):
+    measurements.keep_measurement("released/file", [{"layer": "a"}], lossless_bytes=lossless)
+    before = measurements.read_measurement("released/squeezenet1_0")
+    goals = dict(zip((1000, 2000), size_curve.GOALS.items(), strict=True))
+    rows = []
+    for row in before.rows:
+        target, most = goals[row["target"]]
+        nats = factor * most * (0.8 + 0.4 * row["seed"]) * row["n"]
+        rows.append({**row, "target": target, "bytes": target, "divergence": nats})
+    measurements.keep_measurement("released/squeezenet1_0", rows, original=before.about["original"])
+    lines = size_curve.goals_sentence().splitlines()[2:]
+    assert [line.split(": ")[1].split(" (")[0] for line in lines] == words
+
+
+def test_the_committed_files_miss_both_divergences():
+    told = size_curve.goals_sentence()
+    assert "at most 527,000 bytes without loss: reached (526,912 bytes)" in told
+    assert "at most 300,000 bytes and 0.03 nats: missed (299,860 bytes; 0.0461 nats" in told
+    assert "at most 240,000 bytes and 0.11 nats: missed (239,679 bytes; 0.2002 nats" in told
+
+
 @pytest.mark.parametrize(
     ("change", "word"), [(2, "higher"), (-2, "lower"), (0, "undecided"), (0.1, "undecided")]
 )

@@ -12,10 +12,11 @@ from states import as_if_trained
 from torch import nn
 
 from squeeze_utils import models
+from squeeze_utils.anatomy.ablation import ObserveBlocks
 from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.anatomy.class_maps import class_maps
 from squeeze_utils.anatomy.costs import count
-from squeeze_utils.anatomy.shifts import ObserveShifts
+from squeeze_utils.anatomy.shifts import ObserveShifts, shift_consistency
 from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
 from squeeze_utils.anatomy.tracing import trace
 from squeeze_utils.anatomy.views import ObserveViews
@@ -28,6 +29,7 @@ from squeeze_utils.compress.quantizing.after_training import Calibrate, Quantize
 from squeeze_utils.compress.quantizing.equalising import Equalise
 from squeeze_utils.compress.quantizing.fold_batch_norm import folded
 from squeeze_utils.compress.quantizing.integer_network import integer_network
+from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sqz.container import load_sqz, save_sqz
 from squeeze_utils.compress.updates import Federate
 from squeeze_utils.data import load_images
@@ -190,6 +192,8 @@ ONLY_CLASSES: dict[Step, str] = {
     ObserveShifts(): "answers to shifted images are compared",
     ObserveSignals(): "signals are measured",
     ObserveViews(): "views are averaged",
+    ObserveBlocks(): "blocks are taken out",
+    MixedBits(4): "class probabilities are compared",
     Federate(1): "images are dealt by class",
 }
 
@@ -201,6 +205,13 @@ def test_what_is_about_one_class_for_each_image_is_refused(name: str, step: Step
     said = f"{ONLY_CLASSES[step]} for classification only, not for {data.task}"
     with pytest.raises(ValueError, match=said):
         step.apply(State(network(name), data))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shifted_answers_that_are_no_classes_are_not_compared(name: str):
+    said = "answers to shifted images are compared for classification only, not for "
+    with pytest.raises(ValueError, match=said + network(name).task):
+        shift_consistency(network(name), images(), [1])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,6 +16,7 @@ authors:
     given-names: Marie
   - name: "The others"
 version: "2.1"
+date-released: 2031-05-06
 repository-code: 'https://example.org/x'
 keywords:
   - one
@@ -30,6 +31,7 @@ def test_the_entry_has_what_the_file_says(tmp_path: Path) -> None:
         "@misc{squeezenet-squeezed,",
         "  author   = {{Marie Curie} and {The others}},",
         "  title    = {A title: of two parts},",
+        "  year     = {2031},",
         "  version  = {2.1},",
         "  url      = {https://example.org/x},",
         "}",
@@ -51,9 +53,20 @@ def test_without_the_file_a_sentence_says_where_it_is(
     assert where in citation.bibtex()
 
 
-@pytest.mark.parametrize("lacking", ["title", "version", "repository-code", "authors"])
+@pytest.mark.parametrize(
+    "lacking", ["title", "version", "repository-code", "authors", "date-released"]
+)
 def test_a_file_that_lacks_something_is_refused(lacking: str, tmp_path: Path) -> None:
     file = tmp_path / "CITATION.cff"
     file.write_text(SAMPLE.replace(f"{lacking}:", "abstract:"))
-    with pytest.raises(ValueError, match=r"does not say: (title|version|url|author)"):
+    with pytest.raises(ValueError, match=r"does not say: (title|version|url|author|year)"):
         citation.bibtex(file)
+
+
+def test_a_date_in_another_form_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "CITATION.cff"
+    file.write_text(SAMPLE.replace("2031-05-06", "6 May 2031"))
+    with pytest.raises(ValueError, match="date-released is '6 May 2031'; accepted is a date like"):
+        citation.bibtex(file)
+    file.write_text(SAMPLE.replace("2031-05-06", "'2031-05-06'"))
+    assert "  year     = {2031}," in citation.bibtex(file)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 pytest.importorskip("matplotlib")
+pytest.importorskip("IPython")
+
+from IPython.core.formatters import DisplayFormatter
 
 from squeeze_utils import __version__, notebook
 
@@ -35,6 +39,15 @@ def test_returns_the_quick_scale_and_prints_one_block(capsys):
     assert f"squeeze_utils {__version__}" in lines[0]
     assert lines[2].split() == ["scale", "quick"]
     assert captured.err == ""
+
+
+def test_a_table_without_rows_shows_as_a_sentence():
+    display = DisplayFormatter()
+    notebook.show_empty_tables_in_words(display)
+    shown, _ = display.format(pd.DataFrame(columns=["accuracy"]))
+    assert shown == {"text/plain": "No rows yet."}
+    shown, _ = display.format(pd.DataFrame({"accuracy": [91.5]}))
+    assert "91.5" in shown["text/plain"] and "<td>91.5</td>" in shown["text/html"]
 
 
 def test_scale_comes_from_the_environment(monkeypatch, capsys):

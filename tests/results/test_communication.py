@@ -47,10 +47,15 @@ def exchanged(name):
 def federated(name):
     each = {"float": 4000, "int8": 1000, "coded": 200}[name]
     rounds = [
-        {"round": n, "up_bytes": n * each, "down_bytes": n * each, "validation_accuracy": 40.0 * n}
+        {
+            "round": n,
+            "up_bytes": n * each,
+            "down_bytes": 100_000 + n * each,
+            "validation_accuracy": 40.0 * n,
+        }
         for n in (1, 2)
     ]
-    return {"rounds": rounds, "up_bytes": 2 * each}
+    return {"rounds": rounds, "up_bytes": 2 * each, "first_download_bytes": 100_000}
 
 
 def test_an_exchange_below_the_noise_of_the_timing_has_no_share():
@@ -62,12 +67,12 @@ def test_an_exchange_below_the_noise_of_the_timing_has_no_share():
             "seconds": {"slow": 0.2, "noisy": 0.095, "equal": 0.102},
         }
     )
+    rows.index = pd.MultiIndex.from_tuples([(name, 2) for name in rows.index])
     slow, noisy, equal = shown.exchange_shares(rows).splitlines()
-    assert "slow: 0.10 s to compute. Exchange: 50 % of a step here" in slow
-    assert "on paper 50.0 % at 1 Gbit/s and 9.1 % at 10 Gbit/s" in slow
-    assert "Exchange: too small to measure here; on paper 50.0 %" in noisy
+    assert "slow, 2 processes: computing 100.0 ms, a step 200.0 ms. Exchange: 50 % of it" in slow
+    assert "on paper 50 % at 1 Gbit/s and 9 % at 10 Gbit/s" in slow
+    assert "a step 95.0 ms. Exchange: too small to measure here; on paper 50 %" in noisy
     assert "too small to measure" in equal
-    assert "-" not in noisy.removeprefix("- ")
     assert shown.exchange_shares(rows.drop(columns="sent")) == shown.exchange_shares(rows)
 
 
@@ -112,7 +117,8 @@ def test_bytes_until_an_accuracy(tmp_path):
     found = results("federated", tmp_path, federated, arms=("float", "coded"))
     table = shown.bytes_to(found, 80)
     assert table.loc["float", "reached"] == "3 of 3" and table.loc["float", "rounds"] == "2.0"
-    assert table.loc["float", "MB to 80 %"] == "0.02"
+    assert table.loc["float", "MB to 80 %"] == "0.12"
+    assert (table["first download"] == "0.10").all()
     assert shown.bytes_to(found, 99).loc["coded", "MB to 99 %"] == "not reached"
     assert shown.rounds_figure(found, "title") is not None
     assert "coded 20.0; no run yet: int8" in shown.bytes_prediction(found, {"int8": 4, "coded": 10})
@@ -122,11 +128,14 @@ def test_bytes_until_an_accuracy(tmp_path):
 
 
 CHANGES = [
-    {"tool": "ours, float", "bytes": 1_000_000, "divergence": 0.0},
-    {"tool": "ours, coded, step 1", "bytes": 100_000, "divergence": 1e-4},
-    {"tool": "ours, coded, step 9", "bytes": 5_000, "divergence": 1.0},
-    {"tool": "nncodec, qp -40", "bytes": 400_000, "divergence": 1e-5},
-    {"tool": "nncodec, qp -30", "bytes": 100_000, "divergence": 1e-3},
+    {"tool": tool, "bytes": size, "divergence": divergence, "seconds": seconds}
+    for tool, size, divergence, seconds in (
+        ("ours, float", 1_000_000, 0.0, 9.0),
+        ("ours, coded, step 1", 100_000, 1e-4, 0.1),
+        ("ours, coded, step 9", 5_000, 1.0, 0.2),
+        ("nncodec, qp -40", 400_000, 1e-5, 1.5),
+        ("nncodec, qp -30", 100_000, 1e-3, 1.0),
+    )
 ]
 
 
@@ -135,5 +144,6 @@ def test_changes_are_compared_where_receivers_are_equally_far_off(monkeypatch):
     monkeypatch.setattr(shown, "read_measurement", {shown.CHANGES: kept}.get)
     said = str(shown.against_nncodec())
     assert "1.0e-04 nats: ours 100 kB, nncodec 250 kB." in said and "a machine" in said
+    assert "took ours 0.10 to 0.10 s, nncodec 1.00 to 1.50 s" in said
     monkeypatch.setattr(shown, "read_measurement", {}.get)
     assert "Not measured yet" in str(shown.against_nncodec())

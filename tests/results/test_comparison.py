@@ -138,6 +138,66 @@ def test_several_results_of_one_arm_and_seed_are_refused():
     assert len(comparison.differences_table(one, "kind", "plain")) == 1
 
 
+def without(results: Results, kind: str, seed: int) -> Results:
+    """The results before one of the networks was trained."""
+    (lost,) = results.study.where(kind=kind, seed=seed).arms
+    found = {key: record for key, record in results.found.items() if key != lost.experiment.key}
+    return dataclasses.replace(results, found=found)
+
+
+def test_there_is_no_verdict_before_all_networks_of_both_arms_are_trained():
+    part = without(results_of(3), "up", 1)
+    gaps = part.compare("kind", "plain")
+    assert gaps["verdict"].to_dict() == {"up": "not complete yet, 2 of 3", "noisy": "undecided"}
+    assert not np.isnan(gaps.loc["up", "low"])  # two seeds have an interval all the same
+    assert "not complete yet, 2 of 3: **up** +2.05" in part.verdict("kind", "plain")
+    told = part.prediction("kind", "plain", {"up": "higher"})
+    assert "found not complete yet, 2 of 3" in told and told.endswith(
+        "The prediction is not decided."
+    )
+    label = part.figure("kind", "plain").axes[1].get_xlabel()
+    assert label.endswith("n = 2 or 3; hollow: not complete yet")
+
+
+def test_without_a_network_of_the_control_no_arm_has_a_verdict():
+    gaps = without(results_of(3), "plain", 2).compare("kind", "plain")
+    assert set(gaps["verdict"]) == {"not complete yet, 2 of 3"}
+
+
+def test_intervals_count_the_arms_that_are_not_trained_yet():
+    whole = results_of(3)
+    part = without(without(without(whole, "noisy", 0), "noisy", 1), "noisy", 2)
+    for results in (part, dataclasses.replace(part, study=expecting(whole.study, "noisy"))):
+        gaps = results.compare("kind", "plain")
+        assert gaps.loc["up", "low"] == whole.compare("kind", "plain").loc["up", "low"]
+        assert "for 2 comparisons together" in results.verdict("kind", "plain")
+    alone = dataclasses.replace(whole, study=whole.study.where(kind=("plain", "up")))
+    assert alone.compare("kind", "plain").loc["up", "low"] > gaps.loc["up", "low"]
+
+
+def expecting(study: Study, kind: str) -> Study:
+    """The study before its pilot has found the rate of arms of this kind."""
+    waits = study.where(kind=kind).arms
+    kept = [arm for arm in study.arms if arm not in waits]
+    return dataclasses.replace(study, arms=kept, expected=waits)
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda r: r.compare("nope", "plain"), "unknown label 'nope'; accepted: kind, lr, seed"),
+        (lambda r: r.verdict("kind", "nope"), "unknown kind 'nope'; accepted: plain, up, noisy"),
+        (lambda r: r.compare("kind", "plain", "nope"), "unknown value 'nope'; accepted: kind"),
+        (lambda r: r.table("nope"), "unknown label 'nope'"),
+        (lambda r: r.figure("nope", "plain"), "unknown label 'nope'"),
+        (lambda r: r.where(kind="nope"), "no arm of kinds has the labels .*plain"),
+    ],
+)
+def test_wrong_names_are_refused_with_a_list_of_the_right_ones(ask, says):
+    with pytest.raises(ValueError, match=says):
+        ask(results_of(2))
+
+
 def test_an_empty_study_gives_empty_tables_and_says_so():
     empty = Results(Study("kinds", "which kind?", [], expected=arms(1)), {})
     assert not empty and empty.table("kind").empty and empty.epochs().empty

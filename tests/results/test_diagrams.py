@@ -63,6 +63,7 @@ DRAWN = {
     "paper's": (lambda: diagrams.file_anatomy(file_parts("gaps")), "gaps tables codebooks biases"),
     "sums": (lambda: diagrams.file_anatomy(itemise(file_parts())), "codes config coded together"),
     "training": (diagrams.training_step, "1, 2, 5 8 −6 1.39 network loss step"),
+    "search": (diagrams.hyperparameter_search, "4 60 70 14 stopped winner validation test once λ"),
     "rules": (diagrams.update_rules, "momentum Nesterov RMSprop Lion Muon velocity sign"),
     "dense": (diagrams.detector_and_segmenter, "808,776 797,275 3 64 128 512 256 8 11"),
     "orders": (diagrams.two_orders, "4.2 32 5 2.93 2.68 0.25 1.59 1.34 dense pruned rounded both"),

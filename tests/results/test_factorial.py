@@ -184,6 +184,29 @@ def test_figures_of_a_whole_factorial():
     assert "+4.79" in figures.attribution_figure(shares, "halvings").axes[0].get_title()
 
 
+def test_numbers_whose_interval_contains_zero_are_in_brackets():
+    drawn = figures.interactions_figure({"halvings": effects.interactions(table(), BASE)})
+    numbers = [text.get_text() for text in drawn.axes[0].texts]
+    assert "-1.50" in numbers and "(+0.00)" in numbers and len(numbers) == 6
+    assert drawn.texts[0].get_text().startswith("in brackets: the 95 % interval contains zero")
+    alone = figures.interactions_figure({"halvings": effects.interactions(table(1), BASE)})
+    assert alone.texts[0].get_text() == "one seed: no intervals"
+    assert not any("(" in text.get_text() for text in alone.axes[0].texts)
+
+
+def test_the_whole_front_is_drawn_and_what_has_no_name_is_counted(monkeypatch):
+    frame = table()
+    whole = pareto.front(best.recipes(frame), "validation_accuracy")
+    assert len(whole) == 4
+    for most, words in ((2, "and 2 smaller files on the line, without a name"), (4, "4: ")):
+        monkeypatch.setattr(figures, "MOST_NAMED", most)
+        drawn = figures.pareto_figure(frame)
+        line = next(line for line in drawn.axes[0].lines if line.get_linestyle() == "-")
+        assert line.get_xdata().tolist() == whole["bytes"].tolist()
+        lines = drawn.texts[0].get_text().splitlines()
+        assert lines[-1].startswith(words) and len(lines) == (3 if most == 2 else 4)
+
+
 def test_the_best_recipe_is_chosen_on_validation_images_and_fits_in_all_its_files():
     frame = table()
     chosen = best.best_for(frame, (150_000, 1_000_000, 10))

@@ -174,3 +174,16 @@ def test_missing_matplotlib_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         figures.use_house_style()
+
+
+def test_the_figure_of_a_study_without_records_is_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setenv("SQUEEZE_FIGURES", str(tmp_path))
+    figures.save_figure(None, "04_curves")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="figure name"):
+        figures.save_figure(None, "04 curves")
+
+
+def test_a_curve_has_a_number():
+    with pytest.raises(TypeError, match="integer"):
+        figures.curve_style("a")

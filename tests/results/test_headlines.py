@@ -11,6 +11,7 @@ from squeeze_utils.base import paths
 from squeeze_utils.results.headlines import best_networks, rungs
 from squeeze_utils.results.named_study import study
 from squeeze_utils.studies import headline
+from squeeze_utils.training.evaluation import count_views
 
 
 @pytest.fixture
@@ -81,7 +82,10 @@ def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
     finish("ladder_lr", runs)
     finish("ladder", runs)
     finish("headline", runs)
-    views = {"mirrored": {"test_accuracy": 94.5}, "mirrored_shifted": {"test_accuracy": 94.7}}
+    views = {
+        "mirrored": {"test_accuracy": 94.5, "views": count_views(0)},
+        "mirrored_shifted": {"test_accuracy": 94.7, "views": count_views(1)},
+    }
     accuracy = {"SqueezeNet": 94.1, "late": 94.9}
     words = best_networks(
         recorded(
@@ -91,8 +95,9 @@ def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
     )
     assert words.splitlines()[:3] == [
         "- SqueezeNet: 94.10 % (n = 3). The goal of 94 % is reached.",
-        "- SqueezeNet, with mirrored images: 94.50 % (n = 3).",
-        "- SqueezeNet, with mirrored and shifted images: 94.70 % (n = 3).",
+        "- SqueezeNet, with mirrored images, 2 times the multiply-adds: 94.50 % (n = 3).",
+        "- SqueezeNet, with mirrored and shifted images, 18 times the multiply-adds: 94.70 % "
+        "(n = 3).",
     ]
     assert "The goal of 95 % is missed." in words and words.count("goal") == 2
     plain = best_networks(recorded("headline", lambda labels: {"test_accuracy": 94.0}))

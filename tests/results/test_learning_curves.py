@@ -45,6 +45,7 @@ def found() -> Results:
             for e, value in enumerate(CURVES[labels["rule"]][seed], 1)
         ]
         step = {"step": arm.experiment.recipe[0].as_dict(), "seconds": 1.0, "history": history}
+        step["test_accuracy"] = history[-1]["validation_accuracy"] - 1
         about = {"labels": labels, "device": "cpu", "data_fingerprint": "0", "commit": "none"}
         records[arm.experiment.key] = Record.of(arm.experiment, [step], **about)
     return Results(Study("rules", "which rule?", arms), records)
@@ -144,3 +145,10 @@ def test_a_lead_is_not_told_while_one_of_both_has_no_record():
     for known in (frame, pd.DataFrame()):
         words = learning_curves.ahead_by_rate(known, "rule", "fast", "plain")
         assert words == f"fast against plain at each rate: {NO_RECORDS}."
+
+
+def test_means_are_told_with_their_epochs(found):
+    parts = [found.where(rule=name) for name in ("plain", "fast")]
+    words = learning_curves.means_by_epochs(*parts, EMPTY)
+    assert words == "80.00 % after 4, 83.50 % after 4 epochs"
+    assert learning_curves.means_by_epochs(EMPTY) == NO_RECORDS

@@ -35,6 +35,18 @@ def test_the_network_and_what_same_answer_means_are_named(kept):
     assert words in library_table("pruning").source
 
 
+def test_no_time_is_shown_of_what_only_simulates(kept):
+    rows = [
+        {"tool": "as it is", "accuracy": 90.0, "milliseconds": 0.2, "note": ""},
+        {"tool": "NNCF int8", "accuracy": 89.0, "milliseconds": 0.48, "note": "of earlier"},
+    ]
+    measurements.keep_measurement("libraries/quantization", rows)
+    found = library_table("quantization").frame
+    assert found["ms a picture"].tolist() == ["0.20", "–"]
+    assert found["note"].tolist() == ["", "rounds in float: not timed"]
+    assert found["accuracy, %"].tolist() == ["90.00", "89.00"]
+
+
 def test_without_a_measurement_one_sentence_says_how_to_make_it(kept):
     found = library_table("pruning")
     assert found.frame.empty and repr(found).count("make libraries") == 1

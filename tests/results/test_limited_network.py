@@ -45,5 +45,13 @@ def test_a_panel_for_each_limit(monkeypatch):
 
 def test_no_steps_where_nobody_has_measured(monkeypatch):
     monkeypatch.setattr(shown, "read_measurement", {}.get)
-    with pytest.raises(FileNotFoundError, match="communication/limited is not measured"):
-        shown.limited_steps()
+    for asked in (shown.limited_steps, shown.free_steps):
+        with pytest.raises(FileNotFoundError, match="communication/limited is not measured"):
+            asked()
+
+
+def test_steps_without_a_limit_have_a_row_for_each_network_and_number(monkeypatch):
+    limited(monkeypatch, [0.11, 0.25, 0.2])
+    free = shown.free_steps()
+    assert free["seconds"].to_dict() == {("VGG-11", 2): 0.11}
+    assert free.attrs == {"source": "a machine · today", "steps": 5}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
-from squeeze_utils.results.replays import Replays
+from squeeze_utils.experiments.search.grid import Grid
+from squeeze_utils.results.replays import MADE_UP, Replays
 from squeeze_utils.results.tables import NO_RECORDS
 from squeeze_utils.studies.hyperparameters import GRID
 
@@ -54,3 +58,31 @@ def test_the_table_of_a_grid_gets_its_axes(monkeypatch):
     table = np.random.default_rng(0).random((len(GRID.points()), 2, 6))
     monkeypatch.setattr("squeeze_utils.results.replays.curves", lambda grid: table)
     assert len(Replays.of(GRID, 60, repetitions=2).found["TPE"].best) == 2
+
+
+def test_a_prediction_is_judged_by_the_verdicts(monkeypatch):
+    truth, table = made_up()
+    found = Replays.of(table, 60, repetitions=8, truth=truth)
+    word = found.compare(60).loc["TPE", "verdict"]
+    assert found.prediction(60, {"TPE": word}).endswith("The prediction holds.")
+    against = found.compare(60, "TPE").loc["random", "verdict"]
+    assert f"found {against}" in found.prediction(60, {"random": "higher"}, "TPE")
+    with pytest.raises(ValueError, match="unknown method 'grid'; accepted: random"):
+        found.prediction(60, {"grid": "higher"})
+    assert "still open" in Replays({}).prediction(60, {"TPE": "higher"})
+
+
+def test_the_source_names_images_seeds_epochs_devices_and_dates(monkeypatch, tmp_path):
+    path = tmp_path / "grid.jsonl"
+    monkeypatch.setattr(Grid, "path", property(lambda grid: path))
+    assert Replays.of(GRID, 60).source == NO_RECORDS
+    row = {"key": "a", "curve": [10.0], "device": "a CPU, 1 thread", "date": "2026-01-02"}
+    rows = ({**row, "date": "2026-01-03"}, row)
+    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    assert Replays.of(GRID, 60).source == (
+        "CIFAR-10 (5,000 training images) · 2 seeds · 6 epochs · a CPU, 1 thread, bfloat16 · "
+        "2026-01-02 to 2026-01-03"
+    )
+    plain = replace(GRID, train={})
+    assert "1 thread · 2026" in Replays.of(plain, 60).source
+    assert Replays.of(made_up()[1], 60, repetitions=1).source == MADE_UP

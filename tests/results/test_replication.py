@@ -16,6 +16,7 @@ from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.results import named_study, replication
+from squeeze_utils.results.record_draw import draw_records
 from squeeze_utils.results.replication import OneMoreSeed
 from squeeze_utils.training.distributed import TrainTogether
 from squeeze_utils.training.loop import Train
@@ -63,6 +64,12 @@ def test_the_sentence_says_where_a_seed_falls() -> None:
     assert "too few to compare" in OneMoreSeed(9, 80.0, (90.0,))._repr_markdown_()
 
 
+def test_the_sentence_names_the_score_where_it_is_no_accuracy() -> None:
+    boxes = OneMoreSeed(9, 40.1, (40.0, 40.2, 40.3), "mAP50")._repr_markdown_()
+    assert boxes.startswith("Seed 9 reaches **40.10 %** mAP50 on the test pictures.")
+    assert "accuracy" not in boxes and "mAP" not in OneMoreSeed(9, 90.1, (90.0,))._repr_markdown_()
+
+
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "cache", lambda: tmp_path)
@@ -76,6 +83,31 @@ def test_an_arm_is_trained_with_another_seed() -> None:
     other = replication.train_arm(ten, [])
     assert first == again and first.seed == 9 and first.known == (80.0, 81.0)
     assert 20 < first.accuracy < 100 and other.accuracy != first.accuracy
+
+
+@pytest.mark.usefixtures("cached")
+def test_boxes_are_judged_by_their_own_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = {"test_accuracy": 40.1, "measure": "mAP50"}
+    monkeypatch.setattr(replication, "run_experiment", lambda *given, **how: (None, [last]))
+    monkeypatch.setattr(replication, "finish", lambda state, steps: steps)
+    found = replication.train_arm(SMALL, [40.0, 40.2])
+    assert (found.accuracy, found.measure) == (40.1, "mAP50")
+
+
+@pytest.mark.usefixtures("cached")
+def test_how_long_an_arm_takes_is_said_before_it_is_trained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+
+    def judged(*given: object) -> tuple[float, str]:
+        said.append(capsys.readouterr().err)
+        return 80.0, "accuracy"
+
+    monkeypatch.setattr(replication, "_judged", judged)
+    monkeypatch.setattr(replication.durations, "likely_seconds", lambda experiment: 600)
+    replication.train_arm(SMALL, [80.0])
+    assert said[0].startswith("about 10 minutes on ") and said[0].endswith("(an estimate)\n")
 
 
 @pytest.mark.slow
@@ -133,18 +165,11 @@ def test_labels_of_no_arm_are_refused_before_anything_is_trained() -> None:
         sq.study("baseline").run(model="LeNet5")
 
 
-def test_a_damaged_record_is_named_and_left_out(runs: Path) -> None:
-    (runs / "dsd").mkdir(exist_ok=True)
-    (runs / "dsd" / "broken.json").write_text("{")
-    with pytest.warns(UserWarning, match=r"damaged record broken\.json, left out"):
-        assert len(replication.draw_records(1, minutes=10, seed=0, runs=runs)) == 1
-
-
 def test_a_record_run_again_on_this_machine_is_equal(runs: Path, kept: Path) -> None:
-    drawn = replication.draw_records(1, minutes=10, seed=0, runs=runs)
+    drawn = draw_records(1, minutes=10, seed=0, runs=runs).drawn
     (row,) = replication.repeat_records(drawn)
     assert row["again"] == row["recorded"] and row["study"] == "small"
-    assert "1 records, 1 equal to the last digit" in replication.compare_again([row])
+    assert "1 record, 1 equal to the last digit" in replication.deviations_sum([row])
     list(replication.repeat_records(drawn))  # the newest of a record on a device stays
     found = measurements.read_measurement(replication.KEPT)
     assert found is not None and len(found.rows) == 1 and kept.is_file()
@@ -163,33 +188,18 @@ def test_a_row_that_cannot_be_kept_is_shown(
         raise error
 
     monkeypatch.setattr(measurements, "keep_measurement", refuse)
-    monkeypatch.setattr(replication, "_accuracy", lambda *given: 81.234)
-    rows = list(replication.repeat_records(replication.draw_records(1, 10, 0, runs)))
+    monkeypatch.setattr(replication, "_judged", lambda *given: (81.234, "accuracy"))
+    rows = list(replication.repeat_records(draw_records(1, 10, 0, runs).drawn))
     assert [row["again"] for row in rows] == [81.23]
     assert f"shown but not kept: {error}" in capsys.readouterr().err
 
 
-def test_the_draw_depends_on_its_seed_and_on_the_minutes() -> None:
-    def draw(seed: int, minutes: float = 10) -> list[str]:
-        return [path.stem for path, _ in replication.draw_records(5, minutes, seed)]
-
-    assert draw(0) == draw(0) != draw(1)
-    short = replication.draw_records(20, 2, 0)
-    assert max(record.seconds for _, record in short) <= 120
-
-
-def test_more_records_than_there_are_is_refused(runs: Path) -> None:
-    with pytest.raises(ValueError, match="2 records asked for; 1 took at most 10 minutes"):
-        replication.draw_records(2, 10, 0, runs)
-    with pytest.raises(ValueError, match="0 records asked for"):
-        replication.draw_records(0, 10, 0, runs)
-
-
-def test_deviations_are_summed_up() -> None:
+def test_deviations_are_told_one_by_one_and_summed_up() -> None:
     rows = [
         {"study": "dsd", "record": "a-s0-1234", "recorded": 80.0, "again": again}
         for again in (80.0, 80.3, 79.6)
     ]
-    lines = replication.compare_again(rows).splitlines()
-    assert lines[2].split() == ["dsd/a-s0", "80.00", "80.30", "+0.30"]
-    assert lines[-1] == "3 records, 1 equal to the last digit; root mean square 0.29"
+    assert replication.deviation_line().split() == ["record", "recorded", "again", "points"]
+    assert replication.deviation_line(rows[1]).split() == ["dsd/a-s0", "80.00", "80.30", "+0.30"]
+    said = replication.deviations_sum(rows)
+    assert said == "3 records, 1 equal to the last digit; root mean square 0.29"

@@ -11,9 +11,9 @@ from squeeze_utils.results.scaling import (
     TERMS,
     makespan,
     message_seconds,
-    reference_hours,
     shares_of,
     step_seconds,
+    workers_that_help,
 )
 
 
@@ -53,7 +53,8 @@ def test_what_ends_the_gain_is_named():
 def test_many_trainings_side_by_side_end_with_the_longest():
     hours = [5.0, 1.0, 1.0, 1.0]
     assert [makespan(hours, n) for n in (1, 2, 4, 64)] == [8.0, 5.0, 5.0, 5.0]
-    found = reference_hours()
-    assert found == sorted(found, reverse=True) and found[-1] > 0
-    assert makespan(found, 10_000) == pytest.approx(found[0])
-    assert makespan(found, 8) >= sum(found) / 8
+    assert workers_that_help(hours) == 2 and workers_that_help([2.0]) == 1
+    for n in (3, 7):
+        many = [2.0] + [1.0] * 2 * (n - 1)
+        assert workers_that_help(many) == n
+        assert makespan(many, n - 1) > makespan(many, n) == makespan(many, n + 1)

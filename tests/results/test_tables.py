@@ -109,7 +109,7 @@ def test_confusion_adds_up_the_seeds(study, records):
     assert Results(study, records).confusion(model="wide").tolist() == [[9, 3], [0, 3]]
     assert Results(study, records).confusion(model="narrow").dtype == np.int64
     assert Results(study, {}).confusion(model="wide") is None
-    with pytest.raises(ValueError, match="has no arm with"):
+    with pytest.raises(ValueError, match=r"no arm of .* has the labels"):
         Results(study, records).confusion(model="deep")
 
 
@@ -186,6 +186,13 @@ def test_provenance_names_every_device_that_ran_a_step(study):
     record = _record(study.arms[0], device="machine 2", steps=steps)
     line = tables.source_line({study.arms[0].experiment.key: record})
     assert " · machine 1, bfloat16 or machine 2 · " in line
+
+
+def test_provenance_names_every_device_of_a_training_that_went_on_on_another(study):
+    steps = [{"device": "b", "devices": ["a", "b"], "precision": "bfloat16", "test_accuracy": 90}]
+    record = _record(study.arms[0], device="b", steps=steps)
+    line = tables.source_line({study.arms[0].experiment.key: record})
+    assert " · a, bfloat16 or b, bfloat16 · " in line
 
 
 def test_provenance_names_the_precision_of_training(study):

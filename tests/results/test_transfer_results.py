@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from squeeze_utils.base.measurements import Measurement
@@ -12,10 +14,9 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.data.cards import CARDS, card
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.results import answers, transfer_results
+from squeeze_utils.results import answers, copies_results, transfer_results
 from squeeze_utils.results import transfer_files_results as file_results
 from squeeze_utils.results.calibration import calibration_error, reliability, reliability_figure
-from squeeze_utils.results.comparison import prediction_sentence
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies import transfer, transfer_files, transfer_images
 
@@ -83,11 +84,65 @@ def test_the_arithmetic_of_a_way_counts_what_it_trains():
     assert way["from scratch"] == pytest.approx(18 * once)
 
 
+def test_a_way_says_which_images_its_weights_come_from():
+    quick, large = (transfer.transfer(Scale(name)) for name in ("quick", "reference"))
+    found = {
+        (study is large, dict(arm.labels)["way"]): transfer_results.starts_from(arm.experiment)
+        for study in (quick, large)
+        for arm in (*study.arms, *study.expected)
+    }
+    assert found[True, "last modules"] == "ImageNet" and found[False, "all"] == "digits"
+    assert {found[False, "from scratch"], found[True, "AlexNet, from scratch"]} == {"nothing"}
+
+
+@pytest.fixture
+def ten_copies(monkeypatch):
+    """A card whose test images of class 2 have a copy; one of them has two."""
+    rows = [{"test": place} for place in (*range(2, PICTURES, 6), 8)]
+    kept = Measurement(rows, {"fingerprint": "f" * 16})
+    fake = SimpleNamespace(measured=kept)
+    monkeypatch.setattr(copies_results, "card", lambda name: fake)
+    return kept
+
+
+def test_copies_are_judged_on_the_test_images_that_they_concern(ten_copies):
+    memory = results(transfer_images.copies, "all")
+    for named, one in memory.recorded():
+        if named["training"] == "without copies" and named["images"] == "intel":
+            said = one.steps[-1]["answers"]["class"]
+            said[2::6] = [0] * 10  # true is class 2
+    table = copies_results.copies_table(memory)
+    assert table.loc["intel", "pictures"].tolist() == [60, 10, 50]
+    assert table.loc["intel", "without (%)"].tolist() == ["83.33", "0.00", "100.00"]
+    change = table["change (points)"].str.split(" ").str[0]
+    assert change["intel"].tolist() == ["-16.67", "-100.00", "+0.00"]
+    assert change["caltech101"].tolist() == ["+0.00"] * 3
+    said = copies_results.worth(memory, "intel")
+    assert "-100.00 (" in said and "on 10 test images (with a copy): lower" in said
+    assert "on 60 test images (all): lower" in said and "others" not in said
+
+
+def test_accuracy_without_the_copied_test_images(ten_copies):
+    files = results(transfer_files.files, "all").where(file="120 kB")  # wrong on class 2
+    said = copies_results.on_other_images(files, "intel")
+    assert "83.33 ± 0.00 % on all" in said and "100.00 ± 0.00 % on those without" in said
+    assert "(n = 3)" in said
+    none = results(transfer_files.files, "none")
+    assert copies_results.on_other_images(none, "intel") == "**intel**: not trained yet."
+
+
+def test_copies_of_other_images_are_refused(ten_copies):
+    memory = results(transfer_images.copies, "all")
+    ten_copies.about["fingerprint"] = "other"
+    with pytest.raises(ValueError, match="not measured on the images of this record"):
+        copies_results.copies_table(memory)
+
+
 PARTS = ("none", "one arm", "one seed", "all")
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_table_and_sentence_bears_missing_records(part):
+def test_every_table_and_sentence_bears_missing_records(part, ten_copies):
     ways, curve, memory, files = (
         results(make, part)
         for make in (
@@ -104,9 +159,12 @@ def test_every_table_and_sentence_bears_missing_records(part):
     assert (transfer_results.ways_figure(ways) is None) == (part == "none")
     assert (transfer_results.curve_figure(curve) is None) == (part == "none")
     assert transfer_results.curve_prediction(curve).endswith(".")
-    gaps = transfer_results.copies_table(memory)
-    assert len(gaps) == {"one seed": 2, "all": 2}.get(part, 0)
-    assert "prediction" in prediction_sentence(gaps, {"intel": "undecided"})
+    gaps = copies_results.copies_table(memory)
+    assert len(gaps) == {"one seed": 6, "all": 6}.get(part, 0)
+    said = copies_results.prediction(memory, {"intel": "undecided"})
+    found = "no run yet" if gaps.empty else "undecided"
+    assert said.startswith(f"**intel**: predicted undecided, found {found}. The prediction")
+    assert ("not trained yet" in copies_results.worth(memory, "intel")) == gaps.empty
     table = file_results.files_table(files)
     assert len(table) == {"none": 0, "one arm": 1}.get(part, 14)
     goal = file_results.goal(files, "intel", "120 kB", 0.5, dense=90)
@@ -115,7 +173,10 @@ def test_every_table_and_sentence_bears_missing_records(part):
         scenes = ways.where(images=images)
         assert scenes.verdict("way", "last modules")
         assert scenes.prediction("way", "last modules", {"all": "higher"})
-    assert len(results(transfer_images.few_images, part).table()) or part == "none"
+    few = transfer_results.ways_table(results(transfer_images.few_images, part), "per_class")
+    assert len(few) == {"none": 0, "one arm": 1}.get(part, 12)
+    assert file_results.files_prediction(files).endswith(".")
+    assert file_results.added_prediction(files).endswith(".")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -123,17 +184,58 @@ def test_who_pays_is_told_with_intervals_or_left_open(part):
     files = results(transfer_files.files, part)
     frame = answers.answers(files.where(images="intel", file="120 kB"))
     gaps = {by: answers.lost_by(frame, by) for by in ("class", "brightness", "contrast")}
-    told = answers.worst(gaps["class"])
+    told = answers.worst(frame)
     if part in ("none", "one arm"):
         assert frame.empty and "open" in told and answers.lost_figure(gaps) is None
         assert answers.lost_table(gaps["class"], "class").empty
+        assert "open" in answers.prediction(gaps["class"])
+        assert "open" in answers.on_worst_class(frame, frame)
         return
     assert len(frame) == PICTURES * {"one seed": 1, "all": 3}[part]
     assert "**2**" in told and gaps["class"]["2"].verdict() == "lower"
+    assert ("worst in 3 of 3 seeds" in told) == (part == "all")
+    said = answers.prediction(gaps["class"])
+    assert "below zero: 2. This half of the prediction holds" in said
     assert gaps["class"]["1"].estimate == 0 and len(gaps["brightness"]) == 4
     assert answers.lost_figure(gaps) is not None
     moved = answers.changed(frame, 5)
     assert (moved["class"] == 2).all() and moved["share_before"].is_monotonic_decreasing
+
+
+def told_of(seeds: list[list[int]]) -> pd.DataFrame:
+    """Answers of each seed after compression, to six pictures of classes 0, 0, 0, 1, 1, 1."""
+    frame = pd.DataFrame({"picture": range(6), "class": [0, 0, 0, 1, 1, 1]})
+    frame = frame.assign(before=frame["class"], brightness=range(6))
+    return pd.concat([frame.assign(seed=i, after=after) for i, after in enumerate(seeds)])
+
+
+def test_a_picture_counts_with_its_mean_over_the_seeds():
+    frame = told_of([[0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 1, 1], [0, 0, 0, 0, 0, 1]])
+    gaps = answers.lost_by(frame, "class")
+    assert gaps["0"].estimate == pytest.approx(-100 * 2 / 9)  # one of three, in two of three seeds
+    assert gaps["1"].estimate == pytest.approx(-100 * 3 / 9) and gaps["1"].n == 3
+    assert "worst class is **1**" in answers.worst(frame)
+    assert "worst in 1 of 3 seeds" in answers.worst(frame)
+    first = answers.lost_by(frame[frame["seed"] == 0], "class")["0"]
+    assert first.method == "McNemar" and first.estimate == pytest.approx(-100 / 3)
+
+
+def test_answers_that_cannot_be_paired_are_refused():
+    frame = told_of([[0] * 6, [1] * 6])
+    with pytest.raises(ValueError, match="choose one file and set first"):
+        answers.lost_by(pd.concat([frame, frame]), "class")
+    with pytest.raises(ValueError, match="answers for the same pictures"):
+        answers.lost_by(frame.iloc[:-1], "class")
+
+
+def test_another_file_is_judged_on_the_class_that_the_first_one_hurts():
+    plain = told_of([[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 1]])
+    other = told_of([[0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 1, 1]])
+    said = answers.on_worst_class(plain, other, ["sea", "hill"])
+    assert "On **hill**, the class that loses most, the accuracy changes by +50.00 points" in said
+    assert "mean of 2 seeds" in said and said.endswith("undecided.")
+    (gap,) = answers.lost_by(plain[plain["class"] == 1], "class").values()
+    assert gap.comparisons == 1
 
 
 def test_a_goal_is_missed_in_words_that_come_from_numbers():
@@ -142,16 +244,37 @@ def test_a_goal_is_missed_in_words_that_come_from_numbers():
     assert "**missed**" in file_results.goal(files, "intel", "120 kB", 0.2, dense=90)
     assert "**reached**" in file_results.goal(files, "intel", "120 kB", 0.5, most_bytes=100)
     large = file_results.goal(files, "intel", "120 kB", 0.5, most_bytes=99)
-    assert "in 99 bytes is **missed**" in large
+    assert large.endswith("in 99 bytes is **missed** in the mean.")
     longer = file_results.goal(files, "intel", "120 kB", 0.1, against="dense, trained on")
     assert "*dense, trained on* 91.10 %, 0.30 points lost" in longer and "**missed**" in longer
     assert "**missed**" in file_results.goal(files, "intel", "120 kB", 0.5, dense=95)
+    assert "holds in the means." in file_results.added_prediction(files)
+
+
+def test_a_goal_is_not_decided_where_the_interval_holds_it():
+    files = results(transfer_files.files, "all")
+    for named, one in files.recorded():
+        if (named["file"], named["seed"]) == ("120 kB, trained on", 2):
+            one.steps[-1]["test_accuracy"] += 0.3  # 0.3, 0.3 and 0 points are lost
+    file = "120 kB, trained on"
+    said = file_results.goal(files, "intel", file, 0.5, dense=90)
+    assert "0.20 points lost in the mean of 3 of 3 seeds (0.30, 0.30, 0.00; 95 % interval" in said
+    half = 4.3027 * 0.3 / 3**0.5 / 3**0.5  # t for 2 degrees; the deviation is 0.3 / sqrt(3)
+    assert f"{0.2 - half:.2f} to {0.2 + half:.2f})" in said
+    assert said.endswith("is **reached** in the mean, not decided.")
+    far = file_results.goal(files, "intel", file, 2.0, dense=90)
+    assert far.endswith("is **reached** in the mean.")
+    dense = file_results.goal(files, "intel", file, 0.5, dense=95)
+    assert dense.endswith("is **missed** in the mean.")  # whatever the interval
+    added = file_results.added_prediction(files)
+    assert added.endswith("holds in the means; the intervals do not decide it.")
 
 
 def test_what_was_predicted_of_two_files_fails_where_both_lose_as_much():
     files = results(transfer_files.files, "all")  # every file loses 0.3 points
     said = file_results.files_prediction(files)
-    assert "0.30 points in 120 kB, 0.30 in 70 kB" in said and "fails" in said
+    assert said.count("0.30 points lost in the mean of 3 of 3 seeds") == 2
+    assert said.endswith("fails in the means.")
     assert "open" in file_results.files_prediction(results(transfer_files.files, "one arm"))
 
 
@@ -187,17 +310,25 @@ def test_calibration_error_by_hand_and_bad_input():
 
 
 def test_cards_say_what_is_counted_and_what_is_not(monkeypatch):
-    for name in CARDS:
+    measured = ("intel", "caltech101")
+    for name in measured:
         rows = card(name).rows()
         assert "pairs of a test image" in rows["copies"] and rows["terms"]
-        assert transfer_results.copies_figure(card(name).measured) is not None
+        assert copies_results.copies_figure(card(name).measured) is not None
+    assert set(CARDS) == {*measured, "caltech256"}
+    assert card("caltech256").rows()["copies"] == "not measured"
     with pytest.raises(ValueError, match="unknown card 'zoo'; accepted: intel, caltech101"):
         card("zoo")
-    both = transfer_results.copies_figure(
-        *(card(name).measured for name in ("intel", "caltech101"))
-    )
+    both = copies_results.copies_figure(*(card(name).measured for name in CARDS))
     assert len(both.axes) % 4 == 0 and sum(bool(ax.images) for ax in both.axes) > 8
-    assert transfer_results.copies_figure(None) is None
-    assert transfer_results.copies_figure(Measurement([], {"classes": []})) is None
+    assert copies_results.copies_figure(None) is None
+    assert copies_results.copies_figure(Measurement([], {"classes": []})) is None
+    row = {"mirrored": False, "labels": [0, 0], "test": 3}
+    close = [row | {"bits": bits, "correlation": r} for bits, r in ((0, 1.0), (0, 0.99), (1, 1.0))]
+    about = {"counts": [8, 1, 5], "per_class": [1, 9]}
+    kept = Measurement(close, about)
+    monkeypatch.setattr("squeeze_utils.data.cards.read_measurement", lambda name: kept)
+    said = card("intel").rows()["copies"]
+    assert "test images affected: 1;" in said and "correlate by 1.0000: 1 (" in said
     monkeypatch.setattr("squeeze_utils.data.cards.read_measurement", lambda name: None)
-    assert card("intel").rows()["images"] == "not measured yet"
+    assert card("intel").rows()["images"] == "not measured"

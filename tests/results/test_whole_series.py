@@ -27,7 +27,8 @@ ROWS = [
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    return pd.DataFrame(ROWS, columns=whole_series.COLUMNS)
+    rows = [(*row, row[3], 0) for row in ROWS]  # as many networks as seeds, no checkpoint
+    return pd.DataFrame(rows, columns=whole_series.COLUMNS)
 
 
 def test_nothing_on_the_front_is_beaten_in_both(frame):
@@ -91,5 +92,36 @@ def test_the_figure_has_a_look_for_each_chapter_and_the_published_points(frame):
     assert drawn["a paper"] == [[66_000, 91.5], [200_000, 92]] and drawn["another"] == [[1e5, 90]]
     plt.close(fig)
     assert whole_series.whole_series_figure(frame.iloc[:0]) is None
-    looks = {tuple(sorted(whole_series._look(place).items())) for place in range(18)}
-    assert len(looks) == 18
+
+
+def test_each_chapter_has_a_colour_of_its_own_and_published_marks_are_grey(frame):
+    looks = [whole_series._look(place) for place in range(18)]
+    assert len({look["color"] for look in looks}) == 18
+    assert len({(look["color"], look["marker"]) for look in looks}) == 18
+    both = pd.concat([frame, frame.assign(chapter="03")])
+    fig = whole_series.whole_series_figure(both, [("a paper", 66_000.0, 91.5)])
+    lines = {line.get_label(): line.get_color() for line in fig.axes[0].lines}
+    ours = [colour for label, colour in lines.items() if label.startswith("chapter")]
+    assert len(set(ours)) == len(ours) == 4
+    assert lines["a paper"] == whole_series.PUBLISHED_GREY not in ours
+    plt.close(fig)
+
+
+def test_training_is_short_below_24_epochs_those_of_a_checkpoint_included(frame):
+    assert whole_series.short_training(frame).tolist() == [True, True, True, False]
+    assert whole_series.short_training(frame.assign(epochs_before=15)).sum() == 3
+    assert not whole_series.short_training(frame.assign(epochs_before=16)).any()
+
+
+def test_seeds_that_begin_with_one_checkpoint_are_roundings_of_one_network():
+    found = whole_series.every_network().set_index("study")
+    begun = found.loc["few_bytes"]
+    small = begun[begun["n"] > 1].iloc[0]
+    assert set(begun["networks"]) == {1} and set(begun["epochs_before"]) == {150}
+    assert whole_series.repetitions(small) == "3 roundings of 1 network"
+    assert whole_series.epochs_in_all({"epochs": 3, "epochs_before": 150}) == "150 + 3"
+    assert whole_series.epochs_in_all({"epochs": 0, "epochs_before": 150}) == "150"
+    best = found.loc["residual_best"].iloc[0]
+    assert whole_series.repetitions(best) == "3 seeds" and best["epochs_before"] == 0
+    assert whole_series.epochs_in_all(best) == "150"
+    assert whole_series.repetitions({"n": 1, "networks": 1}) == "1 seed"

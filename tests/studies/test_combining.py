@@ -13,6 +13,8 @@ from squeeze_utils.studies import combining, durations, plan
 from squeeze_utils.studies.catalogue import find
 from squeeze_utils.training.loop import Train
 
+# Where the pilots end is of no interest here.
+pytestmark = pytest.mark.filterwarnings("ignore:the best learning rate lies at the edge")
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
 
 

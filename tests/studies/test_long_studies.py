@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
@@ -18,6 +19,8 @@ from squeeze_utils.studies.catalogue import find
 from squeeze_utils.studies.plan import ORDER, show_plan
 from squeeze_utils.training.loop import Train
 
+# In these finished studies some grids end where they may not be extended any further.
+pytestmark = pytest.mark.filterwarnings("ignore:the best learning rate lies at the edge")
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
 LONG = [name for name in ORDER if name.endswith("_long")]
 SHORTER = {"dsd_long", "dsd_overfit_long"}  # their first phase alone
@@ -126,8 +129,9 @@ def test_equal_experiments_are_the_same(shipped):
     assert dense(shipped["pruning_long"].where(network=("never pruned", "movement"))) == plain
     pilots = [find(f"{n}_lr_long", REFERENCE) for n in ("residual", "linear_squeeze")]
     assert len(keys(pilots[0], network="plain") & keys(pilots[1], squeeze="ReLU")) == 6
-    pilots = [find(f"{n}_lr_long", REFERENCE) for n in ("squeeze_ratio", "downsampling")]
-    assert len(keys(pilots[0], squeeze_ratio=0.125) & keys(pilots[1])) == 6
+    for name in ("squeeze_ratio", "downsampling", "pooling", "optimizers"):
+        shared = keys(pilots[0], network="plain") & keys(find(f"{name}_lr_long", REFERENCE))
+        assert len(shared) == 6, name
 
 
 def test_what_a_pilot_has_to_choose_is_expected_and_joins_when_it_has(nothing):
@@ -243,14 +247,13 @@ def test_controls_are_those_of_the_short_studies_but_for_their_precision():
 OTHER_PILOTS = {"federated_lr", "transfer_lr", "detection_lr", "segmentation_lr"}
 
 
-def test_a_complete_plan_has_nothing_to_do_and_says_so_soon(shipped, monkeypatch):
-    makers = catalogue.catalogue()
-    names = {name for name in makers if name.endswith("_long")}
-    names |= {"ladder_lr", *OTHER_PILOTS, *ORDER}
-    listed = {name: makers[name] for name in makers if name in names}
-    monkeypatch.setattr(catalogue, "catalogue", lambda: listed)
+def test_a_complete_plan_has_nothing_to_do_and_says_so_soon(shipped, runs):
+    folder, _ = runs
+    for name in catalogue.catalogue():  # the short studies are complete in the repository
+        if not (folder / "runs" / name).exists():
+            shutil.copytree(paths.repository() / "data" / "runs" / name, folder / "runs" / name)
     start = time.process_time()
-    assert show_plan().startswith("nothing to do") and time.process_time() - start < 15
+    assert show_plan().startswith("nothing to do") and time.process_time() - start < 20
 
 
 def test_names_say_which_regime(shipped):

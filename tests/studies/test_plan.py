@@ -146,6 +146,16 @@ def test_what_is_announced_leaves_kept_states_out_and_counts_federated_rounds(kn
     assert images == step.rounds * step.epochs * 45_000 * durations.relative(clients.model)
 
 
+def test_what_is_announced_with_a_name_are_the_arms_that_are_run(known):
+    known["named"] = lambda scale: Study("named", "?", rates(0.1, 0.2, 0.4).arms, "later")
+    assert plan.announce("named").experiments == 3 + 1
+    assert plan.announce("named", "0.2").experiments == 1 + 1  # the pilot has no such arm: whole
+    assert plan.announce("named", "0.7").experiments == 1  # the pilot alone has it
+    assert plan.announce("first_long", "0.1").experiments == 1  # an arm of the pilot, and expected
+    with pytest.raises(ValueError, match="no arm of named has 'fancy' in its name"):
+        plan.announce("named", "fancy")
+
+
 def test_records_of_another_processor_tell_nothing(monkeypatch):
     study = catalogue.find("residual_lr_long", REFERENCE).where(network="plain")
     for arm in study.arms:
@@ -157,6 +167,7 @@ def test_records_of_another_processor_tell_nothing(monkeypatch):
 def test_the_whole_plan_has_the_order_of_importance(monkeypatch):
     makers = catalogue.catalogue()
     assert set(plan.ORDER) <= set(makers)
+    assert plan.ORDER[7:10] == ("optimizers_long", "squeeze_ratio_long", "combining_long")
     names = {name for name in makers if name.endswith("_long")} | {*plan.ORDER}
     names |= {"ladder_lr", "transfer_lr", "detection_lr", "segmentation_lr", "federated_lr"}
     listed = {name: makers[name] for name in names}

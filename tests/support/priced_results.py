@@ -33,4 +33,4 @@ def with_rows(*rows: dict, study: Study = STUDY) -> Results:
 def row(recipe: str, size: float, accuracy: float, network: str = "LeNet-5") -> dict:
     """A row of that table."""
     found = {"network": network, "recipe": recipe, "file_bytes": size, "test_accuracy": accuracy}
-    return {**found, "first_dense_bytes": DENSE}
+    return {**found, "first_dense_bytes": DENSE, "epochs": 50}

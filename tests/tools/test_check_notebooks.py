@@ -159,10 +159,9 @@ SPOILED = {
     "dead image": (put_markdown('<img alt="x" src="no.png">'), "links to no.png"),
     "too large": (make_large, "over 1,000,000"),
     "magic": (put_code("%pip install x"), "not plain Python"),
-    "figure missing": (put_code('save_figure(fig, "01_no")'), "figures/01_no.png is missing"),
-    "figure missing though shown": (
+    "figure missing": (
         lambda nb: (
-            put_code('if records:\n    save_figure(fig, "01_no")')(nb),
+            put_code('save_figure(fig, "01_no")')(nb),
             put_output(output("aGk=", "image/png"))(nb),
         ),
         "figures/01_no.png is missing",
@@ -187,11 +186,7 @@ GOOD = {
     "other repositories": put_markdown("see <https://github.com/pytorch/vision>"),
     "ratio with slashes": put_markdown("and/or, 1/tmp, $a:\\text{b}$, https://a.org/home/x"),
     "figure": put_code('save_figure(draw(a, b), name="01_yes")'),
-    "other figure meanwhile": lambda nb: (
-        put_code('if records:\n    save_figure(fig, "01_no")\nelse:\n    plt.show()')(nb),
-        put_output(output("aGk=", "image/png"))(nb),
-    ),
-    "figure of records to come": put_code('if records:\n    save_figure(fig, "01_no")'),
+    "figure of records to come": put_code('save_figure(None, "01_no")'),
 }
 
 

@@ -53,6 +53,23 @@ def test_the_networks_of_a_topic_are_timed_together(bench, monkeypatch):
     assert calls[-6:] == ["a", "b", "b", "a", "a", "b"]  # 3 rounds, each begins one place on
 
 
+def test_what_only_simulates_is_not_timed(bench, monkeypatch):
+    monkeypatch.setattr("tools.libraries.bench.REPETITIONS", 3)
+    model, calls = bench.network(), []
+
+    def rounding(x):
+        calls.append(x)
+        return model(x)
+
+    rows = [
+        bench.row("float", "torch", model, 1),
+        bench.row("rounds in float", "torch", rounding, 1, simulated=True),
+    ]
+    calls.clear()
+    found = {row["tool"]: row["milliseconds"] for row in bench.timed(rows)}
+    assert found["float"] >= 0 and found["rounds in float"] is None and not calls
+
+
 def test_zip_holds_the_same_bytes():
     archive = zipfile.ZipFile(io.BytesIO(zipped(b"abc" * 1000)))
     assert archive.read("state") == b"abc" * 1000

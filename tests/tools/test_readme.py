@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from squeeze_utils.experiments.records import Record, record_path, write_record
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import find
-from tools import execute, readme, title_cells
+from tools import execute, readme, readme_results, title_cells
 from tools.readme_results import COMPARISONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,7 +183,17 @@ def test_the_learning_rate_is_no_part_of_a_name_in_the_results(home):
         record = finished(arm, 91.0)
         write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     assert "lr" in dict(study.arms[0].labels)
-    assert "| SqueezeNet, simple bypass | 91.00 ± 0.00 | 3 |" in readme.parts(home)["results"]
+    found = readme.parts(home)["results"]
+    assert "| SqueezeNet, simple bypass | 91.00 ± 0.00 | 3 |" in found
+    rates = dict.fromkeys(dict(arm.labels)["lr"] for arm in study.arms)
+    assert len(rates) == 2 and "so the rows cannot be compared" in found
+    assert "SqueezeNet, simple bypass: 0.08" in found and "SqueezeNet, plain: 0.04" in found
+
+
+def test_equal_rates_need_no_warning():
+    assert readme_results._different_rates({"a": 0.1, "b": 0.1}) == ""
+    assert readme_results._different_rates({"a": None, "b": None}) == ""
+    assert "(a: 0.1; b: 0.2)" in readme_results._different_rates({"a": 0.1, "b": 0.2})
 
 
 def test_small_files_are_chosen_on_validation_images_and_by_their_bytes(home):
@@ -196,7 +207,7 @@ def test_small_files_are_chosen_on_validation_images_and_by_their_bytes(home):
         record = finished(arm, 90.0, **found)
         write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     found = readme.parts(home)["results"]
-    assert "| MNIST | LeNet-300-100, paper | 90.00 | 3 | 18,000 | 13 |" in found
+    assert "| MNIST | LeNet-300-100, paper | 90.00 | 3 seeds | 18,000 | 13 |" in found
     assert found.count("| MNIST |") == 1 and "CIFAR-10 |" not in found  # nothing else fits
     assert "ImageNet, 500" not in found
 
@@ -233,5 +244,21 @@ def test_the_speed_comes_from_the_benchmark(home):
     (home / "benchmarks" / "results.json").write_text(json.dumps(about))
     found = readme.parts(home)["speed"]
     assert "| ordinary loop, float32 | 201 images/s |" in found
-    assert "**4.47**" in found and "1.23 %" in found and "| 0.43 |" in found
+    assert "| 4.47 | at least 4: reached |" in found
     assert "5000 of cifar10, batch 128, medians of 5 interleaved rounds; torch 9.9." in found
+    assert "| 1.23 % of an epoch | at most 3: reached |" in found
+    assert "| 0.43 | at least 0.4: reached |" in found
+    assert "| not measured |" in found  # an old file has no bare passes
+    about["medians"] |= {"ratio": 3.654, "fit_of_bare": 0.957, "input_percent": 3.1}
+    (home / "benchmarks" / "results.json").write_text(json.dumps(about))
+    found = readme.parts(home)["speed"]
+    assert "| 3.65 | at least 4: missed |" in found
+    assert "| 0.96 | at least 0.95: reached |" in found
+    assert "| 3.10 % of an epoch | at most 3: missed |" in found
+
+
+def test_the_goals_are_those_of_the_benchmark():
+    source = (ROOT / "benchmarks" / "train_throughput.py").read_text(encoding="utf-8")
+    (line,) = [line for line in source.splitlines() if line.startswith("GOALS = ")]
+    theirs = ast.literal_eval(line.removeprefix("GOALS = "))
+    assert list(theirs.values()) == list(readme.GOALS.values())

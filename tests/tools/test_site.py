@@ -266,13 +266,16 @@ def test_a_path_links_the_sections_it_names():
     text = pages.reading_paths([reading.ReadingPath("T", "t", "About.", 60, (step,))])
     link = f"[{step.sections[0]}](notebooks/{CHAPTERS[0].stem}.ipynb#the-map)"
     assert f"| Because. {link} | {step.minutes} |" in text
+    assert "All minutes on this page are estimates" in text and "Together about " in text
+    assert "minutes (estimated)" in text and "measured" not in text
 
 
 def test_a_path_with_exercises_adds_them_up():
     step = reading.Step(chapter("01", exercises=(20, 15)), (), "", True, "Week 1")
     text = pages.reading_paths([reading.ReadingPath("T", "t", "About.", 600, (step,))])
     assert (
-        "| Week 1, 1 h 35 min | [01 · Topic 01](notebooks/01_topic.ipynb) | 60 | 35 | 95 |" in text
+        "| Week 1, about 1 h 35 min | [01 · Topic 01](notebooks/01_topic.ipynb) | 60 | 35 | 95 |"
+        in text
     )
 
 
@@ -386,7 +389,7 @@ def staged(tmp_path):
 def test_a_staged_notebook_has_facts_and_no_installation(tmp_path):
     cells = staged(tmp_path)
     assert "install" not in cells
-    assert "1 h 15 min to read · 35 min of exercises" in cells["title"]["source"]
+    assert "about 1 h 15 min to read · about 35 min of exercises" in cells["title"]["source"]
     assert (
         "https://github.com/owner/name/blob/v1/notebooks/03_topic.ipynb" in cells["title"]["source"]
     )
@@ -445,6 +448,16 @@ def test_the_live_parts_have_their_cells():
     assert stage.EXPLORER[0] in cells["02"] and stage.DEMO[0] in cells["17"]
     for name, (old, _) in stage.REPLACED.items():
         assert old in "".join(cells["02"][name]["source"])
+
+
+def test_the_page_of_results_describes_its_tables_as_the_readme_does():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = pages.results(readme)
+    order = re.search(r"The first table has [^\n]*? The second has [^.]+\.", page)[0]
+    assert order.removeprefix("The first table") in readme
+    titles = re.findall(r"(?m)^\*\*([^*]+)\*\*", page)
+    assert titles[1:] == ["Five comparisons", "In few bytes"]
+    assert "(95 % interval)" in page.split("**Five comparisons**")[1].split("**In few bytes**")[0]
 
 
 def test_a_file_that_did_not_change_is_not_written(tmp_path):

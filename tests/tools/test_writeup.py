@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tools.writeup import __main__ as writeup
 from tools.writeup import latex, page
+from tools.writeup.columns import WIDEST, places, row_width
 from tools.writeup.exhibits import Chapter, Figure, Table, chapters, study_tables
 from tools.writeup.html_tables import read_tables
 
@@ -66,6 +68,32 @@ def test_columns_of_numbers_stand_right() -> None:
     )
 
 
+LONG = "words that say where the pictures come from and what one may do with them " * 3
+WIDE = Table("18_card", "", ("", "intel", "change (points)"), (("source", LONG.strip(), "1.5"),))
+
+
+def test_long_text_is_broken_into_a_box_and_numbers_stay_whole() -> None:
+    first, text, number = places(WIDE)
+    assert (first, number) == ("l", "r")
+    width = float(re.fullmatch(r">\{\\raggedright\\arraybackslash\}p\{(.+)em\}", text)[1])
+    assert 30 < width < 50 and row_width(WIDE) <= WIDEST
+    assert latex.table(WIDE).startswith(f"\\begin{{tabular}}{{l{text}r}}")
+    assert places(TABLE) == ["l", "r"] and "array" in latex.document([])
+
+
+def test_a_column_is_never_narrower_than_its_longest_word() -> None:
+    word = "x" * 80
+    table = Table("10_words", "", (word, word), ((f"{word} {word}", "1"),))
+    assert row_width(table) == 162  # nothing can be done
+    assert places(table)[0].endswith("p{40em}") and places(table)[1] == "r"
+
+
+def test_no_table_of_the_series_is_shrunk_to_less_than_half() -> None:
+    found = [*chapters(ROOT), Chapter("", "", tuple(study_tables(ROOT)))]
+    tables = [one for chapter in found for one in chapter.exhibits if isinstance(one, Table)]
+    assert max(map(row_width, tables)) <= 150
+
+
 def _notebook(folder: Path, *cells: nbformat.NotebookNode) -> None:
     (folder / "notebooks").mkdir()
     first = new_markdown_cell("# 10 · Pruning")
@@ -87,7 +115,7 @@ def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) 
         _shows({"text/html": "<table><tr><th>without rows</th></tr></table>"}),
         _shows({"text/html": HTML}),
         _shows({"image/png": PIXEL}, SAVE),
-        new_code_cell('if records:\n    sq.save_figure(fig, "10_later")'),
+        new_code_cell('sq.save_figure(None, "10_later")'),
         new_markdown_cell("## Exercises"),
         _shows({"text/html": HTML}),
         new_markdown_cell("### Add your own seed"),
@@ -99,6 +127,29 @@ def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) 
     table, figure = chapter.exhibits
     assert table == Table("10_table_1", "How masks work", ("a",), (("1",),))
     assert figure == Figure("10_masks", "How masks work")
+
+
+SOURCE = "Full width. *CIFAR-10* · 3 seeds · 150 epochs · torch 2.9 · 2026-11-27"
+
+
+def test_what_a_cell_tells_of_its_records_stands_below(tmp_path: Path) -> None:
+    told = new_output("display_data", {"text/markdown": f"Some words.\n\n{SOURCE}"})
+    table, picture = (
+        new_output("display_data", data) for data in ({"text/html": HTML}, {"image/png": PIXEL})
+    )
+    _notebook(
+        tmp_path,
+        new_code_cell("table", outputs=[told, table]),
+        new_code_cell('ax.set_title("Rates (short training)")', outputs=[told, picture]),
+        new_code_cell('title = f"{n} networks, {k} with short training"', outputs=[picture]),
+    )
+    (chapter,) = chapters(tmp_path)
+    plain = SOURCE.replace("*", "")
+    assert [one.source for one in chapter.exhibits] == [plain, f"{plain} Short training.", ""]
+    (tmp_path / "figures").mkdir()
+    writeup.write(tmp_path, tmp_path / "out")
+    for name in ("main.tex", "writeup.md", "writeup.html"):
+        assert (tmp_path / "out" / name).read_text().count("150 epochs") == 2
 
 
 def test_a_figure_that_is_only_shown_is_taken_from_the_notebook(tmp_path: Path) -> None:
@@ -166,7 +217,9 @@ def test_the_committed_series_has_no_character_that_latex_lacks() -> None:
 
 
 def _cells(shown: Table | Figure) -> list[str]:
-    return [] if isinstance(shown, Figure) else [*shown.header, *sum(shown.rows, ()), shown.source]
+    if isinstance(shown, Figure):
+        return [shown.source]
+    return [*shown.header, *sum(shown.rows, ()), shown.source]
 
 
 def test_a_pipe_does_not_end_a_cell_in_markdown() -> None:

@@ -7,6 +7,7 @@ import torch
 from tiny import QUICK, tiny_set, tiny_spec
 from torch import nn
 
+from squeeze_utils.base import machine
 from squeeze_utils.compress.pruning.during_training import Gradual, Rewire
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
@@ -251,3 +252,36 @@ def test_short_trainings_are_not_written(data, tmp_path, monkeypatch):
     cache = PrefixCache(tmp_path)
     kept(data, cache, monkeypatch)
     assert halfway_files(cache) == []
+
+
+def on_another_device(data, cache, monkeypatch, change=lambda content: content) -> dict:
+    """The measured step of a training that was begun on "first" and goes on on "second"."""
+    monkeypatch.setattr(machine, "device_name", lambda device: "first")
+    experiment, halfway = kept(data, cache, monkeypatch)
+    save_tensors(halfway.path, change(load_tensors(halfway.path, KEPT)))
+    monkeypatch.setattr(machine, "device_name", lambda device: "second")
+    done, whole = [], Epochs._step
+    monkeypatch.setattr(Epochs, "_step", lambda *args: done.append(1) or whole(*args))
+    _, steps = run_experiment(experiment, data=data, cache=cache)
+    assert len(done) == 9, "three of four epochs were left"
+    return steps[-1]
+
+
+def test_a_step_names_all_devices_that_worked_on_it(data, tmp_path, monkeypatch):
+    step = on_another_device(data, PrefixCache(tmp_path), monkeypatch)
+    assert step["device"] == "second" and step["devices"] == ["first", "second"]
+
+
+def test_a_file_that_does_not_know_its_devices_is_still_used(data, tmp_path, monkeypatch):
+    def older(content):
+        return {name: value for name, value in content.items() if name != "devices"}
+
+    step = on_another_device(data, PrefixCache(tmp_path), monkeypatch, older)
+    assert step["device"] == "second" and "devices" not in step
+
+
+def test_a_training_that_stays_on_its_device_names_that_one_alone(data, tmp_path, monkeypatch):
+    cache = PrefixCache(tmp_path)
+    experiment, _ = kept(data, cache, monkeypatch)
+    _, steps = run_experiment(experiment, data=data, cache=cache)
+    assert steps[-1]["device"] == machine.device_name("cpu") and "devices" not in steps[-1]

@@ -56,9 +56,21 @@ class Bench:
         starts = range(0, len(self.images.test), BATCH)
         return torch.cat([_padded(model, self.batch("test", i, BATCH)) for i in starts])
 
-    def row(self, tool: str, package: str, model: Any, size: int, note: str = "") -> dict[str, Any]:
-        """What a network answers and how large its file is; `timed` runs it against the others."""
-        self.networks[tool] = model
+    def row(
+        self,
+        tool: str,
+        package: str,
+        model: Any,
+        size: int,
+        note: str = "",
+        simulated: bool = False,
+    ) -> dict[str, Any]:
+        """What a network answers and how large its file is; `timed` runs it against the others.
+
+        A network that is `simulated` rounds in float: it is not timed.
+        """
+        if not simulated:
+            self.networks[tool] = model
         logits = self.answers(model)
         right = logits.argmax(1) == self.images.test.labels
         same = logits.argmax(1) == self.logits.argmax(1)
@@ -72,17 +84,18 @@ class Bench:
         }
 
     def timed(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rows of a topic with the milliseconds that a picture takes.
+        """The rows of a topic with the milliseconds that a picture takes; None where it simulates.
 
         The topic's networks take turns, so that a slow minute of the machine slows them all.
         """
         made = list(rows)
         batch = self.batch("test", 0, BATCH)
+        names = [row["tool"] for row in made if row["tool"] in self.networks]
         with torch.no_grad():
-            ways = {row["tool"]: partial(self.networks.pop(row["tool"]), batch) for row in made}
+            ways = {name: partial(self.networks.pop(name), batch) for name in names}
             medians = median_time(ways, REPETITIONS)["median_ms"]
         each = {tool: round(float(ms) / len(batch), 3) for tool, ms in medians.items()}
-        return [{**row, "milliseconds": each[row["tool"]]} for row in made]
+        return [{**row, "milliseconds": each.get(row["tool"])} for row in made]
 
 
 def _padded(model: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

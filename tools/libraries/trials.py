@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.deploy import committed_files
+from squeeze_utils.results.library_tables import NOT_TIMED
 from squeeze_utils.training.loop import Train, fit
 from tools.libraries.bench import BATCH, Bench, checkpoint, state_bytes, zipped
 
@@ -29,11 +30,11 @@ def quantization(bench: Bench) -> Iterator[dict[str, Any]]:
     model = bench.network()
     yield bench.row("as it is", "torch", model, len(checkpoint(model, bench)))
     found, size, note = _pt2e(bench)
-    yield bench.row("torchao, PT2E int8", "torchao", found, size, note)
+    yield bench.row("torchao, PT2E int8", "torchao", found, size, note, simulated=True)
     compiled = torch.compile(found)
     answers = "fast, but its answers are not those of the line above"
     yield bench.row("the same, compiled", "torchao", compiled, size, answers)
-    yield bench.row("NNCF int8", "nncf", *_nncf(bench))
+    yield bench.row("NNCF int8", "nncf", *_nncf(bench), simulated=True)
 
 
 def _pt2e(bench: Bench) -> tuple[nn.Module, int, str]:
@@ -55,7 +56,7 @@ def _pt2e(bench: Bench) -> tuple[nn.Module, int, str]:
     targets = [str(node.target) for node in found.graph.nodes]
     whole = sum("dequantize_per_channel" in target for target in targets)
     convolutions = sum("aten.conv2d" in target for target in targets)
-    note = f"{whole} of {convolutions} convolutions in integers; fast only once compiled"
+    note = f"{NOT_TIMED}; {whole} of {convolutions} convolutions in integers once compiled"
     return found, len(state_bytes(found)), note
 
 
@@ -65,7 +66,7 @@ def _nncf(bench: Bench) -> tuple[nn.Module, int, str]:
     starts = range(0, CALIBRATION, BATCH)
     dataset = nncf.Dataset([bench.batch("train", start, BATCH) for start in starts])
     found = nncf.quantize(bench.network(), dataset)
-    return found, len(state_bytes(found)), "rounds in float; int8 kernels come with OpenVINO"
+    return found, len(state_bytes(found)), f"{NOT_TIMED}; int8 kernels come with OpenVINO"
 
 
 def pruning(bench: Bench) -> Iterator[dict[str, Any]]:

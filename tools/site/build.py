@@ -51,6 +51,9 @@ TEXTS = (
     "deploy/raspberry_pi/README.md",
     "benchmarks/README.md",
     "CONTRIBUTING.md",
+    "docs/adding.md",
+    "docs/exercises.md",
+    "docs/cluster.md",
 )
 
 

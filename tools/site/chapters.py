@@ -225,29 +225,20 @@ def figures(cells: Iterable[Cell], number: str) -> Iterator[Figure]:
 def _names_saved(source: str) -> Iterator[str]:
     """The names that a cell writes out; none where it is no plain Python, as with a magic."""
     try:
-        yield from (name for name, _ in saved_figures(source) if name)
+        yield from filter(None, saved_figures(source))
     except SyntaxError:
         return
 
 
-def saved_figures(source: str) -> Iterator[tuple[str, bool | None]]:
-    """What is given to ``save_figure``: the name ("" if not written out), and whether it is needed.
-
-    None: under an if without an else, so it is needed if the cell shows something.
-    """
-    tree = ast.parse(source)
-    needed: dict[int, bool | None] = {}
-    for test in ast.walk(tree):
-        if isinstance(test, ast.If):
-            for node in ast.walk(test):
-                needed[id(node)] = False if test.orelse else needed.get(id(node))
-    for node in ast.walk(tree):
+def saved_figures(source: str) -> Iterator[str]:
+    """The names that are given to ``save_figure``; "" for one that is not written out."""
+    for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
         if "save_figure" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
             given = [*node.args[1:2], *(key.value for key in node.keywords if key.arg == "name")]
             name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
-            yield str(name), needed.get(id(node), True)
+            yield str(name)
 
 
 def _pictures(cell: Cell) -> Iterator[bytes]:

@@ -40,7 +40,11 @@ def start(chapters: list[Chapter], paths: list[ReadingPath], documents: list[str
     return text.format(
         paths=", ".join(times[:-1]) + f" or {times[-1]}",
         table="\n".join(
-            ["|  | chapter | minutes | the question |", "| --- | --- | ---: | --- |", *rows]
+            [
+                "|  | chapter | minutes (estimated) | the question |",
+                "| --- | --- | ---: | --- |",
+                *rows,
+            ]
         ),
         contents="\n\n".join(
             [
@@ -60,12 +64,12 @@ def reading_paths(paths: list[ReadingPath]) -> str:
 
 def _one_path(path: ReadingPath) -> str:
     lines = [f"({path.anchor})=", f"## {path.title}", "", path.about, ""]
-    lines += [f"Together {hours(path.minutes)}.", ""]
+    lines += [f"Together about {hours(path.minutes)}, by the estimate above.", ""]
     exercises = any(step.exercises for step in path.steps)
     head = (
-        ["chapter", "to read", "exercises", "minutes"]
+        ["chapter", "to read", "exercises", "minutes (estimated)"]
         if exercises
-        else ["chapter", "read", "minutes"]
+        else ["chapter", "read", "minutes (estimated)"]
     )
     marks = ["---", "---:", "---:", "---:"] if exercises else ["---", "---", "---:"]
     staged = any(path.stages())
@@ -83,7 +87,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _when(stage: str, steps: list[Step]) -> str:
-    return f"{stage}, {hours(sum(step.minutes for step in steps))}"
+    return f"{stage}, about {hours(sum(step.minutes for step in steps))}"
 
 
 def _cells(step: Step, exercises: bool) -> list[str]:

@@ -1,4 +1,7 @@
-"""Reading paths: which chapters, or which of their sections, to read in a given time."""
+"""Reading paths: which chapters, or which of their sections, to read in a given time.
+
+All minutes are estimates, computed from the length of the text: nobody was timed.
+"""
 
 from __future__ import annotations
 

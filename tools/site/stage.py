@@ -83,7 +83,8 @@ def head(source: str, place: PurePosixPath, chapter: Chapter | None, here: Links
     links = [f"[the notebook]({here.outside(place)})", f"[on Colab]({here.colab(place)})"]
     if (PurePosixPath("notebooks/solutions") / place.name) in here.pages:
         links.append(f"[solutions](solutions/{place.name})")
-    facts = [f"{hours(chapter.minutes)} to read", f"{hours(sum(chapter.exercises))} of exercises"]
+    read, practise = hours(chapter.minutes), hours(sum(chapter.exercises))
+    facts = [f"about {read} to read", f"about {practise} of exercises"]
     facts = facts[: 2 if chapter.exercises else 1]
     return f"{title}\n\n{{.facts}}\n" + " · ".join([*facts, *links])
 

@@ -24,9 +24,17 @@ NOTE = (
 )
 
 
+#: A source ends like this: "... · 2026-11-24", with or without what follows behind a comma.
+DATED = re.compile(r" · \d{4}-\d\d-\d\d(,|\.|$)")
+SHORT = re.compile(r"(?<!with )short training", re.IGNORECASE)  # of all, not of some
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table as text: `header` and `rows` have equally many cells."""
+    """A table as text: `header` and `rows` have equally many cells.
+
+    `source` says what was trained, where and when, as far as the notebook tells it there.
+    """
 
     name: str
     caption: str
@@ -51,6 +59,7 @@ class Figure:
     name: str
     caption: str
     png: bytes = b""
+    source: str = ""
 
 
 Exhibit = Table | Figure
@@ -68,7 +77,8 @@ class Chapter:
 def chapters(root: Path) -> list[Chapter]:
     """What the notebooks below `root` show, as they were last executed.
 
-    A caption is the title of the section that shows a thing. Exercises show nothing.
+    A caption is the title of the section that shows a thing. What its cell tells of the records and
+    of short training stands below. Exercises show nothing.
     """
     return [_chapter(path) for path in notebooks(root)]
 
@@ -87,7 +97,8 @@ def _chapter(path: Path) -> Chapter:
         elif section != EXERCISES:
             count = sum(isinstance(one, Table) for one in exhibits)
             exhibits += _shown(cell, number, heading, count)
-            exhibits += [Figure(f.name, heading, f.png) for f in live if f.cell == cell.id]
+            source = _source(cell)
+            exhibits += [Figure(f.name, heading, f.png, source) for f in live if f.cell == cell.id]
     return Chapter(number, title, tuple(exhibits))
 
 
@@ -96,16 +107,28 @@ def _shown(cell: Any, number: str, heading: str, count: int) -> Iterator[Exhibit
 
     A figure that waits for its records was not drawn, and is left out.
     """
-    outputs = [output.get("data", {}) for output in cell.get("outputs", ())]
+    outputs, source = [output.get("data", {}) for output in cell.get("outputs", ())], _source(cell)
     for data in outputs:
         html = "".join(data.get("text/html", ""))
         for header, rows in read_tables(html):
             if not rows:  # it waits for its records, too
                 continue
             count += 1
-            yield Table(f"{number}_table_{count}", heading, header, rows)
+            yield Table(f"{number}_table_{count}", heading, header, rows, source)
     if any("image/png" in data for data in outputs):
-        yield from (Figure(name, heading) for name, _ in saved_figures(cell.source))
+        for name in saved_figures(cell.source):
+            yield Figure(name, heading, source=source)
+
+
+def _source(cell: Any) -> str:
+    """The lines of a cell's output with a date, as sources have; and that training was short."""
+    outputs = cell.get("outputs", ())
+    texts = ["".join(output.get("data", {}).get("text/markdown", "")) for output in outputs]
+    lines = [re.sub(r"[*`]", "", line).strip() for line in "\n".join(texts).splitlines()]
+    found = list(dict.fromkeys(line for line in lines if DATED.search(line)))
+    if SHORT.search(cell.source) and not any(map(SHORT.search, found)):
+        found.append("Short training.")
+    return " ".join(found)
 
 
 def study_tables(root: Path) -> list[Table]:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from tools.writeup.columns import places
 from tools.writeup.exhibits import NOTE, Chapter, Exhibit, Figure, Table
 
 _SPECIAL = {
@@ -46,7 +47,7 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
 \usepackage[margin=25mm]{geometry}
-\usepackage{amsmath,booktabs,graphicx}
+\usepackage{amsmath,array,booktabs,graphicx}
 \usepackage[hidelinks]{hyperref}
 \setcounter{secnumdepth}{0} % chapters have numbers of their own
 % as wide as it is, at most as wide as the text
@@ -91,16 +92,9 @@ def _letter(character: str) -> str:
 
 def table(shown: Table) -> str:
     """A tabular between booktabs' rules: columns of numbers to the right, the others left."""
-    columns = list(zip(*shown.rows, strict=True)) or [()] * len(shown.header)
-    places = "".join("r" if _are_numbers(column) else "l" for column in columns)
     lines = [_row(shown.header), r"\midrule", *map(_row, shown.rows)]
     body = "\n".join([r"\toprule", *lines, r"\bottomrule"])
-    return f"\\begin{{tabular}}{{{places}}}\n{body}\n\\end{{tabular}}\n"
-
-
-def _are_numbers(column: Iterable[str]) -> bool:
-    cells = [cell for cell in column if cell]
-    return bool(cells) and all(re.match(r"[+\-−]?[\d.,]+", cell) for cell in cells)
+    return f"\\begin{{tabular}}{{{''.join(places(shown))}}}\n{body}\n\\end{{tabular}}\n"
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -121,13 +115,13 @@ def document(chapters: list[Chapter]) -> str:
 
 
 def _float(exhibit: Exhibit) -> str:
-    caption, label = escape(exhibit.caption), exhibit.name
+    note = f" {{\\footnotesize {escape(exhibit.source)}}}" if exhibit.source else ""
+    caption, label = f"{escape(exhibit.caption)}{note}", exhibit.name
     if isinstance(exhibit, Figure):
         file = f"figures/{exhibit.name}.{'png' if exhibit.png else 'pdf'}"
         inner = f"\\fitted{{\\includegraphics{{{file}}}}}\n\\caption{{{caption}}}"
         return _placed("figure", inner, f"fig:{label}")
-    note = f" {{\\footnotesize {escape(exhibit.source)}}}" if exhibit.source else ""
-    inner = f"\\caption{{{caption}{note}}}\n\\fitted{{\\input{{tables/{exhibit.name}.tex}}}}"
+    inner = f"\\caption{{{caption}}}\n\\fitted{{\\input{{tables/{exhibit.name}.tex}}}}"
     return _placed("table", inner, f"tab:{label}")
 
 

@@ -39,8 +39,8 @@ def _blocks(chapters: list[Chapter]) -> Iterator[str]:
             else:
                 yield f"**{exhibit.caption}**"
                 yield markdown_table(exhibit).rstrip()
-                if exhibit.source:
-                    yield exhibit.source
+            if exhibit.source:
+                yield exhibit.source
 
 
 def _name(chapter: Chapter) -> str:
@@ -61,15 +61,15 @@ def html(chapters: list[Chapter], figures: Path) -> str:
 
 def _html_of(exhibit: Exhibit, figures: Path) -> str:
     caption = escape(exhibit.caption)
+    source = f"<p class='source'>{escape(exhibit.source)}</p>" if exhibit.source else ""
     if isinstance(exhibit, Figure):
         png = exhibit.png or (figures / f"{exhibit.name}.png").read_bytes()
         data = base64.b64encode(png).decode()
         picture = (
             f"<img alt='{escape(exhibit.caption, quote=True)}' src='data:image/png;base64,{data}'>"
         )
-        return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+        return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>{source}"
     rows = "".join(_html_row(row, "td") for row in exhibit.rows)
-    source = f"<p class='source'>{escape(exhibit.source)}</p>" if exhibit.source else ""
     return f"<p><b>{caption}</b></p><table>{_html_row(exhibit.header, 'th')}{rows}</table>{source}"
 
 

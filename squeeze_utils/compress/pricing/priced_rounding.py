@@ -4,7 +4,7 @@ Column by column, as optimal brain quantization and GPTQ do (Frantar et al. 2022
 rounding one column makes, the columns still to come take over as far as the covariance of the
 inputs allows. Each weight goes to the multiple of the step that minimises error + price * bits,
 where the bits are those that an entropy coder will need: so zeros, being frequent, are cheap.
-Then every column has second thoughts, twice, now that the others are known.
+Then every column is rounded again, twice, now that the others are known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST = 511  # a multiple of the step lies between -MOST and MOST
 TOWARD_ZERO = np.array([[0], [1], [2], [MOST]], np.float32)  # steps that a number may be moved
 ROUNDS = 3  # of rounding, each with the code lengths that the one before led to
 FEW_ROUNDS = 2  # are enough to learn the size
-SWEEPS = 2  # of second thoughts
+SWEEPS = 2  # in which every column is rounded again
 STEADY = 16  # how many times an error in a bias counts an equal one that varies by place
 BLOCK = 32  # columns after which the rest is brought up to date
 ORDERED = 128  # the same, where columns are put in their order

@@ -17,7 +17,9 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
+from squeeze_utils.compress.pruning import sensitivity
 from squeeze_utils.compress.pruning.masks import build as build_masks
+from squeeze_utils.compress.pruning.masks import keep_largest, kept_count
 from squeeze_utils.compress.pruning.scores import NothingToPrune, Scores
 from squeeze_utils.compress.replacing import rebuilt
 from squeeze_utils.models import SqueezeNet
@@ -95,13 +97,24 @@ def build(state: State, scores: Scores, sparsity: float, scope: str) -> dict[str
     A channel's score is the sum over its weights wherever it lives, divided by how many they
     are; weights of the score -inf, which are pruned already, add nothing, and a channel of them
     alone goes first. With the scope "layer" every group of channels loses its share, with "global"
-    the lowest of all go; one channel of every group always stays. A group that lives in layers
-    without scores alone stays whole.
+    the lowest of all go, with "sensitivity" each group loses what a scan of it allows; one channel
+    of every group always stays. A group that lives in layers without scores alone stays whole.
     """
     every = channels(state.model)
-    kept = _choose({n: _channel_scores(c, scores) for n, c in every.items()}, sparsity, scope)
-    made = {n: torch.ones_like(p, dtype=torch.bool) for n, p in state.model.named_parameters()}
-    for name, places in every.items():
+    ranked = {n: _channel_scores(c, scores) for n, c in every.items()}
+    if scope == "sensitivity":
+        kept = _by_sensitivity(state, every, ranked, sparsity)
+    else:
+        kept = _choose(ranked, sparsity, scope)
+    return _channel_masks(state.model, every, kept)
+
+
+def _channel_masks(
+    model: nn.Module, groups: dict[str, list[tuple[Place, ...]]], kept: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Masks of all parameters that hold a channel which does not stay."""
+    made = {n: torch.ones_like(p, dtype=torch.bool) for n, p in model.named_parameters()}
+    for name, places in groups.items():
         for channel, stays in zip(places, kept[name].tolist(), strict=True):
             for module, index in () if stays else channel:
                 for part in ("weight", "bias"):
@@ -125,12 +138,39 @@ def _channel_scores(places: list[tuple[Place, ...]], scores: Scores) -> Tensor:
     return torch.stack([score(channel) for channel in places])
 
 
-def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str, Tensor]:
-    """Which channels of each group stay; scores of different groups are made comparable."""
+def _by_sensitivity(
+    state: State,
+    every: dict[str, list[tuple[Place, ...]]],
+    scores: dict[str, Tensor],
+    sparsity: float,
+) -> dict[str, Tensor]:
+    """Which channels stay: a scan prunes one group after the other, and a budget follows."""
+    whole, scores = _without_excluded(scores)
+
+    def lowest(name: str, share: float) -> dict[str, Tensor]:
+        kept = keep_largest(scores[name], kept_count(len(scores[name]), share))
+        return _channel_masks(state.model, {name: every[name]}, {name: kept})
+
+    curves = sensitivity.scan_masks(state, scores, lowest)
+    if not curves:
+        return whole
+    shares = sensitivity.allocate(curves, sensitivity.sizes_of(scores), sparsity)
+    return whole | build_masks(scores, sparsity, per_layer=shares)
+
+
+def _without_excluded(
+    scores: dict[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Masks that keep the groups of excluded layers whole, and the scores of the others."""
     whole = {
         n: torch.ones_like(s, dtype=torch.bool) for n, s in scores.items() if s.isposinf().all()
     }
-    scores = {n: s for n, s in scores.items() if n not in whole}
+    return whole, {n: s for n, s in scores.items() if n not in whole}
+
+
+def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str, Tensor]:
+    """Which channels of each group stay; scores of different groups are made comparable."""
+    whole, scores = _without_excluded(scores)
     if not scores:
         return whole
     if scope == "global":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +18,6 @@ GRID = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 Curves = dict[str, list[tuple[float, float]]]
 
 
-@torch.no_grad()
 def scan(
     state: State, scores: Scores, sparsities: Sequence[float] = GRID, images: int = 1000
 ) -> Curves:
@@ -27,18 +26,39 @@ def scan(
     Each curve starts with (0, accuracy of the network as it is). On the first `images`
     validation images; the model is left as it was.
     """
+
+    def smallest(name: str, sparsity: float) -> dict[str, Tensor]:
+        score = scores[name]
+        return {name: keep_largest(score, kept_count(score.numel(), sparsity))}
+
+    return scan_masks(state, scores, smallest, sparsities, images)
+
+
+@torch.no_grad()
+def scan_masks(
+    state: State,
+    layers: Iterable[str],
+    masks_of: Callable[[str, float], Mapping[str, Tensor]],
+    sparsities: Sequence[float] = GRID,
+    images: int = 1000,
+) -> Curves:
+    """What `scan` measures, for any way of pruning one layer.
+
+    `masks_of` gives, for a layer and a sparsity, the masks of all parameters that change.
+    """
     some = state.data.validation.first(images)
     whole = evaluate(state.model, some, state.data).accuracy
     curves: Curves = {}
-    for name, score in scores.items():
-        weight = state.model.get_parameter(name)
-        before, curves[name] = weight.data, [(0.0, whole)]
-        with restored(weight):
-            for sparsity in sparsities:
-                count = kept_count(weight.numel(), sparsity)
-                weight.data = before * keep_largest(score, count)
+    for layer in layers:
+        curves[layer] = [(0.0, whole)]
+        for sparsity in sparsities:
+            masks = masks_of(layer, sparsity)
+            pruned = {name: state.model.get_parameter(name) for name in masks}
+            with restored(*pruned.values()):
+                for name, parameter in pruned.items():
+                    parameter.data = parameter.data * masks[name]
                 accuracy = evaluate(state.model, some, state.data).accuracy
-                curves[name].append((float(sparsity), accuracy))
+            curves[layer].append((float(sparsity), accuracy))
     return curves
 
 
@@ -82,5 +102,5 @@ def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, 
 
 
 def sizes_of(scores: Mapping[str, Tensor]) -> dict[str, int]:
-    """How many weights each layer has."""
+    """How many weights, or channels, each layer has: as many as it has scores."""
     return {name: score.numel() for name, score in scores.items()}

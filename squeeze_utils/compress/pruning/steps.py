@@ -23,8 +23,8 @@ class Prune(Step):
     """Set the least important weights to zero and hold them there.
 
     `sparsity` is the share that goes, of each layer or of all together (`scope`), or of each
-    layer as much as a scan of its sensitivity allows. `granularity`
-    is "weight", "N:M" (N of M neighbours stay, whatever the sparsity) or "filter". `per_layer`
+    layer as much as a scan of its sensitivity allows. `granularity` is "weight", "N:M" (N of M
+    neighbours stay, whatever the sparsity) or "filter" (a share of the filters). `per_layer`
     gives pairs (parameter name, sparsity) that go before `sparsity`; `exclude` names layers
     that stay dense. What is pruned already stays pruned.
 
@@ -51,8 +51,11 @@ class Prune(Step):
             masks.check_sparsity(share)
         if self.granularity not in ("weight", "filter"):
             masks.n_of_m(self.granularity)
-        if self.granularity != "weight" and self.scope == "sensitivity":
-            raise ValueError('only single weights have the scope "sensitivity"')
+            if self.scope == "sensitivity":
+                raise ValueError(
+                    'the scope "sensitivity" is for single weights and filters: with granularity '
+                    f'"{self.granularity}" every layer keeps the same share'
+                )
         if self.per_layer and (self.scope == "global" or self.granularity != "weight"):
             raise ValueError('per_layer is for single weights, scope "layer" or "sensitivity"')
 

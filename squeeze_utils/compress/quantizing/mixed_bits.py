@@ -20,6 +20,7 @@ from squeeze_utils.compress.replacing import restored
 from squeeze_utils.compress.sqz import forms
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.step import State, Step, check_not_shared
+from squeeze_utils.training.tasks import only_classifiers
 
 CHOICES = (2, 3, 4, 6, 8)
 
@@ -48,8 +49,10 @@ def options(
 ) -> Options:
     """Bytes and damage of every layer at every number of bits, each layer rounded alone.
 
-    On training images, without their labels; the model is left as it was.
+    On training images, without their labels; the model is left as it was. A network whose outputs
+    are not the classes of an image is refused.
     """
+    only_classifiers(state.model, "class probabilities are compared")
     x = torch.cat(list(training_images(state, images)))
     wanted = _log_probabilities(state.model, x)
     found: Options = {}

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from squeeze_utils.compress.updates.federated import Federate, Server, unequal_parts
+from squeeze_utils.compress.updates.client_and_server import (
+    Client,
+    Fitted,
+    Server,
+    as_message,
+    as_parameters,
+)
+from squeeze_utils.compress.updates.federated import Federate, unequal_parts
 from squeeze_utils.compress.updates.messages import (
     added,
     decode_update,
@@ -12,9 +19,13 @@ from squeeze_utils.compress.updates.messages import (
 )
 
 __all__ = [
+    "Client",
     "Federate",
+    "Fitted",
     "Server",
     "added",
+    "as_message",
+    "as_parameters",
     "decode_update",
     "difference",
     "encode_update",

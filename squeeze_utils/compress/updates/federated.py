@@ -1,37 +1,26 @@
 """Federated averaging (McMahan et al. 2017): clients train on their own images, a server averages.
 
 Everything happens in this process. Only messages of bytes pass between client and server, and they
-are counted. Flower's `NumPyClient.fit(parameters, config)` takes and returns lists of arrays: the
-new weights, the number of images, and a dictionary of metrics; our `Client.fit(weights, generator)`
-takes tensors by name and random numbers, and returns the encoded *change* and the number of images.
+are counted.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine
 from squeeze_utils.base.checks import choose, real_number, whole_number
-from squeeze_utils.compress.updates.messages import (
-    KINDS,
-    STEP,
-    added,
-    decode_update,
-    difference,
-    encode_update,
-    float_state,
-    following,
-)
-from squeeze_utils.data import ImageSet, Split
+from squeeze_utils.compress.updates.client_and_server import Client, Server, bytes_of
+from squeeze_utils.compress.updates.messages import KINDS, STEP, float_state
+from squeeze_utils.data import Split
 from squeeze_utils.training.evaluation import evaluate
-from squeeze_utils.training.loop import Train, fit
+from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State, Step
 from squeeze_utils.training.tasks import only_classes
 
@@ -64,59 +53,6 @@ def unequal_parts(
         f"{len(labels)} images cannot be dealt to {clients} clients with at least {least} each at "
         f"alpha={alpha}: take fewer clients, a larger alpha or smaller batches"
     )
-
-
-@dataclass
-class Client:
-    """One client: its images, a network to train, and what rounding kept back of its updates."""
-
-    data: ImageSet
-    model: nn.Module
-    plan: Train
-    message: str
-    step: float
-    waiting: dict[str, Tensor] = field(default_factory=dict)
-
-    def fit(self, weights: dict[str, Tensor], generator: torch.Generator) -> tuple[bytes, int]:
-        """Train from the server's `weights`; the message with the change, and how many images."""
-        self.model.load_state_dict(weights, strict=False)
-        fit(self.model, self.data, self.plan, generator=generator)
-        change = difference(float_state(self.model), weights)
-        if self.waiting:
-            change = added(change, self.waiting)
-        message, read = encode_update(change, self.message, self.step)
-        self.waiting = difference(change, read)
-        return message, len(self.data.train)
-
-
-@dataclass
-class Server:
-    """Keeps the network; averages the clients' changes by their numbers of images.
-
-    It sends changes, too, coded as the clients' are; what its rounding keeps back goes with the
-    next round. So all sides always have the same weights.
-    """
-
-    weights: dict[str, Tensor]
-    message: str
-    step: float
-    waiting: dict[str, Tensor] = field(default_factory=dict)
-
-    def aggregate(self, messages: Sequence[tuple[bytes, int]]) -> bytes:
-        """Take in a round of messages; the message with which every client follows."""
-        shapes = {name: tensor.shape for name, tensor in self.weights.items()}
-        total = sum(count for _, count in messages)
-        change = {name: torch.zeros_like(tensor) for name, tensor in self.weights.items()}
-        for message, count in messages:
-            for name, part in decode_update(message, shapes).items():
-                change[name] += part * (count / total)
-        if self.waiting:
-            change = added(change, self.waiting)
-        answer, read = encode_update(change, self.message, self.step)
-        new = following(self.weights, read)
-        self.waiting = difference(change, difference(new, self.weights))
-        self.weights = new
-        return answer
 
 
 @dataclass(frozen=True)
@@ -167,19 +103,26 @@ class Federate(Step):
         )
 
     def apply(self, state: State) -> dict[str, Any]:
-        """Run the rounds; after each: bytes so far (up from clients, down to them), accuracy."""
+        """Run the rounds; after each: bytes so far (up from clients, down to them), accuracy.
+
+        Before the first round each client gets the whole network in floats: `first_download_bytes`,
+        which `down_bytes` contains.
+        """
         if state.masks or state.codebooks:
             raise ValueError("clients train all weights freely: prune or share afterwards")
         only_classes(state.data, "images are dealt by class")
         state.model.to(state.device)
         clients = self._clients(state)
         server = Server(float_state(state.model), self.message, self.spacing)
-        history, up, down = [], 0, 0
+        parameters = server.initialize_parameters()
+        first = bytes_of(parameters) * len(clients)
+        history, up, down = [], 0, first
         for number in tqdm(range(1, self.rounds + 1), "rounds", disable=not state.progress):
-            messages = [client.fit(server.weights, state.generator) for client in clients]
-            answer = server.aggregate(messages)
-            up += sum(len(message) for message, _ in messages)
-            down += len(answer) * len(clients)
+            config = {"server_round": number}
+            results = [(n, client.fit(parameters, config)) for n, client in enumerate(clients)]
+            parameters, _ = server.aggregate_fit(number, results)
+            up += sum(bytes_of(fitted.parameters) for _, fitted in results)
+            down += bytes_of(parameters) * len(clients)
             state.model.load_state_dict(server.weights, strict=False)
             found = evaluate(state.model, state.data.validation, state.data)
             history.append(
@@ -197,6 +140,7 @@ class Federate(Step):
             "rounds": history,
             "up_bytes": up,
             "down_bytes": down,
+            "first_download_bytes": first,
             "client_images": sizes,
         }
 
@@ -214,5 +158,6 @@ class Federate(Step):
             model = copy.deepcopy(state.model)
             few = state.data.validation.first(8)  # the server judges clients
             data = replace(state.data, train=own, validation=few)
-            clients.append(Client(data, model, self.plan, self.message, self.spacing))
+            how = (self.plan, self.message, self.spacing, state.generator)
+            clients.append(Client(data, model, *how))
         return clients

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from squeeze_utils.compress.updates import Server, encode_update
+from squeeze_utils.compress.updates import Fitted, Server, as_parameters, encode_update
 from squeeze_utils.notebook.exercises import answers
 from squeeze_utils.notebook.exercises.answers import array, as_number, ask, close, named
 from squeeze_utils.notebook.exercises.exercise import Claims, Wrong
@@ -67,9 +67,10 @@ def _sum_read(
     """What a server has sent on to its clients after it got the same change so many times."""
     server = Server({"w": torch.zeros_like(change)}, kind, step)
     message, _ = encode_update({"w": change}, "float")
-    for _ in range(times):
+    answer = Fitted(as_parameters(message), 1, {})
+    for number in range(1, times + 1):
         server.waiting = server.waiting if feedback else {}
-        server.aggregate([(message, 1)])
+        server.aggregate_fit(number, [(None, answer)])
     return server.weights["w"].double()
 
 

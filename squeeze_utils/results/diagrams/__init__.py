@@ -24,6 +24,7 @@ from squeeze_utils.results.diagrams.networks import (
 from squeeze_utils.results.diagrams.optimizers import update_rules
 from squeeze_utils.results.diagrams.pricing import priced_training
 from squeeze_utils.results.diagrams.pruning import dsd_phases, masks_through_training
+from squeeze_utils.results.diagrams.searching import hyperparameter_search
 from squeeze_utils.results.diagrams.training import training_step
 from squeeze_utils.results.diagrams.transfer import ways_of_transfer
 
@@ -36,6 +37,7 @@ __all__ = [
     "file_anatomy",
     "fire_module",
     "gaps_and_fillers",
+    "hyperparameter_search",
     "masks_through_training",
     "network_map",
     "one_by_one",

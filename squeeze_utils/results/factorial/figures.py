@@ -25,9 +25,10 @@ MOST_NAMED = 9
 def pareto_figure(
     frame: pd.DataFrame, title: str = "", baseline: Mapping[str, Any] | None = None
 ) -> Figure | None:
-    """Bytes against test accuracy of every recipe; those at the front have numbers and names.
+    """Bytes against test accuracy of every recipe, and a line for the front.
 
-    The front is that of validation images, which choose; the marks are at the test accuracy.
+    The front is that of validation images, which choose; the marks are at the test accuracy. Its
+    `MOST_NAMED` largest files have numbers and names; how many others there are is written below.
     Recipes that are `within` 10 % of `baseline` have a ring, a second one in the stricter reading.
     None without records.
     """
@@ -36,19 +37,22 @@ def pareto_figure(
     if frame.empty:
         return None
     table = recipes(frame)
-    best = pareto.front(table, "validation_accuracy").tail(MOST_NAMED)
+    front = pareto.front(table, "validation_accuracy")
+    best = front.tail(MOST_NAMED)
     fig, ax = plt.subplots(figsize=(7.4, 3.6 + 0.17 * len(best)))
     for i, (name, part) in enumerate(table.groupby(FACTORS[0], sort=False)):
         look = {**curve_style(i), "linestyle": "none", "alpha": 0.75}
         ax.plot(part["bytes"], part[ACCURACY], label=str(name), **look)
     if baseline:
         _draw_rings(ax, within(frame, baseline))
-    ax.plot(best["bytes"], best[ACCURACY], color="0.35", linewidth=1, linestyle="-", zorder=0)
+    ax.plot(front["bytes"], front[ACCURACY], color="0.35", linewidth=1, linestyle="-", zorder=0)
     lines = []
     for i, (_, row) in enumerate(best.iterrows(), 1):
         place = (row["bytes"], row[ACCURACY])
         ax.annotate(f"{i}", place, (0, 7), textcoords="offset points", ha="center", fontsize=9)
         lines.append(f"{i}: {named(row)}")
+    if len(front) > len(best):
+        lines.append(f"and {len(front) - len(best)} smaller files on the line, without a name")
     ax.set(xscale="log", xlabel="bytes of the file", ylabel="test accuracy (%)")
     ax.set_title(title or "Every recipe, and the front")
     ax.legend(loc="lower right", title=FACTORS[0])
@@ -71,8 +75,9 @@ def _draw_rings(ax: Axes, table: pd.DataFrame) -> None:
 def interactions_figure(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
     """A map of interactions for each response: red below zero, blue above.
 
-    `tables` are those of `interactions`, by the name of the response with its unit. None where
-    all of them are empty.
+    A number is in brackets where its interval contains zero; one seed has no intervals. `tables`
+    are those of `interactions`, by the name of the response with its unit. None where all of them
+    are empty.
     """
     import matplotlib.pyplot as plt
 
@@ -83,6 +88,11 @@ def interactions_figure(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
     fig, axes = plt.subplots(1, len(known), figsize=size, squeeze=False)
     for ax, (name, table) in zip(axes[0], known.items(), strict=True):
         _draw_map(ax, name, table)
+    if any(table["low"].notna().any() for table in known.values()):
+        words = "in brackets: the 95 % interval contains zero (intervals hold for a map at once)"
+    else:
+        words = "one seed: no intervals"
+    fig.text(0.01, 0, words, va="top", fontsize=8.5)
     return fig
 
 
@@ -90,14 +100,18 @@ def _draw_map(ax: Axes, name: str, table: pd.DataFrame) -> None:
     rows = list(dict.fromkeys((f, a) for f, a, _, _ in table.index))
     columns = list(dict.fromkeys((g, b) for _, _, g, b in table.index))
     grid = np.full((len(rows), len(columns)), np.nan)
-    for (f, a, g, b), value in table["estimate"].items():
-        grid[rows.index((f, a)), columns.index((g, b))] = value
+    open_cells = np.zeros(grid.shape, dtype=bool)
+    for (f, a, g, b), row in table.iterrows():
+        place = rows.index((f, a)), columns.index((g, b))
+        grid[place] = row["estimate"]
+        open_cells[place] = row["low"] <= 0 <= row["high"]
     edge = max(float(np.nanmax(np.abs(grid))), 1e-9)
     picture = ax.imshow(grid, cmap="RdBu", vmin=-edge, vmax=edge, aspect="auto")
     for (i, j), value in np.ndenumerate(grid):
         if not np.isnan(value):
             ink = "white" if abs(value) > 0.6 * edge else "black"
-            ax.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=8, color=ink)
+            text = f"({value:+.2f})" if open_cells[i, j] else f"{value:+.2f}"
+            ax.text(j, i, text, ha="center", va="center", fontsize=8, color=ink)
     ax.set_xticks(range(len(columns)), [level_name(*c) for c in columns], rotation=40, ha="right")
     ax.set_yticks(range(len(rows)), [level_name(*r) for r in rows])
     ax.grid(False)

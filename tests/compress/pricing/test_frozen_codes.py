@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_set
+from tiny import QUICK, tiny_set
 
 from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes, zero_rows
-from squeeze_utils.compress.pricing.in_training import priced_parameters
+from squeeze_utils.compress.pricing.in_training import PriceBits, priced_parameters
+from squeeze_utils.compress.sqz.container import COMPACT
+from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.models import build
+from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State
 
 STEP = 0.25
@@ -40,6 +43,20 @@ def test_a_row_is_silent_only_if_all_of_it_is_zero(shape):
     assert zero_rows(numbers) == 4
     numbers.view(4, -1)[1, -1] = -1
     assert zero_rows(numbers) == 3 and zero_rows(torch.ones(shape)) == 0
+
+
+@pytest.mark.parametrize("value", [0.3, 0.0])
+@pytest.mark.parametrize("coder", COMPACT)
+def test_a_tensor_of_one_element_goes_through_grid_and_file(coder, value):
+    state = State(build("lenet_300_100", 1, image_size=8), tiny_set(classes=1))
+    bias = "classifier.4.bias"
+    torch.nn.init.constant_(state.model.get_parameter(bias), value)
+    Train(1, during=(PriceBits(1e-3),), **QUICK).apply(state)
+    last = FreezeCodes().apply(state)["priced_layers"][-1]
+    assert (last["layer"], last["numbers"], last["nonzero"]) == (bias, 1, int(value > 0))
+    Encode(coder).apply(state)  # it reads the file again and compares
+    kept = state.model.get_parameter(bias)
+    assert kept.item() == pytest.approx(value, rel=0.1) and kept.shape == (1,)
 
 
 def test_one_step_for_each_row_is_refused():

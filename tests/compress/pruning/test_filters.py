@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny import tiny_set
 from torch import nn
 
 from squeeze_utils.anatomy.tables import summary
-from squeeze_utils.compress.pruning import filters
+from squeeze_utils.compress.pruning import filters, sensitivity
 from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.scores import NothingToPrune
 from squeeze_utils.compress.pruning.steps import Prune
@@ -86,7 +88,43 @@ def test_half_of_the_channels_of_every_layer_go():
         assert len(off[name]) == len(channels) // 2
 
 
-@pytest.mark.parametrize("scope", ["layer", "global"])
+@pytest.fixture
+def first_layer_matters(monkeypatch):
+    """Every filter that the first layer loses costs a point; nothing else costs anything."""
+
+    def evaluate(model, *_):
+        return SimpleNamespace(accuracy=90.0 - lost_filters(model.features[0].weight))
+
+    monkeypatch.setattr(sensitivity, "evaluate", evaluate)
+
+
+def lost_filters(weight: torch.Tensor) -> int:
+    return int((weight.flatten(1).count_nonzero(1) == 0).sum())
+
+
+def test_a_scan_of_filters_spares_the_layer_that_suffers(first_layer_matters):
+    state = state_of()
+    before = [p.detach().clone() for p in state.model.parameters()]
+    names = [f"{name}.weight" for name in filters.channels(state.model)]
+    weights = {name: state.model.get_parameter(name).detach().abs() for name in names}
+    masks = filters.build(state, weights, 0.5, "sensitivity")
+    assert all(torch.equal(a, b) for a, b in zip(before, state.model.parameters(), strict=True))
+    assert "features.0.weight" not in masks
+    Prune(0.5, granularity="filter", scope="sensitivity").apply(state)
+    off = filters.silent(state.model, state.masks)
+    every = filters.channels(state.model)
+    removed, channels = sum(map(len, off.values())), sum(map(len, every.values()))
+    assert not off["features.0"] and removed == pytest.approx(0.5 * channels, abs=len(every) / 2)
+    assert Shrink().apply(state) == {"channels_removed": removed}
+
+
+def test_a_scan_of_filters_takes_the_tender_layer_only_if_the_budget_needs_it(first_layer_matters):
+    state = state_of()
+    Prune(0.98, granularity="filter", scope="sensitivity").apply(state)
+    assert lost_filters(state.model.features[0].weight) == len(state.model.features[0].weight) - 1
+
+
+@pytest.mark.parametrize("scope", ["layer", "global", "sensitivity"])
 def test_excluded_layers_keep_their_channels(scope):
     state = state_of()
     Prune(0.5, granularity="filter", scope=scope, exclude=("features.0",)).apply(state)

@@ -127,9 +127,10 @@ def test_damage_is_noticed(coder):
 
 
 @pytest.mark.parametrize("coder", COMPACT)
-def test_hostile_files_are_refused_or_make_a_network(coder):
+@pytest.mark.parametrize(("name", "size"), [("lenet_300_100", 8), ("lenet5_fire", 16)])
+def test_hostile_files_are_refused_or_make_a_network(name, size, coder):
     """Bytes changed, and the checksum made to fit: nothing but a ContainerError comes out."""
-    model, steps = on_grids("lenet_300_100", 0.02, image_size=8)
+    model, steps = on_grids(name, 0.02, image_size=size)
     data, _ = encode_sqz(model, coder, steps)
     rng, refused = random.Random(0), 0
     for _ in range(300):

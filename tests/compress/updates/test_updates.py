@@ -10,7 +10,8 @@ from tiny import tiny_set, tiny_spec
 
 from squeeze_utils.base import machine
 from squeeze_utils.compress.sqz.bits import ContainerError
-from squeeze_utils.compress.updates.federated import Federate, Server, unequal_parts
+from squeeze_utils.compress.updates.client_and_server import Fitted, Server, as_parameters
+from squeeze_utils.compress.updates.federated import Federate, unequal_parts
 from squeeze_utils.compress.updates.messages import (
     KINDS,
     added,
@@ -106,7 +107,12 @@ def test_federated_averaging_learns_and_counts_its_bytes():
     assert found["float"]["up_bytes"] == pytest.approx(3 * 4 * 4 * numbers, rel=0.01)
     assert found["int8"]["up_bytes"] == pytest.approx(3 * 4 * numbers, rel=0.01)
     assert found["coded"]["up_bytes"] < found["int8"]["up_bytes"] / 2
-    assert found["float"]["down_bytes"] == pytest.approx(found["float"]["up_bytes"], rel=0.01)
+    for kind in KINDS:  # the first download is the whole network in floats, for each client
+        assert found[kind]["first_download_bytes"] == pytest.approx(4 * 4 * numbers, rel=0.01)
+        changes = found[kind]["down_bytes"] - found[kind]["first_download_bytes"]
+        first = found[kind]["rounds"][0]["down_bytes"] - found[kind]["first_download_bytes"]
+        assert changes == pytest.approx(found[kind]["up_bytes"], rel=0.2)
+        assert first == pytest.approx(changes / 3, rel=0.2)
 
 
 def test_one_client_with_floats_is_plain_training_round_by_round():
@@ -129,7 +135,7 @@ def test_a_variance_that_rounding_took_below_zero_is_zero_and_catches_up():
     weights = {"bn.running_var": torch.tensor([1.0, 0.01]), "bn.weight": torch.tensor([-1.0])}
     server = Server(weights, "int8", step=1.0)
     asked = {"bn.running_var": torch.tensor([100.0, -0.4]), "bn.weight": torch.tensor([-1.0])}
-    server.aggregate([(encode_update(asked, "int8")[0], 1)])
+    server.aggregate_fit(1, [(None, Fitted(as_parameters(encode_update(asked, "int8")[0]), 1, {}))])
     assert server.weights["bn.running_var"][1] == 0 and server.weights["bn.weight"] < -1
     assert server.waiting["bn.running_var"][1] == pytest.approx(-0.4 + 0.01, abs=0.4)
     model = torch.nn.BatchNorm1d(2).eval()

@@ -1,0 +1,56 @@
+"""What a pilot says about learning rates: the best of each arm, and whether the grid ends there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from squeeze_utils.results.learning_curves import VALIDATION
+from squeeze_utils.results.study_results import Sentence
+from squeeze_utils.results.tables import NO_RECORDS
+
+
+def best_rates(frame: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The best rate of each arm of a pilot, and whether it is the lowest or highest one tried.
+
+    >>> frame = pd.DataFrame({"rule": "a", "lr": [0.01, 0.1, 1], VALIDATION: [50, 53, 56]})
+    >>> best_rates(frame, "rule")["at the edge"].to_dict()
+    {'a': True}
+    """
+    rows = {}
+    for name, part in frame.groupby(by, sort=False) if len(frame) else ():
+        means = part.groupby("lr")[VALIDATION].mean()
+        best = means.idxmax()
+        rows[name] = {"best rate": best, "at the edge": best in (means.index[0], means.index[-1])}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+
+
+def one_rate_for_all(pilots: Iterable[tuple[pd.DataFrame, str]]) -> Sentence:
+    """Whether all arms of some pilots (frame, label) have the same best rate, and which do not.
+
+    Arms are told too whose best rate is the lowest or highest one that was tried.
+    """
+    tables = [best_rates(frame, by) for frame, by in pilots if len(frame)]
+    if not tables:
+        return Sentence(f"{NO_RECORDS}.")
+    best = pd.concat(tables)
+    votes = best["best rate"].value_counts().sort_index()
+    counted = ", ".join(f"{lr:g} for {n}" for lr, n in votes.items())
+    edge = ", ".join(map(str, best.index[best["at the edge"].astype(bool)])) or "none"
+    return Sentence(
+        f"Best rates: {counted} of {len(best)} arms. At the edge of the rates tried: {edge}. "
+        f"The prediction of one rate for all {'holds' if len(votes) == 1 else 'fails'}."
+    )
+
+
+def accuracies_by_rate(frame: pd.DataFrame, by: str) -> Sentence:
+    """Mean validation accuracy of each arm of a pilot at each rate that it was tried at."""
+    if frame.empty:
+        return Sentence(f"{NO_RECORDS}.")
+    parts = []
+    for name, part in frame.groupby(by, sort=False):
+        means = part.groupby("lr")[VALIDATION].mean()
+        found = ", ".join(f"{mean:.1f} at {lr:g}" for lr, mean in means.items())
+        parts.append(f"**{name}** {found}")
+    return Sentence(f"Validation accuracy (%): {'; '.join(parts)}.")
