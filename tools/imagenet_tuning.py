@@ -1,8 +1,9 @@
 """`python -m tools.imagenet_tuning FOLDER PHOTOGRAPHS`: what tuning changes, for notebook 14.
 
 The released SqueezeNet is rounded on half of the pictures, as `tools.imagenet_tables` does, and
-tuned, as `python -m squeeze_utils released ... --photographs` does. A second file is rounded without
-the pictures that tuning holds back. All are judged on the other half, then the halves change places.
+tuned, as `python -m squeeze_utils released ... --photographs` does. A third file is rounded without
+the fifth of the pictures that tuning holds back. All are judged on the other half; then the halves
+change places.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ def _made(
     """The file of a stage, and what is known about its making."""
     seed, _, target, _ = where
     shown, held = parted(samples)
-    seen = shown if stage in tuning_gain.WITHOUT else samples
+    seen = shown if stage == tuning_gain.WITHOUT else samples
     images = pictures.calibration(seen, model)
     rounded = kept_squeeze(model, images, target, seed, True, CODER)
     facts: dict[str, Any] = {"calibrated": len(seen)}
-    if not stage.startswith("tuned"):
+    if stage != "tuned":
         return rounded, facts
     unseen, start = torch.cat(list(pictures.batches(held, model))), time.perf_counter()
     batches = pictures.mixed_crops(shown, others, model, seed)

@@ -142,7 +142,7 @@ def _predictions(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     print(limits.table(notebooks(ROOT)))
-    problems = [*check_series(ROOT), *readme.check_readme(ROOT)]
+    problems = [*check_series(ROOT), *predictions.check(ROOT), *readme.check_readme(ROOT)]
     print("\n".join(problems) or "no problems")
     return 1 if problems else 0
 

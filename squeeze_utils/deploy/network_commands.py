@@ -144,8 +144,8 @@ def _tune(asked: Namespace) -> None:
     print(f"{asked.output}: {found.bytes:,} bytes, calibrated on {found.calibrated:,} pictures")
     tuned = found.tuned
     print(
-        f"divergence on {found.held} others: {tuned.before:.4f} nats rounded, "
-        f"{tuned.after:.4f} after {tuned.step} steps of tuning"
+        f"divergence on {found.held} of them that tuning did not see: {tuned.before:.4f} nats "
+        f"rounded, {tuned.after:.4f} after {tuned.step} steps of tuning"
     )
 
 

@@ -6,6 +6,8 @@ are paired by picture and averaged over seeds, so intervals are those of the pic
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -13,8 +15,8 @@ from squeeze_utils.base.measurements import Measurement, read_measurement
 from squeeze_utils.base.verdicts import verdict_of
 
 NETWORK, NAME = "squeezenet1_0", "released/tuning_squeezenet1_0"
-WITHOUT = ("rounded without a fifth", "tuned without a fifth")  # that tuning holds back
-STAGES = ("rounded", "tuned", *WITHOUT)
+WITHOUT = "rounded without a fifth"  # that tuning holds back
+STAGES = ("rounded", "tuned", WITHOUT)
 Z = 1.96  # of a 95 % interval
 
 
@@ -22,7 +24,8 @@ def gains() -> pd.DataFrame:
     """A row for each target, the smallest first.
 
     The largest file, the divergence of each stage in nats a picture, `change`: that of the tuned
-    file less that of the rounded one, and `interval`, half of its 95 % interval over pictures.
+    file less that of the rounded one, and `interval`, half of its 95 % interval over pictures; in
+    how many files tuning found a better state: `moved`.
     """
     frame, rows = _kept().frame, []
     for target, part in frame.groupby("target"):
@@ -30,9 +33,12 @@ def gains() -> pd.DataFrame:
         if len({one.shape for one in nats.values()}) > 1:
             raise ValueError(f"{NAME}: at {target:,} bytes some stages lack seeds or halves")
         seeds, n = nats["tuned"].shape
-        row = {"target": target, "bytes": int(part["bytes"].max()), "seeds": seeds, "n": n}
+        files = part[part["stage"] != WITHOUT]
+        row = {"target": target, "bytes": int(files["bytes"].max()), "seeds": seeds, "n": n}
         row |= {stage: float(one.mean()) for stage, one in nats.items()}
         changes = (nats["tuned"] - nats["rounded"]).mean(0)
+        tuned = part[part["stage"] == "tuned"]
+        row["moved"] = int((tuned["step"] > 0).sum())
         row["change"] = float(changes.mean())
         row["interval"] = Z * float(changes.std(ddof=1)) / n**0.5
         rows.append(row)
@@ -41,17 +47,26 @@ def gains() -> pd.DataFrame:
 
 def sentences() -> list[str]:
     """A sentence for each target, with its verdict, and where the numbers come from."""
-    found = []
-    for row in gains().to_dict("records"):
-        low, high = (row["change"] + sign * row["interval"] for sign in (-1, 1))
-        share = 100 * row["change"] / row["rounded"]
-        found.append(
-            f"At most {row['bytes']:,} bytes: the divergence is {row['rounded']:.4f} nats a "
-            f"picture rounded and {row['tuned']:.4f} tuned ({share:+.1f} %); the change is "
-            f"{row['change']:+.4f} ± {row['interval']:.4f}, **{verdict_of(low, high)}** "
-            f"({row['n']} pictures, seeds: {row['seeds']})."
+    return [*map(_sentence, gains().to_dict("records")), f"{_kept().source}."]
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    size, pictures = (
+        f"At most {row['bytes']:,} bytes",
+        f"{row['n']} pictures, seeds: {row['seeds']}",
+    )
+    if not row["moved"]:
+        return (
+            f"{size}: tuning found no better state, and the divergence stays at "
+            f"{row['rounded']:.4f} nats a picture ({pictures})."
         )
-    return [*found, f"{_kept().source}."]
+    low, high = (row["change"] + sign * row["interval"] for sign in (-1, 1))
+    share = 100 * row["change"] / row["rounded"]
+    return (
+        f"{size}: the divergence is {row['rounded']:.4f} nats a picture rounded and "
+        f"{row['tuned']:.4f} tuned ({share:+.1f} %); the change is {row['change']:+.4f} ± "
+        f"{row['interval']:.4f}, **{verdict_of(low, high)}** ({pictures})."
+    )
 
 
 def _of_each_picture(rows: pd.DataFrame) -> np.ndarray:

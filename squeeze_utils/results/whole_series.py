@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 #: Chapter, study, and labels of the arm; means over its `n` records of bytes and accuracies (%).
 #: The `networks` that were trained for them are fewer than `n` if the seeds begin with one
-#: checkpoint; `epochs_before` are those of this checkpoint.
+#: checkpoint; `epochs before` are those of this checkpoint.
 COLUMNS = ["chapter", "study", "network", "n", "bytes", "validation", "test", "epochs"]
-COLUMNS += ["networks", "epochs_before"]
+COLUMNS += ["networks", "epochs before"]
 MARKS = ("x", "+", "1", "|", "3", "_", "2", "4")  # of published points, a source each
 PUBLISHED_GREY = "0.45"
 FIRST = 3  # the first chapter that has studies
@@ -137,12 +137,12 @@ def _begun_with(row: dict[str, Any], runs: Path) -> dict[str, Any]:
     """The row with the epochs of its checkpoint; 0 where it has none, or no record of it."""
     key = row.pop("checkpoint")
     before = recorded_elsewhere(runs, key) if key else None
-    return {**row, "epochs_before": before.epochs if before else 0}
+    return {**row, "epochs before": before.epochs if before else 0}
 
 
 def short_training(frame: pd.DataFrame) -> pd.Series:
     """Whether each network was trained for fewer than `LONG` epochs, its checkpoint's included."""
-    return frame["epochs"] + frame["epochs_before"] < LONG
+    return frame["epochs"] + frame["epochs before"] < LONG
 
 
 def repetitions(row: Mapping[str, Any]) -> str:
@@ -158,7 +158,7 @@ def repetitions(row: Mapping[str, Any]) -> str:
 
 def epochs_in_all(row: Mapping[str, Any]) -> str:
     """The epochs of a row, behind those of its checkpoint if it has one: "150 + 3"."""
-    parts = [f"{row[name]:.0f}" for name in ("epochs_before", "epochs") if row[name]]
+    parts = [f"{row[name]:.0f}" for name in ("epochs before", "epochs") if row[name]]
     return " + ".join(parts) or "0"
 
 

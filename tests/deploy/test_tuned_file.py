@@ -77,8 +77,11 @@ def test_a_rounded_network_is_tuned_on_two_kinds_of_pictures(
     assert run("released", narrow, *options) == 0
     assert 0.9 * 40_000 < out.stat().st_size <= 40_000
     first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith(f"{out.stat().st_size:,} bytes, calibrated on 5 pictures")
-    assert second.startswith("divergence on 1 others: ") and "steps of tuning" in second
+    assert first.endswith(f"{out.stat().st_size:,} bytes, calibrated on 6 pictures")
+    assert (
+        second.startswith("divergence on 1 of them that tuning did not see: ")
+        and "steps of tuning" in second
+    )
     ((crops, photos, _, seed),) = shown
     assert len(crops) == 5 and len(photos) == 4 and seed == 3
     data = out.read_bytes()

@@ -109,19 +109,19 @@ def test_each_chapter_has_a_colour_of_its_own_and_published_marks_are_grey(frame
 
 def test_training_is_short_below_24_epochs_those_of_a_checkpoint_included(frame):
     assert whole_series.short_training(frame).tolist() == [True, True, True, False]
-    assert whole_series.short_training(frame.assign(epochs_before=15)).sum() == 3
-    assert not whole_series.short_training(frame.assign(epochs_before=16)).any()
+    assert whole_series.short_training(frame.assign(**{"epochs before": 15})).sum() == 3
+    assert not whole_series.short_training(frame.assign(**{"epochs before": 16})).any()
 
 
 def test_seeds_that_begin_with_one_checkpoint_are_roundings_of_one_network():
     found = whole_series.every_network().set_index("study")
     begun = found.loc["few_bytes"]
     small = begun[begun["n"] > 1].iloc[0]
-    assert set(begun["networks"]) == {1} and set(begun["epochs_before"]) == {150}
+    assert set(begun["networks"]) == {1} and set(begun["epochs before"]) == {150}
     assert whole_series.repetitions(small) == "3 roundings of 1 network"
-    assert whole_series.epochs_in_all({"epochs": 3, "epochs_before": 150}) == "150 + 3"
-    assert whole_series.epochs_in_all({"epochs": 0, "epochs_before": 150}) == "150"
+    assert whole_series.epochs_in_all({"epochs": 3, "epochs before": 150}) == "150 + 3"
+    assert whole_series.epochs_in_all({"epochs": 0, "epochs before": 150}) == "150"
     best = found.loc["residual_best"].iloc[0]
-    assert whole_series.repetitions(best) == "3 seeds" and best["epochs_before"] == 0
+    assert whole_series.repetitions(best) == "3 seeds" and best["epochs before"] == 0
     assert whole_series.epochs_in_all(best) == "150"
     assert whole_series.repetitions({"n": 1, "networks": 1}) == "1 seed"

@@ -67,26 +67,38 @@ def recording(model, monkeypatch):
     return seen, kept
 
 
-def test_three_files_are_judged_on_pictures_that_none_of_them_saw(folders, recording):
+def test_all_files_are_judged_on_pictures_that_none_of_them_saw(folders, recording):
     seen, kept = recording
     list(imagenet_tuning.record(*folders, seeds=(4,), targets=(30,)))
     rows, about = kept[tuning_gain.NAME]
+    three = [("rounded", 30, 6), ("rounded without a fifth", 30, 5), ("tuned", 29, 6)]
     assert [(row["half"], row["stage"], row["bytes"], row["calibrated"]) for row in rows] == [
-        (0, "all", 30, 6), (0, "rounded", 30, 5), (0, "tuned", 29, 5),
-        (1, "all", 30, 6), (1, "rounded", 30, 5), (1, "tuned", 29, 5),
-    ]  # fmt: skip
+        (half, *one) for half in (0, 1) for one in three
+    ]
     assert all(row["n"] == 6 == len(row["divergences"]) for row in rows)
     for row in rows:
         assert sum(row["divergences"]) == pytest.approx(row["divergence"], abs=1e-3)
-        assert (row["divergence"] < 1e-6) == (row["stage"] == "tuned")  # the original itself here
-    assert [row["held_before"] for row in rows if row["stage"] == "tuned"] == [0.5, 0.5]
+        tuned = row["stage"] == "tuned"  # the original itself here
+        assert (row["divergence"] < 1e-6) == tuned == ("held_before" in row)
     assert about["original"]["n"] == 12 and about["photographs"].startswith("1 pictures of others")
-    shown, all_of_first, second, *_ = seen["rounding"]
-    (held, target), _ = seen["tuning"]
-    assert len(held) == 1 and target == 30 and len(shown) == 10
-    assert not any(torch.equal(held[0], image) for image in shown)  # held back
-    assert any(torch.equal(held[0], image) for image in all_of_first)
-    assert not any(torch.equal(a, b) for a in all_of_first for b in second)
+    whole, _, without, second, *_ = seen["rounding"]  # as STAGES are ordered
+    (held, target), *_ = seen["tuning"]
+    assert len(held) == 1 and target == 30 and len(whole) == 12 and len(without) == 10
+    assert not any(torch.equal(held[0], image) for image in without)
+    assert any(torch.equal(held[0], image) for image in whole)
+    assert not any(torch.equal(a, b) for a in whole for b in second)
+
+
+def test_no_picture_that_tuning_holds_back_is_in_its_batches(folders, recording, monkeypatch):
+    seen, drawn = recording[0], []
+    monkeypatch.setattr(
+        imagenet_tuning.pictures, "mixed_crops", lambda *arguments: drawn.append(arguments)
+    )
+    list(imagenet_tuning.record(*folders, targets=(30,), halves=(0,), stages=("tuned",)))
+    ((shown, others, _, seed),), ((held, _),) = drawn, seen["tuning"]
+    assert len(shown) == 5 and len(others) == 1 and seed == 0
+    batches = imagenet_tuning.pictures.batches(shown, imagenet_tuning.original("any"))
+    assert not any(torch.equal(held[0], image) for batch in batches for image in batch)
 
 
 def test_rows_of_others_stay_and_own_ones_are_replaced(folders, recording):
@@ -96,9 +108,11 @@ def test_rows_of_others_stay_and_own_ones_are_replaced(folders, recording):
     assert imagenet_tuning.main([*run, "--targets", "30", "--halves", "0"]) == 0
     assert imagenet_tuning.main([*run, "--targets", "30", "20", "--seeds", "1"]) == 0
     assert imagenet_tuning.main([*run, "--targets", "30", "--halves", "1"]) == 0
+    only = ["--targets", "9", "--halves", "1", "--stages", "rounded"]
+    assert imagenet_tuning.main([*run, *only]) == 0
     rows, _ = kept[tuning_gain.NAME]
     places = [(row["seed"], row["half"], row["target"], row["stage"]) for row in rows]
-    assert len(places) == len(set(places)) == 18 and places == sorted(places)
+    assert len(places) == len(set(places)) == 19 and places == sorted(places)
 
 
 def test_mistakes_are_named(folders, tmp_path, capsys):

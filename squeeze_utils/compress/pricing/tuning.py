@@ -30,7 +30,7 @@ from squeeze_utils.compress.sqz import container, forms
 STEPS = 80  # of the optimizer, each on one batch
 CHECK_EVERY = 10  # steps
 RATE = 1e-3  # of a step, in shares of it
-BIAS_RATE = 0.02  # of a bias, in its own steps
+BIAS_RATE = 0.2  # of a bias, in its steps; with 0.02 hardly one came to the next number
 BETAS = (0.9, 0.99)
 T = TypeVar("T", Tensor, nn.Module)
 

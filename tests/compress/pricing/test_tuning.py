@@ -81,6 +81,10 @@ def test_the_whole_numbers_stay_and_steps_and_biases_move(rounded, tuned):
         codes(tuned.squeezed.model, tuned.squeezed.grids),
     )
     assert all(torch.equal(before[name], after[name]) for name in before)
+    biases = (
+        [c.bias for c in weighted(net).values()] for net in (rounded.model, tuned.squeezed.model)
+    )
+    assert any(not torch.equal(*two) for two in zip(*biases, strict=True))
     assert any(tuned.squeezed.grids[name] != step for name, step in rounded.grids.items())
     assert [row["step"] for row in tuned.squeezed.layers] == [
         float(step) for step in tuned.squeezed.grids.values()
