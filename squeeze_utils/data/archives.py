@@ -45,7 +45,7 @@ class Archive:
                 write_atomically(path, lambda file, a=address, s=seconds: self._copy(a, s, file))
                 return path
             except (OSError, HTTPException) as error:
-                failures.append(f"{address}: {error or type(error).__name__}")
+                failures.append(f"{address}: {str(error) or type(error).__name__}")
         raise DownloadError("; ".join(failures))
 
     def _copy(self, address: str, seconds: float | None, file: BinaryIO) -> None:

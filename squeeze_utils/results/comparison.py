@@ -139,7 +139,8 @@ def differences_table(
     until then the verdict is "not complete yet", with how many of how many there are.
     """
     planned = planned or {}
-    comparisons = sum(n >= LEAST for name, n in planned.items() if name != control)
+    arms = (name for name in planned if name != control)
+    comparisons = sum(planned[name] >= LEAST or name in certain for name in arms)
     known = differences(frame, by, control, value, shared, pools, certain, comparisons)
     counts = frame[by].value_counts()
     means = frame.groupby(by, sort=False)[value].mean()

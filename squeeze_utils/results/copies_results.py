@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from squeeze_utils.results.study_results import Results
 
-GROUPS = ALL, AFFECTED, OTHERS = "all", "with a copy", "others"  # of test images
+GROUPS = ALL, AFFECTED, OTHERS = "all", "with a copy in another split", "others"  # of test images
 COLUMNS = ["pictures", "with copies (%)", "without (%)", "change (points)", "verdict"]
 
 

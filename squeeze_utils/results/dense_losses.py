@@ -80,7 +80,7 @@ def first_to_fail(found: Results) -> Sentence:
     words += (
         f"At {fewest} bits the class that loses most in the mean is *{lost.idxmax()}* "
         f"({lost.max():.1f} points of its score; the least loss is {lost.min():.1f}); "
-        f"{found.frame['seed'].nunique()} seed(s), no interval.{_how_rare(found, lost.idxmax())}"
+        f"{found.frame['seed'].nunique()} seeds, no interval.{_how_rare(found, lost.idxmax())}"
     )
     if len(sizes.columns):
         fell = sizes.loc[FLOAT] - sizes.loc[fewest]
@@ -180,7 +180,7 @@ def _judged(values: Sequence[float], limit: float, most: bool) -> str:
 
 def _spread(values: Sequence[float], unit: str) -> str:
     """The mean, its 95 % interval, and every seed."""
-    words = f"{fmean(values):.2f} {unit} in the mean of {len(values)} seed(s)"
+    words = f"{fmean(values):.2f} {unit} in the mean of {len(values)} seeds"
     if len(values) < 2:
         return words
     gap, each = paired(values, [0.0] * len(values)), ", ".join(f"{v:.2f}" for v in values)

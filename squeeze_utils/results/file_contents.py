@@ -1,4 +1,4 @@
-"""What else the files of a study hold, their biases, and what they leave out, silent units."""
+"""The biases that the files of a study hold, and the silent units that they leave out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HALVES, CODED = "half floats", "whole numbers"
 
 
 def biases(results: Results) -> pd.DataFrame:
-    """How each compact file holds its biases, and in how many bytes; a row for each such record.
+    """How each compact file holds its biases, and in how many bytes, by record and form.
 
     Half floats are counted in the file. What whole numbers take is estimated, as they lie in one
     section with the weights. `share` is the percentage of the file.

@@ -67,7 +67,7 @@ def _one_part(
 ) -> pd.DataFrame:
     """The differences of one part, with the arms of the other parts counted into its family."""
     others = {
-        (other, arm): n
+        (other, arm): max(n, 2) if arm in part.study.certain else n
         for other, counts in planned.items()
         for arm, n in counts.items()
         if other != name and arm != control

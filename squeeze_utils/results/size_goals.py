@@ -140,11 +140,18 @@ def _answer(goal: Goal, found: Sequence[File], missing: set[str]) -> tuple[str, 
         return waiting
     over = {file: max(file.bytes / goal.bytes, file.error / limit) for file in files}
     nearest = min(good or files, key=lambda file: file.bytes if good else over[file])
-    return (*nearest.cells, control, _verdict(goal, nearest, dense))
+    verdict = _verdict(goal, nearest, dense)
+    small = [file for file in files if file.bytes <= goal.bytes]
+    if verdict == MISSED and any(_verdict(goal, file, dense) != MISSED for file in small):
+        verdict = NOT_DECIDED.format(MISSED)  # another file fits, and its interval has the limit
+    return (*nearest.cells, control, verdict)
 
 
 def _verdict(goal: Goal, file: File, dense: File | None) -> str:
-    """Bytes are certain; the interval of the error decides, where there is one."""
+    """Bytes are certain, and the dense network's own bound is judged by its mean.
+
+    For the rest the interval of the error decides, where there is one.
+    """
     if goal.dense_error is not None and dense.error > goal.dense_error:
         return f"{MISSED}, by dense"
     if file.bytes > goal.bytes:

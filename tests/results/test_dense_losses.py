@@ -86,9 +86,7 @@ def test_tables_sentences_and_figures_with_any_number_of_records(
 def test_aims_are_judged_seed_by_seed_and_open_without_records(tmp_path, monkeypatch):
     found = study_with("detection", tmp_path, 18, monkeypatch)  # each arm one point better
     words = dense_losses.aim(found, "cells", 57)
-    said = (
-        "57 %: missed in the mean, not decided (56.00 % in the mean of 3 seed(s): 50.00, 56.00, 62"
-    )
+    said = "57 %: missed in the mean, not decided (56.00 % in the mean of 3 seeds: 50.00, 56.00, 62"
     assert said in words and "95 % interval 41.10 to 70.90" in words
     assert "reached (2 bits: 50 bytes at most, -5.00 points lost in the mean" in words
     assert "the file scores 61.00 %" in words
@@ -107,9 +105,7 @@ def test_a_mean_whose_interval_holds_the_limit_does_not_decide():
     assert dense_losses._judged([84.0, 84.1, 84.2], 85, most=False) == "missed"
     assert dense_losses._judged([86.0], 85, most=False) == "reached in the mean, not decided"
     said = dense_losses._spread(lost, "points")
-    assert said.startswith(
-        "1.87 points in the mean of 3 seed(s): 3.83, 0.55, 1.22; 95 % interval -2"
-    )
+    assert said.startswith("1.87 points in the mean of 3 seeds: 3.83, 0.55, 1.22; 95 % interval -2")
 
 
 def test_bits_that_leave_nothing_are_told_and_the_next_ones_compared(tmp_path, monkeypatch):
@@ -129,7 +125,7 @@ def test_the_prediction_of_a_small_file_is_judged_on_means(tmp_path, monkeypatch
     found = study_with("detection", tmp_path, 18, monkeypatch)
     lower = dense_losses.file_prediction(found, "cells")  # each arm has one point more
     sizes = "Part (1) for cells, 4 bits: 50 bytes at most, "
-    assert lower.startswith(f"{sizes}-3.00 points lost in the mean of 3 seed(s): ")
+    assert lower.startswith(f"{sizes}-3.00 points lost in the mean of 3 seeds: ")
     assert lower.endswith(": it holds.")
     assert dense_losses.file_prediction(found, "cells", points=-4.0).endswith("it fails.")
     assert dense_losses.file_prediction(found, "cells", most_bytes=49).endswith("it fails.")

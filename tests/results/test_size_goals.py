@@ -127,7 +127,8 @@ def test_the_committed_records_reach_their_goals_in_the_mean_only():
     table = goal_table(sq.study("priced").records(), sq.study("few_bytes").records())
     first, further = table.loc["LeNet-300-100"].to_dict("records")
     assert first["nearest file"] == further["nearest file"] == "price 2e-6"
-    assert first["verdict"] == "reached in the mean, not decided" and further["verdict"] == "missed"
+    assert first["verdict"] == "reached in the mean, not decided"
+    assert further["verdict"] == "missed in the mean, not decided"  # a smaller file might do
     best = table.loc[few_bytes.NETWORK, "verdict"].tolist()
     assert best == ["reached in the mean, not decided", "missed", "reached"]
 
