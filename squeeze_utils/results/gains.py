@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from squeeze_utils.results.comparison import COLUMNS
-from squeeze_utils.results.statistics import family, welch
+from squeeze_utils.results.comparison import LEAST, differences_table
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
@@ -29,19 +28,18 @@ def gains_in_groups(
     >>> gains_in_groups(short, "recipe", "bypass", "none").loc[("strong", "simple"), "verdict"]
     'undecided'
     """
-    gaps = {}
-    for name, part in frame.groupby(group, sort=False):
-        arms = part.groupby(by, sort=False)[value].agg(list)
-        if control not in arms:
-            known = ", ".join(map(str, arms.index))
+    parts = dict(list(frame.groupby(group, sort=False)))
+    for name, part in parts.items():
+        if control not in set(part[by]):
+            known = ", ".join(map(str, part[by].unique()))
             raise ValueError(f"{group} {name} has no {by} called {control!r}; there are: {known}")
-        for arm in arms.index.drop(control):
-            gaps[name, arm] = welch(arms[arm], arms[control])
-    rows = [
-        [gap.estimate, gap.low, gap.high, gap.n, gap.verdict()] for gap in family(gaps).values()
-    ]
-    index = pd.MultiIndex.from_tuples(gaps, names=[group, by])
-    return pd.DataFrame(rows, index=index, columns=COLUMNS)
+    arms = frame.loc[frame[by] != control, [group, by]].drop_duplicates()
+    together = {tuple(arm): LEAST for arm in arms.to_numpy()}  # one family of all groups
+    tables = {
+        name: differences_table(part, by, control, value, planned=together)
+        for name, part in parts.items()
+    }
+    return pd.concat(tables, names=[group, by])
 
 
 def gains_sentence(gains: pd.DataFrame) -> Sentence:

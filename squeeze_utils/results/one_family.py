@@ -14,6 +14,7 @@ import pandas as pd
 from squeeze_utils.base.checks import choose
 from squeeze_utils.results.comparison import (
     COLUMNS,
+    LEAST,
     arms_that_share,
     comparison_sentence,
     differences_table,
@@ -67,7 +68,7 @@ def _one_part(
 ) -> pd.DataFrame:
     """The differences of one part, with the arms of the other parts counted into its family."""
     others = {
-        (other, arm): max(n, 2) if arm in part.study.certain else n
+        (other, arm): max(n, LEAST) if arm in part.study.certain else n
         for other, counts in planned.items()
         for arm, n in counts.items()
         if other != name and arm != control
