@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from squeeze_utils.__main__ import main
 from squeeze_utils.training import loop
+
+
+@pytest.fixture
+def says(capsys):
+    """The one line that a command with a mistake in it answers."""
+
+    def get(*arguments: object) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return get
 
 
 @pytest.fixture

@@ -41,19 +41,6 @@ def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def says(capsys):
-    """The one line that a command with a mistake in it answers."""
-
-    def get(*arguments: object) -> str:
-        capsys.readouterr()
-        assert run(*arguments) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return get
-
-
 # --- help and mistakes ----------------------------------------------------------------------------
 
 PROGRAM = f"""

@@ -21,19 +21,6 @@ def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def says(capsys):
-    """The one line that a command with a mistake in it answers."""
-
-    def get(*arguments: object) -> str:
-        capsys.readouterr()
-        assert run(*arguments) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return get
-
-
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
     """A narrow SqueezeNet 1.1 with a thousand classes, as a .sqz file."""
