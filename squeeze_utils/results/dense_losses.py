@@ -11,7 +11,7 @@ import pandas as pd
 
 from squeeze_utils.data.dense_sets import SETS
 from squeeze_utils.results.figures import PALETTE, curve_style
-from squeeze_utils.results.size_goals import MISSED, NOT_DECIDED, REACHED
+from squeeze_utils.results.goals import MISSED, REACHED, judge
 from squeeze_utils.results.statistics import paired
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS, measure_of
@@ -130,7 +130,7 @@ def file_prediction(
     if bits not in files:
         return Sentence(f"{start}: open, not trained yet.")
     one = files[bits]
-    word = _judged(one.lost, points, most=True) if one.bytes <= most_bytes else MISSED
+    word = str(judge(one.lost, points)) if one.bytes <= most_bytes else MISSED
     word = word.replace(REACHED, "holds").replace(MISSED, "fails")
     return Sentence(
         f"{start}: {one.bytes:,} bytes at most, {_spread(one.lost, POINTS)}: it {word}."
@@ -158,24 +158,14 @@ def aim(
     if good:
         bits, one = min(good.items(), key=lambda pair: pair[1].bytes)
         said = (
-            f"{_judged(one.lost, points, most=True)} ({bits} bits: {one.bytes:,} bytes at most, "
+            f"{judge(one.lost, points)} ({bits} bits: {one.bytes:,} bytes at most, "
             f"{_spread(one.lost, POINTS)}; the file scores {fmean(one.scores):.2f} %)"
         )
     return Sentence(
         f"**Aims for {name}**: a score of at least {least:g} %: "
-        f"{_judged(dense, least, most=False)} ({_spread(dense, '%')}). At most {most_bytes:,} "
+        f"{judge(dense, least, most=False)} ({_spread(dense, '%')}). At most {most_bytes:,} "
         f"bytes and {points:g} points lost: {said}."
     )
-
-
-def _judged(values: Sequence[float], limit: float, most: bool) -> str:
-    """Whether the mean is at `most` the limit, or at least; undecided if the interval has it."""
-    reached = fmean(values) <= limit if most else fmean(values) >= limit
-    word = REACHED if reached else MISSED
-    if len(values) < 2:
-        return NOT_DECIDED.format(word)
-    gap = paired(values, [limit] * len(values))
-    return NOT_DECIDED.format(word) if gap.low <= 0 <= gap.high and gap.error else word
 
 
 def _spread(values: Sequence[float], unit: str) -> str:

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from squeeze_utils.results.statistics import Difference, mean_sd, paired, welch
+from squeeze_utils.results.goals import MISSED, NOT_DECIDED, judge
+from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 from squeeze_utils.studies.few_bytes import NETWORK as BEST
 from squeeze_utils.studies.priced import DENSE, FIRE
 from squeeze_utils.training.start_from_checkpoint import Load
 
-REACHED, MISSED = "reached", "missed"
-NOT_DECIDED = "{} in the mean, not decided"
 ANSWER = ("nearest file", "bytes at most", "error (%)", "n", "epochs", "dense error (%)", "verdict")
 
 
@@ -156,17 +155,7 @@ def _verdict(goal: Goal, file: File, dense: File | None) -> str:
         return f"{MISSED}, by dense"
     if file.bytes > goal.bytes:
         return MISSED
-    limits = [goal.error] if goal.error is not None else [e + goal.points for e in dense.errors]
-    if file.error <= round(sum(limits) / len(limits), 6):
-        word, sides = REACHED, lambda gap: gap.high <= 0
-    else:
-        word, sides = MISSED, lambda gap: gap.low > 0
-    gap = _gap(file.errors, limits, certain=goal.error is not None or dense.certain)
-    return word if gap and sides(gap) else NOT_DECIDED.format(word)
-
-
-def _gap(errors: Sequence[float], limits: Sequence[float], certain: bool) -> Difference | None:
-    """Mean error less the limit, with its interval; None where a single network has none."""
-    if len(errors) < 2 or (len(limits) < 2 and not certain):
-        return None
-    return paired(errors, [*limits] * len(errors)) if certain else welch(errors, limits)
+    if goal.error is not None:
+        return str(judge(file.errors, goal.error))
+    limits = [error + goal.points for error in dense.errors]
+    return str(judge(file.errors, limits[0] if dense.certain else limits))

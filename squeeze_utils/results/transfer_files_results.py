@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from squeeze_utils.experiments.experiment import Experiment
+from squeeze_utils.results.goals import judge
 from squeeze_utils.results.statistics import mean_sd, paired
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.results.transfer_results import joules
@@ -85,7 +86,7 @@ class Loss(NamedTuple):
 
     def decided(self, points: float) -> bool:
         """Whether the interval lies on one side of `points`, and all seeds are there."""
-        return len(self.seeds) == SEEDS and not self.low <= points <= self.high
+        return len(self.seeds) == SEEDS and judge(self.seeds, points).decided
 
 
 def loss(found: Results, images: str, file: str, against: str = "dense") -> Loss | None:

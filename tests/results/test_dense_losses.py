@@ -97,14 +97,8 @@ def test_aims_are_judged_seed_by_seed_and_open_without_records(tmp_path, monkeyp
     assert dense_losses.aim(none, "cells", 57) == "**Aims for cells**: open, not trained yet."
 
 
-def test_a_mean_whose_interval_holds_the_limit_does_not_decide():
-    lost = [3.83, 0.55, 1.22]
-    assert dense_losses._judged(lost, 2.0, most=True) == "reached in the mean, not decided"
-    assert dense_losses._judged(lost, 1.0, most=True) == "missed in the mean, not decided"
-    assert dense_losses._judged(lost, 7.0, most=True) == "reached"
-    assert dense_losses._judged([84.0, 84.1, 84.2], 85, most=False) == "missed"
-    assert dense_losses._judged([86.0], 85, most=False) == "reached in the mean, not decided"
-    said = dense_losses._spread(lost, "points")
+def test_a_spread_names_the_mean_the_seeds_and_the_interval():
+    said = dense_losses._spread([3.83, 0.55, 1.22], "points")
     assert said.startswith("1.87 points in the mean of 3 seeds: 3.83, 0.55, 1.22; 95 % interval -2")
 
 
