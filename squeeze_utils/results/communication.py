@@ -10,6 +10,7 @@ import pandas as pd
 from squeeze_utils.base.interpolating import bytes_at_our_divergences
 from squeeze_utils.base.measurements import read_measurement
 from squeeze_utils.results import tables
+from squeeze_utils.results.comparison import UNFINISHED, planned_networks
 from squeeze_utils.results.figures import curve_style
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
@@ -81,8 +82,9 @@ def goal(found: Results, control: str, times: float = 100) -> Sentence:
     if reached:
         return Sentence(f"The goal ({wanted}) is reached by: {', '.join(reached)}.")
     known = ", ".join(few) or "no arm"
-    waiting = len(sent) < len({dict(arm.labels)["exchange"] for arm in found.study.arms})
-    if waiting or any(verdicts.get(name) == "undecided" for name in few):
+    waiting = set(planned_networks(found.study, "exchange")) - set(sent.index)
+    still_open = ("undecided", UNFINISHED)
+    if waiting or any(verdicts.get(name, UNFINISHED).startswith(still_open) for name in few):
         return Sentence(
             f"Whether the goal ({wanted}) is reached is undecided. {times:g} times fewer: {known}."
         )

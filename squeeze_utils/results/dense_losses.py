@@ -10,11 +10,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from squeeze_utils.data.dense_sets import SETS
+from squeeze_utils.results.comparison import planned_networks
 from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.goals import MISSED, REACHED, judge
 from squeeze_utils.results.statistics import paired
 from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import NO_RECORDS, measure_of
+from squeeze_utils.results.tables import NO_RECORDS, NOT_TRAINED, measure_of
 from squeeze_utils.studies.dense_answers import DENSE, FLOAT
 from squeeze_utils.training.detection import THIRDS
 from squeeze_utils.training.segmentation import Segmentation
@@ -110,8 +111,8 @@ def failing_prediction(
 ) -> Sentence:
     """Whether at so many bits a class that was `expected` to loses most, compared with FLOAT."""
     classes, start = by_class(found), f"Part (2) for {name}, {bits} bits"
-    if FLOAT not in classes.index or bits not in classes.index:
-        return Sentence(f"{start}: open, not trained yet.")
+    if not {FLOAT, bits} <= _complete(found):
+        return Sentence(f"{start}: open, {NOT_TRAINED}.")
     if classes.loc[bits].max() < LEAST:
         return Sentence(
             f"{start}: nothing is found, so it cannot be tested. What happens at more bits was not "
@@ -128,7 +129,7 @@ def file_prediction(
     """Whether the file with `bits` is small enough and loses few enough points, in the mean."""
     files, start = _files(found), f"Part (1) for {name}, {bits} bits"
     if bits not in files:
-        return Sentence(f"{start}: open, not trained yet.")
+        return Sentence(f"{start}: open, {NOT_TRAINED}.")
     one = files[bits]
     word = str(judge(one.lost, points)) if one.bytes <= most_bytes else MISSED
     word = word.replace(REACHED, "holds").replace(MISSED, "fails")
@@ -145,16 +146,17 @@ def aim(
     The smallest file that loses few enough points in the mean is named, with its own score. The 95
     % interval of a mean, each by itself, says whether an aim is decided.
     """
-    frame, files = found.frame, _files(found)
-    if frame.empty or DENSE not in set(frame["bits"]):
-        return Sentence(f"**Aims for {name}**: open, not trained yet.")
+    frame, files, complete = found.frame, _files(found), _complete(found)
+    if DENSE not in complete:
+        return Sentence(f"**Aims for {name}**: open, {NOT_TRAINED}.")
     dense = list(frame.loc[frame["bits"] == DENSE, "test_accuracy"])
     good = {
         bits: one
         for bits, one in files.items()
         if one.bytes <= most_bytes and fmean(one.lost) <= points
     }
-    said = MISSED if files else "open, not trained yet"
+    every = complete == set(planned_networks(found.study, "bits"))
+    said = MISSED if every else f"open, {NOT_TRAINED}"
     if good:
         bits, one = min(good.items(), key=lambda pair: pair[1].bytes)
         said = (
@@ -185,17 +187,23 @@ class _Files(NamedTuple):
     scores: list[float]
 
 
+def _complete(found: Results) -> set[str | int]:
+    """The numbers of bits of which every planned network is trained."""
+    counts = found.frame["bits"].value_counts() if len(found) else {}
+    planned = planned_networks(found.study, "bits")
+    return {bits for bits, count in planned.items() if counts.get(bits, 0) == count}
+
+
 def _files(found: Results) -> dict[int, _Files]:
-    """For each number of bits; points are lost against DENSE, seed by seed."""
-    frame, files = found.frame, {}
-    if len(frame) and "file_bytes" in frame:
-        scores = frame.pivot(index="seed", columns="bits", values="test_accuracy")
-        for bits in (b for b in scores if b not in (DENSE, FLOAT) and DENSE in scores):
-            both = scores[[DENSE, bits]].dropna()
-            size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
-            if len(both):
-                lost = (both[DENSE] - both[bits]).tolist()
-                files[bits] = _Files(int(size), lost, both[bits].tolist())
+    """For each number of bits whose networks are all trained; points are lost against DENSE."""
+    frame, complete, files = found.frame, _complete(found), {}
+    if DENSE not in complete:
+        return files
+    scores = frame.pivot(index="seed", columns="bits", values="test_accuracy")
+    for bits in (b for b in scores if b in complete and b not in (DENSE, FLOAT)):
+        size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
+        lost = (scores[DENSE] - scores[bits]).tolist()
+        files[bits] = _Files(int(size), lost, scores[bits].tolist())
     return files
 
 

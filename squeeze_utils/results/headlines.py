@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeeze_utils.results.comparison import LEAST, UNFINISHED
+from squeeze_utils.results.comparison import UNFINISHED, planned_networks
+from squeeze_utils.results.goals import judge
 from squeeze_utils.results.statistics import Difference, family, welch
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
@@ -113,7 +114,7 @@ def rungs(found: Results) -> Sentence:
     if not len(found):
         return Sentence(f"The ladder: {NOT_TRAINED}.")
     groups = {n: part[ACCURACY] for n, part in found.frame.groupby("rung", sort=False)}
-    gains = _gains([dict(arm.labels)["rung"] for arm in found.study.arms], groups)
+    gains = _gains(planned_networks(found.study, "rung"), groups)
     lines = [f"- {name}: {_rung(values, gains.get(name))}" for name, values in groups.items()]
     whole = len(found) == len(found.study.arms) and not found.study.expected
     rises = np.diff([values.mean() for values in groups.values()]) > 0
@@ -121,12 +122,16 @@ def rungs(found: Results) -> Sentence:
     return Sentence("\n".join([*lines, "", f"That every change gains {word}."]))
 
 
-def _gains(rungs: Sequence[str], groups: Mapping[str, pd.Series]) -> dict[str, Difference]:
-    """Of each rung on its neighbour below, where both have enough networks for an interval."""
-    measured = {name for name, values in groups.items() if len(values) >= LEAST}
-    known = [pair for pair in pairwise(dict.fromkeys(rungs)) if measured.issuperset(pair)]
+def _gains(planned: Mapping[str, int], groups: Mapping[str, pd.Series]) -> dict[str, Difference]:
+    """Of each rung on its neighbour below, where both have all their networks.
+
+    The intervals are as wide as they will be when the whole ladder is there.
+    """
+    complete = {name for name, values in groups.items() if len(values) == planned[name]}
+    pairs = list(pairwise(planned))
+    known = [pair for pair in pairs if complete.issuperset(pair)]
     gaps = {name: welch(groups[name], groups[before]) for before, name in known}
-    return family(gaps) if gaps else {}
+    return family(gaps, len(pairs)) if gaps else {}
 
 
 def _rung(values: pd.Series, gain: Difference | None) -> str:
@@ -145,13 +150,13 @@ def best_networks(found: Results) -> Sentence:
     """
     if not len(found):
         return Sentence(f"The headline: {NOT_TRAINED}.")
-    lines = []
+    lines, planned = [], planned_networks(found.study, "network")
     for name, part in found.frame.groupby("network", sort=False):
-        mean = part[ACCURACY].mean()
-        line = f"- {name}: {mean:.2f} % (n = {len(part)})."
+        line = f"- {name}: {part[ACCURACY].mean():.2f} % (n = {len(part)})."
         if name in GOALS:
-            word = "reached" if mean >= GOALS[name] else "missed"
-            line += f" The goal of {GOALS[name]:g} % is {word}."
+            whole = len(part) == planned[name]
+            judged = judge(part[ACCURACY].tolist(), GOALS[name], most=False)
+            line += f" The goal of {GOALS[name]:g} % is {judged if whole else 'still open'}."
         lines += [line, *_views(name, found.where(network=name))]
     return Sentence("\n".join(lines))
 

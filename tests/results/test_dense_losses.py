@@ -127,6 +127,16 @@ def test_the_prediction_of_a_small_file_is_judged_on_means(tmp_path, monkeypatch
     assert "not trained yet" in dense_losses.file_prediction(none, "cells")
 
 
+def test_nothing_is_judged_before_all_seeds_are_there(tmp_path, monkeypatch):
+    found = study_with("detection", tmp_path, 12, monkeypatch)  # two of three seeds
+    assert dense_losses.aim(found, "cells", 57).endswith("open, not trained yet.")
+    assert "open, not trained yet" in dense_losses.file_prediction(found, "cells")
+    assert "open, not trained yet" in dense_losses.failing_prediction(found, "cells", ["platelet"])
+    nearly = study_with("detection", tmp_path / "nearly", 17, monkeypatch)  # one file is missing
+    assert "2 points lost: open, not" in dense_losses.aim(nearly, "cells", 57, most_bytes=49)
+    assert "reached (" in dense_losses.aim(nearly, "cells", 40)
+
+
 def test_the_class_and_the_size_that_lose_most_are_named(tmp_path, monkeypatch):
     words = first_to_fail(study_with("detection", tmp_path, 18, monkeypatch))
     assert "At 2 bits the class that loses most in the mean is *platelet* (12.0 points" in words
