@@ -115,6 +115,7 @@ class Train(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": machine.precision(self.precision, state.device)}
+        state.saved.pop("float", None)  # of weights that are about to change
         try:
             with shared_weights(state), only_parts(state.model, self.only), ExitStack() as parts:
                 for part in self.during:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,25 @@ def load_tensors(
     checksum, data = data[:CHECKSUM], data[CHECKSUM:]
     if hashlib.sha256(data).digest() != checksum:
         raise UnusableFileError("its checksum is wrong")
-    content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    try:
+        content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UnusableFileError(f"this version of torch cannot read it: {error}") from error
     lacking = [name for name in names if name not in content]
     if lacking:
         raise UnusableFileError(f"it lacks {', '.join(lacking)}")
     return content
+
+
+def load_kept(path: Path, made_by: object, names: Collection[str]) -> dict[str, Any] | None:
+    """What `keep` put there; None if it is damaged, made of something else or not there."""
+    try:
+        content = load_tensors(path, ("made_by", *names))
+    except (OSError, UnusableFileError):
+        return None
+    return content if content["made_by"] == made_by else None
+
+
+def keep(path: Path, made_by: object, **content: Any) -> None:
+    """Write `content` and plain values that say what it was made of, for `load_kept`."""
+    save_tensors(path, {"made_by": made_by, **content})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import random
@@ -9,7 +10,13 @@ import random
 import pytest
 import torch
 
-from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
+from squeeze_utils.training.tensor_files import (
+    UnusableFileError,
+    keep,
+    load_kept,
+    load_tensors,
+    save_tensors,
+)
 
 CONTENT = {"model": {"weight": torch.arange(500.0)}, "text": "[1, 2]", "nothing": None}
 
@@ -57,8 +64,26 @@ def test_code_is_never_run(path):
         with pytest.raises(UnusableFileError, match="checksum"):
             load_tensors(path, ())
     save_tensors(path, {"code": _Code()})  # with the right checksum
-    with pytest.raises(pickle.UnpicklingError, match="Weights only"):
+    with pytest.raises(UnusableFileError, match="cannot read it: Weights only"):
         load_tensors(path, ())
+
+
+@pytest.mark.parametrize("foreign", [b"", b"what a later version might write", b"PK\x03\x04" * 9])
+def test_a_whole_file_that_this_torch_cannot_read_is_unusable(path, foreign):
+    path.write_bytes(hashlib.sha256(foreign).digest() + foreign)
+    with pytest.raises(UnusableFileError, match="this version of torch cannot read it"):
+        load_tensors(path, ())
+
+
+def test_what_is_kept_is_read_only_for_what_it_was_made_of(path):
+    keep(path, {"weights": "a"}, numbers=torch.arange(3))
+    found = load_kept(path, {"weights": "a"}, ["numbers"])
+    assert torch.equal(found["numbers"], torch.arange(3))
+    assert load_kept(path, {"weights": "b"}, ["numbers"]) is None
+    assert load_kept(path, {"weights": "a"}, ["others"]) is None
+    assert load_kept(path.with_name("gone"), {"weights": "a"}, ["numbers"]) is None
+    path.write_bytes(path.read_bytes()[:-1])
+    assert load_kept(path, {"weights": "a"}, ["numbers"]) is None
 
 
 def test_what_is_lacking_is_named(path):

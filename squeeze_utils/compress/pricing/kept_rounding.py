@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from squeeze_utils.base import machine, paths
+from squeeze_utils.compress import replacing
 from squeeze_utils.compress.pricing import after_training, layers_and_inputs, priced_rounding
 from squeeze_utils.compress.pricing.after_training import Squeezed, squeeze
-from squeeze_utils.compress.sqz import coders, container, contexts
-from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
+from squeeze_utils.compress.sqz import container
+from squeeze_utils.training.tensor_files import keep, load_kept
 
 # What rounds and what writes the file: if it changes, what it gave before is out of date.
-CODE = tuple(
-    Path(module.__file__)
-    for module in (after_training, layers_and_inputs, priced_rounding, container, coders, contexts)
+CODE = (
+    *sorted(Path(container.__file__).parent.glob("*.py")),
+    *(Path(m.__file__) for m in (after_training, layers_and_inputs, priced_rounding, replacing)),
 )
-KEPT = ("made_by", "data", "grids", "about")
 
 
 def kept_squeeze(
@@ -39,22 +41,16 @@ def kept_squeeze(
     """
     made_by = _signature(model, images, (target_bytes, seed, coder))
     path = (folder or paths.cache() / "rounded") / f"{made_by}.rounded"
-    try:
-        return _read(path, made_by)
-    except (OSError, UnusableFileError):
-        pass  # not there, or damaged
+    if content := load_kept(path, made_by, ("data", "grids", "about")):
+        return _squeezed(content)
     found = squeeze(model, images, target_bytes, seed, progress, coder)
     about = {"parts": found.parts, "layers": found.layers, "price": found.price}
     data = torch.from_numpy(np.frombuffer(found.data, np.uint8).copy())
-    content = {"data": data, "grids": found.grids, "about": json.dumps(about)}
-    save_tensors(path, {"made_by": made_by, **content})
+    keep(path, made_by, data=data, grids=found.grids, about=json.dumps(about))
     return found
 
 
-def _read(path: Path, made_by: str) -> Squeezed:
-    content = load_tensors(path, KEPT)
-    if content["made_by"] != made_by:
-        raise UnusableFileError("it was made of something else")
+def _squeezed(content: dict[str, Any]) -> Squeezed:
     data, about = content["data"].numpy().tobytes(), json.loads(content["about"])
     return Squeezed(container.decode_sqz(data), data, grids=content["grids"], **about)
 
@@ -62,7 +58,8 @@ def _read(path: Path, made_by: str) -> Squeezed:
 def _signature(model: nn.Module, images: Tensor, arguments: tuple[object, ...]) -> str:
     """A hash of all that the result depends on, the versions and the code too."""
     spec = json.dumps(model.spec.as_dict(), sort_keys=True)
-    known = repr((spec, tuple(images.shape), arguments, machine.versions()))
+    versions = {**machine.versions(), "constriction": metadata.version("constriction")}
+    known = repr((spec, tuple(images.shape), arguments, versions))
     found = hashlib.blake2b(known.encode(), digest_size=16)
     for name, tensor in model.state_dict().items():
         found.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())

@@ -10,6 +10,8 @@ from squeeze_utils.compress.quantizing import equalising
 from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
 from squeeze_utils.compress.quantizing.equalising import CorrectBias, Equalise
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
+from squeeze_utils.training.loop import Train
 
 FORMS = [
     {},
@@ -48,6 +50,17 @@ def test_corrected_biases_bring_the_means_back():
     assert x < (whole - rounded).mean(0).abs().sum()
     with pytest.raises(ValueError, match="put a QuantizeWeights step before CorrectBias"):
         CorrectBias(images=48).apply(state)  # from biases that have moved it would move them again
+
+
+@pytest.mark.parametrize("training", [Train(1), QuantizedTrain(1)], ids=["float", "rounded"])
+def test_means_from_before_a_training_are_no_aim_for_biases(training):
+    state = state_of(norm="none")
+    QuantizeWeights(8).apply(state)
+    training.apply(state)
+    with pytest.raises(ValueError, match="put a QuantizeWeights step before CorrectBias"):
+        CorrectBias(images=48).apply(state)
+    QuantizeWeights(4).apply(state)
+    assert CorrectBias(images=48).apply(state)["largest_correction"] > 0
 
 
 def test_what_is_rounded_is_neither_folded_nor_equalised():
