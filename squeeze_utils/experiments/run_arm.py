@@ -60,7 +60,7 @@ def run_arm(
 ) -> Record | None:
     """The record of an arm: what is known already, or else what is measured now.
 
-    None where another run has claimed the arm, or what comes first in it.
+    None where another run has claimed the arm, or a state on the way to it.
     """
     if target is None:
         return _measure(arm, load, cache, commit)
@@ -79,10 +79,10 @@ def run_arm(
 
 
 def _claimed(arm: Arm, runs: Path, cache: PrefixCache | None, held: ExitStack) -> bool:
-    """Whether the arm is ours until `held` ends, with the state that it makes first."""
+    """Whether the arm is ours until `held` ends, with all the states that it makes."""
     wanted = [(runs / CLAIMS, arm.experiment.key)]
     if cache:
-        wanted.append((cache.folder / CLAIMS, cache.lacks(arm.experiment)))
+        wanted += [(cache.folder / CLAIMS, key) for key in cache.missing(arm.experiment)]
     for folder, name in wanted:
         claim = _claims(folder).take(name)
         if claim is None:

@@ -44,11 +44,18 @@ class PrefixCache:
         """Where the last step of the experiment named `key` keeps itself while it runs."""
         return HalfwayFile(self.folder / f"{key}.halfway")
 
-    def lacks(self, experiment: Experiment) -> str:
-        """The key of the shortest prefix of `experiment` that has no file here: what runs next."""
+    def missing(self, experiment: Experiment) -> list[str]:
+        """The keys of its prefixes that have no file here, the shortest first: what it will make.
+
+        The last one is that of the experiment itself.
+        """
         lengths = range(1, len(experiment.recipe) + 1)
         keys = (experiment.prefix(count).key for count in lengths)
-        return next((key for key in keys if not self.path(key).is_file()), experiment.key)
+        return [key for key in keys if not self.path(key).is_file()]
+
+    def lacks(self, experiment: Experiment) -> str:
+        """What of it runs next: the first that is `missing`, or itself where nothing is."""
+        return next(iter(self.missing(experiment)), experiment.key)
 
     def save(self, experiment: Experiment, state: State, steps: list[dict[str, Any]]) -> None:
         """Keep what `experiment` came to, and the measurements after each of its steps."""

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,20 @@ import pytest
 import shared_study
 from in_time import within
 from shared_study import begun
-from tiny_study import rates
+from tiny import QUICK, tiny_experiment
+from tiny_study import Pause, rates
 
 from squeeze_utils.experiments import records as records_module
+from squeeze_utils.experiments import run_arm as module_of_arm
 from squeeze_utils.experiments import run_study as module
+from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import record_path, write_first
 from squeeze_utils.experiments.run_arm import run_arm
+from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
+from squeeze_utils.experiments.study import Arm
+from squeeze_utils.training.loop import Train
 
 SCRIPT = str(Path(shared_study.__file__))
 
@@ -61,6 +67,20 @@ def test_two_runs_at_once_do_each_arm_once(tmp_path, monkeypatch):
     processes = {line.split()[1] for line in (tmp_path / "log.txt").read_text().splitlines()}
     assert len(processes) == 2  # both did their share
     assert not list(tmp_path.glob("**/*.claim"))
+
+
+def test_a_state_on_the_way_is_made_by_one_run_only(tmp_path):
+    """While one run makes the second of two shared states, the other waits for it."""
+    train, cache = Train(1, **QUICK), PrefixCache(tmp_path / "states")
+    common = tiny_experiment(train, Pause(1))
+    one, other = (Arm.of(tiny_experiment(train, Pause(1), Pause(n)), number=n) for n in (2, 3))
+    load = DataSpec.load
+    with ExitStack() as held:
+        assert module_of_arm._claimed(one, tmp_path, cache, held)
+        run_experiment(common.prefix(1), data=load(common.data), cache=cache)
+        assert run_arm(other, load, tmp_path / "small", cache, "") is None
+        run_experiment(common, data=load(common.data), cache=cache)
+        assert run_arm(other, load, tmp_path / "small", cache, "").final["number"] == 3
 
 
 def test_an_arm_of_a_run_that_was_killed_is_run_again(tmp_path, monkeypatch):

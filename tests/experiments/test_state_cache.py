@@ -52,11 +52,13 @@ def test_what_a_cache_lacks_is_what_runs_next(data, cache):
     experiment = tiny_experiment(ONE, TWO)
     first, whole = experiment.prefix(1), experiment
     assert cache.lacks(experiment) == first.key
+    assert cache.missing(experiment) == [first.key, whole.key]
     run_experiment(first, data=data, cache=cache)
     assert cache.lacks(experiment) == whole.key
     assert cache.lacks(tiny_experiment(TWO, ONE)) != first.key
     run_experiment(whole, data=data, cache=cache)
     assert cache.lacks(experiment) == whole.key  # nothing is left to run
+    assert cache.missing(experiment) == []
 
 
 def test_all_that_binds_a_state_comes_back_from_the_cache(data, cache):
