@@ -27,7 +27,6 @@ from torch import Tensor, nn
 
 from squeeze_utils.base import measurements
 from squeeze_utils.base.commandline import exit_code
-from squeeze_utils.base.timing import median_time
 from squeeze_utils.compress.pricing import Squeezed, frontier
 from squeeze_utils.compress.sqz import container
 from squeeze_utils.imagenet import judging, networks, pictures, released_file, wordnet
@@ -38,7 +37,7 @@ TARGETS = {
 }
 BINS = np.linspace(-0.6, 0.6, 49)  # of the histograms of weights
 EXAMPLES = 9  # pictures whose predictions are kept
-REPEATS = 5
+PLACE = ("seed", "half", "target")
 
 
 def record(
@@ -72,9 +71,6 @@ def _record_file() -> Path:
     layers = released_file.read_released(data)
     model = released_file.to_model(layers)
     lossless, parts = container.encode_sqz(model, "contexts")
-    work = {"encode": lambda: container.encode_sqz(model, "contexts")}
-    work["decode"] = lambda: container.decode_sqz(lossless)
-    seconds = median_time(work, REPEATS, warmup=0)["median_ms"] / 1000
     state, again = model.state_dict(), container.decode_sqz(lossless).state_dict()
     return measurements.keep_measurement(
         "released/file",
@@ -87,8 +83,6 @@ def _record_file() -> Path:
         lossless_is_equal=all(torch.equal(state[key], again[key]) for key in state),
         lossless_parts=grouped(parts),
         without_contexts_bytes=len(container.encode_sqz(model)[0]),
-        encode_seconds=float(seconds["encode"]),
-        decode_seconds=float(seconds["decode"]),
         bins=BINS.tolist(),
     )
 
@@ -112,7 +106,7 @@ def _layer_row(layer: released_file.Layer, parts: dict[str, int]) -> dict[str, A
         "fillers": int((layer.codes == 0).sum()),
         "density": layer.density,
         "different": len(np.unique(values)),
-        "bytes": 4 * 256 + 4 * len(layer.bias) + len(layer.codes) + (len(layer.gaps) + 1) // 2,
+        "bytes": sum(layer.sizes.values()),
         "lossless_bytes": sum(n for part, n in parts.items() if part.startswith(f"{layer.name}.w")),
         "histogram": np.histogram(values, BINS)[0].tolist(),
     }
@@ -139,8 +133,7 @@ def _record_network(
 ) -> Iterator[Path]:
     model = original(name)
     scores = judging.outputs(model, paths, progress=True)
-    known = measurements.read_measurement(f"released/{name}")
-    rows = [row for row in known.rows if _is_wanted(row, name, seeds)] if known else []
+    _drop_old_targets(name, seeds)
     whole = all(torch.equal(p, p.half().float()) for p in model.parameters())
     about = {
         "original": asdict(judging.judge(scores, scores, labels)),
@@ -156,20 +149,23 @@ def _record_network(
             seconds = time.perf_counter() - start
             after = judging.outputs(found.model, paths[judged])
             verdict = judging.judge(after, scores[judged], labels[judged])
-            place = {"seed": seed, "half": half, "target": target}
+            row = {"seed": seed, "half": half, "target": target}
             facts = {"bytes": len(found.data), "calibrated": len(calibrating), "seconds": seconds}
-            rows = [row for row in rows if any(row[key] != place[key] for key in place)]
-            rows.append({**place, **facts, **asdict(verdict)})
+            row |= {**facts, **asdict(verdict)}
             if (seed, half, target) == (0, 0, TARGETS[name][0]):
                 yield _record_inside(name, found)
                 yield _record_examples(name, paths[judged], labels[judged], scores[judged], after)
-            yield measurements.keep_measurement(f"released/{name}", rows, **about)
+            yield measurements.keep_row(f"released/{name}", row, PLACE, **about)
             start = time.perf_counter()
 
 
-def _is_wanted(row: dict[str, Any], name: str, seeds: Sequence[int]) -> bool:
-    """Whether an old row stays for now: it is of another seed, or its target is still asked for."""
-    return row["seed"] not in seeds or row["target"] in TARGETS[name]
+def _drop_old_targets(name: str, seeds: Sequence[int]) -> None:
+    """Drop rows of these seeds whose target is no longer asked for."""
+    known = measurements.read_measurement(f"released/{name}")
+    rows = known.rows if known else []
+    wanted = [r for r in rows if r["seed"] not in seeds or r["target"] in TARGETS[name]]
+    if known and len(wanted) < len(rows):
+        measurements.keep_measurement(f"released/{name}", wanted, **known.about)
 
 
 def _record_inside(name: str, found: Squeezed) -> Path:

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from squeeze_utils.base import measurements
 from squeeze_utils.base.commandline import exit_code, positive
@@ -63,8 +62,9 @@ def record(
         after = judging.outputs(found.model, paths[judged])
         row = dict(zip(PLACE, where, strict=True)) | {"bytes": len(found.data), **facts}
         row |= asdict(judging.judge(after, scores[judged], labels[judged]))
-        row["divergences"] = _divergences(after, scores[judged])
-        yield _kept(row, about)
+        nats = judging.divergences(after, scores[judged])
+        row["divergences"] = [round(float(picture), 6) for picture in nats]
+        yield measurements.keep_row(tuning_gain.NAME, row, PLACE, **about)
 
 
 def _made(
@@ -84,20 +84,6 @@ def _made(
     found = tuning.tune(rounded, model, batches, unseen, target, coder=CODER, progress=True)
     facts |= {"step": found.step, "held_before": found.before, "held_after": found.after}
     return found.squeezed, facts | {"seconds": time.perf_counter() - start}
-
-
-def _divergences(after: Tensor, before: Tensor) -> list[float]:
-    """Nats of each picture."""
-    parts = F.kl_div(after.log_softmax(1), before.log_softmax(1), reduction="none", log_target=True)
-    return [round(float(nats), 6) for nats in parts.sum(1)]
-
-
-def _kept(row: dict[str, Any], about: dict[str, Any]) -> Path:
-    """Keep a row in place of an old one; rows that another run has made meanwhile stay."""
-    known = measurements.read_measurement(tuning_gain.NAME)
-    rows = [old for old in (known.rows if known else []) if any(old[k] != row[k] for k in PLACE)]
-    rows = sorted([*rows, row], key=lambda one: [one[k] for k in PLACE])
-    return measurements.keep_measurement(tuning_gain.NAME, rows, **about)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

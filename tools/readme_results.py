@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,12 +113,13 @@ def _study(study: Study, records: Mapping[str, Record]) -> str:
     """
     from squeeze_utils.results.tables import source_line
 
-    rows, shown, groups, rates = [], {}, {}, {}
+    rows, shown, arms, groups, rates = [], {}, [], {}, {}
     for arm in study.arms:
         groups.setdefault(arm.labels, []).append(arm.experiment.key)
     for labels, keys in groups.items():
         if all(key in records for key in keys):
             shown |= {key: records[key] for key in keys}
+            arms += [arm for arm in study.arms if arm.labels == labels]
             name = ", ".join(str(value) for label, value in labels if label != "lr")
             rows.append({"": name, **_numbers([records[key] for key in keys])})
             rates[name] = dict(labels).get("lr")
@@ -126,7 +128,8 @@ def _study(study: Study, records: Mapping[str, Record]) -> str:
     header = ["", "test accuracy (%)", "seeds", "parameters", "float32 (MB)", "epochs"]
     head = f"**{study.title[:1].upper()}{study.title[1:]}** (study `{study.name}`)"
     cells = [[row.get(column, "") for column in header] for row in rows]
-    parts = [head, markdown_table(header, cells), _different_rates(rates), source_line(shown)]
+    source = source_line(shown, replace(study, arms=tuple(arms), expected=()))
+    parts = [head, markdown_table(header, cells), _different_rates(rates), source]
     return "\n\n".join(filter(None, parts))
 
 

@@ -50,6 +50,18 @@ def keep_measurement(name: str, rows: Sequence[dict[str, Any]], **about: Any) ->
     return path
 
 
+def keep_row(name: str, row: dict[str, Any], place: Sequence[str], **about: Any) -> Path:
+    """Put a row into the table `name`, for the old one with the same values in `place`.
+
+    The table is read just before it is written, so rows that another process has made meanwhile
+    stay. Rows are ordered by `place`.
+    """
+    known = read_measurement(name)
+    rows = [old for old in (known.rows if known else []) if any(old[k] != row[k] for k in place)]
+    rows = sorted([*rows, row], key=lambda one: [one[k] for k in place])
+    return keep_measurement(name, rows, **about)
+
+
 def read_measurement(name: str) -> Measurement | None:
     """The kept table `name`; None where nobody has made it. A damaged file is named."""
     path = measurement_path(name)

@@ -102,6 +102,7 @@ def compress_file(
     if path.suffix != ".sqz":
         raise ValueError(f"the output must end with .sqz, got {path.name}")
     model = torch_network(source)
+    _refuse_size(model, size)
     if target_bytes is None:
         return sum(save_sqz(model, path, "contexts").values()), 0
     batch = calibration_batch(model, data, count, size, seed)
@@ -122,9 +123,8 @@ def deploy_file(
     if data is not None and not is_for_imagenet(model) and "." in path.stem:
         raise ValueError(f"rename {path.name}: what stands before its ending may hold no dot")
     channels, *sides = model.input_shape
+    _refuse_size(model, size)
     if is_for_imagenet(model):
-        if size is not None:
-            raise ValueError("a network for ImageNet has one size of pictures: leave the size out")
         size = pictures.side(model)
     shape = (channels, *(sides if size is None else 2 * [_side(size, sides[0])]))
     if data is None:
@@ -143,6 +143,7 @@ def judge_file(source: Path | str, data: str, size: int | None = None) -> judgin
     For a network for ImageNet `data` is a folder of pictures, in folders named by their class.
     """
     runner, model = _opened(source)
+    _refuse_size(model, size)
     if model is not None and is_for_imagenet(model):
         paths = pictures.find_pictures(data)
         labels = pictures.labels(paths)
@@ -171,6 +172,7 @@ def classify_files(
     """
     runner, model = _opened(source)
     _check_names_pictures(model, source)
+    _refuse_size(model, size)
     if model is not None and is_for_imagenet(model):
         classes = wordnet.classes()
         batches = (pictures.load_picture(path, model)[None].numpy() for path in paths)
@@ -212,6 +214,12 @@ def _images(data: str, shape: tuple[int, ...], size: int | None = None) -> Image
 def _side(size: int | None, own: int) -> int:
     """The side of pictures in pixels: the network's own, unless another is asked for."""
     return own if size is None else whole_number("size (pixels)", size, 1)
+
+
+def _refuse_size(model: nn.Module | None, size: int | None) -> None:
+    """Refuse a size of pictures for a network for ImageNet; None stands for what is not known."""
+    if size is not None and model is not None and is_for_imagenet(model):
+        raise ValueError("a network for ImageNet has one size of pictures: leave the size out")
 
 
 def _check_names_pictures(model: nn.Module | None, source: Path | str) -> None:

@@ -118,14 +118,20 @@ def outputs(model: nn.Module, paths: Sequence[Path], progress: bool = False) -> 
         return torch.cat([model(x.contiguous(memory_format=torch.channels_last)) for x in bar])
 
 
+def divergences(scores: Tensor, original: Tensor) -> Tensor:
+    """How far scores (n, classes) are from the original's: nats of each picture (n,)."""
+    parts = F.kl_div(
+        scores.log_softmax(1), original.log_softmax(1), reduction="none", log_target=True
+    )
+    return parts.sum(1)
+
+
 def judge(scores: Tensor, original: Tensor, labels: Tensor) -> Verdict:
     """Scores (n, classes) compared with the labels (n,) and the original's scores."""
     first, before = scores.argmax(1), original.argmax(1)
     right, was_right = first == labels, before == labels
     within = (scores.topk(min(5, scores.shape[1])).indices == labels[:, None]).any(1)
-    divergence = F.kl_div(
-        scores.log_softmax(1), original.log_softmax(1), reduction="none", log_target=True
-    ).sum(1)
+    divergence = divergences(scores, original)
     return Verdict(
         n=len(labels),
         right=int(right.sum()),

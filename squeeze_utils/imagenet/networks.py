@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from torch import nn
@@ -37,22 +38,35 @@ def released_path() -> Path:
 
 
 def fetch(path: Path | None = None, url: str = URL) -> Path:
-    """Download the released file (0.7 MB) unless it is there; its checksum is compared."""
+    """Download the released file (0.7 MB) unless it is there; either way its checksum is compared.
+
+    Another file that lies there is never replaced: it may be somebody's own.
+    """
     path = path or released_path()
     if path.is_file():
+        if not _is_released(path.read_bytes()):
+            raise ValueError(
+                f"{path} is not the file of 2016, or damaged: its checksum is wrong; move it away, "
+                "and the released one is downloaded"
+            )
         return path
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             data = answer.read(BYTES + 1)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
+        why = str(error) or type(error).__name__
         raise ValueError(
-            f"{NAME} could not be fetched from {url} ({error}); without a network, place the "
-            f"file as {path}"
+            f"{NAME} could not be fetched from {url} ({why}); without a network, place the file "
+            f"as {path}"
         ) from error
-    if hashlib.sha256(data).hexdigest() != SHA256:
+    if not _is_released(data):
         raise ValueError(f"{url} gave another file than the one of 2016: its checksum is wrong")
     write_atomically(path, data)
     return path
+
+
+def _is_released(data: bytes) -> bool:
+    return hashlib.sha256(data).hexdigest() == SHA256
 
 
 def trained(source: Path | str) -> nn.Module:

@@ -50,6 +50,16 @@ class Layer:
         """Share of weights that are not zero, in percent."""
         return 100 * float(np.count_nonzero(self.weight())) / int(np.prod(self.shape))
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of its parts in the file."""
+        return {
+            "codebooks": 4 * ENTRIES,
+            "biases": 4 * len(self.bias),
+            "codes": len(self.codes),
+            "gaps": (len(self.gaps) + 1) // 2,
+        }
+
 
 def convolutions() -> dict[str, nn.Conv2d]:
     """The 26 convolutions of SqueezeNet 1.0 in the order of the file, without memory."""
@@ -97,13 +107,11 @@ def write_released(layers: list[Layer]) -> bytes:
 
 def sizes(layers: list[Layer]) -> dict[str, int]:
     """Bytes of every part of the file; they add up to its length."""
-    return {
-        "header": 4 * len(layers),
-        "codebooks": 4 * ENTRIES * len(layers),
-        "biases": sum(4 * len(layer.bias) for layer in layers),
-        "codes": sum(len(layer.codes) for layer in layers),
-        "gaps": sum((len(layer.gaps) + 1) // 2 for layer in layers),
-    }
+    found = {"header": 4 * len(layers)}
+    for layer in layers:
+        for part, size in layer.sizes.items():
+            found[part] = found.get(part, 0) + size
+    return found
 
 
 def pack(name: str, weight: Tensor, bias: Tensor) -> Layer:

@@ -21,6 +21,20 @@ def test_a_table_comes_back_with_the_facts_of_its_making():
     assert found.source == f"{found.about['device']} · {found.about['date']}"
 
 
+def test_a_row_takes_the_place_of_its_like_and_rows_of_others_stay():
+    def keep(seed: int, size: int, **about: object) -> None:
+        measurements.keep_row("rows", {"seed": seed, "bytes": size}, ["seed"], **about)
+
+    keep(1, 10)
+    keep(0, 20, how="one")
+    keep(1, 30, how="two")
+    found = measurements.read_measurement("rows")
+    assert found.rows == [{"seed": 0, "bytes": 20}, {"seed": 1, "bytes": 30}]
+    assert found.about["how"] == "two"
+    with pytest.raises(KeyError, match="half"):
+        measurements.keep_row("rows", {"seed": 0}, ["seed", "half"])
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"rows": [1], "about": {}}', '{"rows": []}', '{"about": {}, "rows": []}']
 )

@@ -61,6 +61,22 @@ def test_pictures_of_as_many_classes_do(three_classes, tmp_path):
     assert found.shape == (9, 3, 8, 8)
 
 
+def test_a_network_for_imagenet_has_one_size(tmp_path, says, monkeypatch):
+    monkeypatch.setattr(optional_parts, "missing", dict)  # a converter that lacks is said first
+    path, out = tmp_path / "net.sqz", tmp_path / "out.sqz"
+    save_sqz(build("squeezenet1_1", width=0.125), path)
+    wanted = "a network for ImageNet has one size of pictures: leave the size out"
+    for arguments in (
+        ("compress", path, "--lossless", "-o", out),
+        ("compress", path, "--data", tmp_path, "--target-bytes", 9_000, "-o", out),
+        ("deploy", path, "-o", tmp_path / "files"),
+        ("evaluate", path, tmp_path),
+        ("classify", path, tmp_path / "one.png"),
+    ):
+        assert wanted in says(*arguments, "--size", 64)
+    assert [file.name for file in tmp_path.iterdir()] == ["net.sqz"]
+
+
 @pytest.mark.parametrize(
     ("name", "classes", "task", "data"),
     [("segmenter", 11, "segmentation", "digit_masks"), ("detector", 10, "detection", "digits")],

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import http.client
+
 import numpy as np
 import pytest
 import torch
@@ -215,12 +218,32 @@ def test_intervals_of_networks_that_are_judged_together_are_wider():
 def test_a_download_is_compared_with_its_checksum(tmp_path):
     there = tmp_path / "there"
     there.write_bytes(b"x")
-    assert networks.fetch(there, "file:///nowhere") == there  # no download
+    with pytest.raises(ValueError, match=r"there is not the file of 2016.*move it away"):
+        networks.fetch(there, "file:///nowhere")
+    assert there.read_bytes() == b"x"
     with pytest.raises(ValueError, match="another file than the one of 2016"):
         networks.fetch(tmp_path / "a", there.as_uri())
     with pytest.raises(ValueError, match=r"could not be fetched .* without a network, place the"):
         networks.fetch(tmp_path / "b", (tmp_path / "absent").as_uri())
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+
+
+def test_the_released_file_is_not_downloaded_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "SHA256", hashlib.sha256(b"x").hexdigest())
+    there = tmp_path / "there"
+    there.write_bytes(b"x")
+    assert networks.fetch(there, "file:///nowhere") == there
+    assert networks.fetch(tmp_path / "new", there.as_uri()).read_bytes() == b"x"
+
+
+def test_a_connection_that_is_cut_is_told_in_words(tmp_path, monkeypatch):
+    def cut(url, timeout):
+        raise http.client.IncompleteRead(b"half")
+
+    monkeypatch.setattr(networks.urllib.request, "urlopen", cut)
+    with pytest.raises(ValueError, match=r"could not be fetched .*IncompleteRead.*place the"):
+        networks.fetch(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
 
 
 def test_the_file_of_squeeze_data_comes_first(tmp_path, monkeypatch):

@@ -68,6 +68,7 @@ def test_a_layer_by_hand():
     assert layer.codebook[:4].tolist() == [0, -1.0, 0.5, 0]
     assert layer.gaps.tolist() == [2, 0, 15, 15, 3]
     assert layer.codes.tolist() == [2, 1, 0, 0, 2]
+    assert layer.sizes == {"codebooks": 1024, "biases": 4, "codes": 5, "gaps": 3}
     assert torch.equal(torch.from_numpy(layer.weight()), weight)
 
 

@@ -87,8 +87,28 @@ def test_rows_of_other_seeds_stay(folder, recording):
     command = [str(folder), "--network", "squeezenet1_1", "--seeds", "6", "0"]
     assert imagenet_tables.main(command) == 0
     rows, _ = kept["released/squeezenet1_1"]
-    assert [row["seed"] for row in rows] == [5] * 4 + [6] * 4 + [0] * 4  # 6 anew, none twice
-    assert rows[:4] == five and len(seen) == 8
+    assert [row["seed"] for row in rows] == [0] * 4 + [5] * 4 + [6] * 4  # 6 anew, none twice
+    assert rows[4:8] == five and len(seen) == 8
+
+
+def test_rows_that_another_run_makes_meanwhile_stay(folder, recording):
+    _, kept = recording
+    one = imagenet_tables.record(folder, ["squeezenet1_1"], [1])
+    next(one)
+    list(imagenet_tables.record(folder, ["squeezenet1_1"], [2]))
+    list(one)
+    rows, _ = kept["released/squeezenet1_1"]
+    assert [row["seed"] for row in rows] == [1] * 4 + [2] * 4
+
+
+def test_rows_of_targets_that_nobody_asks_for_any_more_go(folder, recording, monkeypatch):
+    _, kept = recording
+    list(imagenet_tables.record(folder, ["squeezenet1_1"], [0, 1]))
+    monkeypatch.setattr(imagenet_tables, "TARGETS", {"squeezenet1_1": (20, 30)})
+    list(imagenet_tables.record(folder, ["squeezenet1_1"], [0]))
+    rows, _ = kept["released/squeezenet1_1"]
+    found = [(row["seed"], row["target"]) for row in rows if not row["half"]]
+    assert found == [(0, 20), (0, 30), (1, 10), (1, 20)]
 
 
 def test_a_run_that_is_cut_off_loses_no_row_of_its_seeds(folder, recording):

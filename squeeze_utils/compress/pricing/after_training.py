@@ -112,8 +112,8 @@ def frontier(
                 bar.update()
             squeezed = network.within(target, price)
             price = squeezed.price
-            yield squeezed
             bar.update()
+            yield squeezed
 
 
 def _check(model: nn.Module, images: Tensor, targets: Sequence[int]) -> None:

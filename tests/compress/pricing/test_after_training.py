@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
 from biased_networks import biased_network, grey_images
 from torch import nn
+from tqdm import tqdm
 
 from squeeze_utils.compress.pricing import (
     Squeezed,
@@ -44,6 +47,21 @@ def test_dense_layers_are_rounded_too(images):
     assert len(found.model.classifier[0].weight.unique()) < 64
     assert torch.equal(container.decode_sqz(found.data)(images), found.model(images))
     assert (found.model(images) - network(images)).square().mean() < 0.1 * network(images).var()
+
+
+def test_the_bar_of_one_target_ends_at_its_end(images, monkeypatch):
+    bars = []
+
+    def counted(**options):
+        bars.append(tqdm(**{**options, "disable": False, "file": io.StringIO()}))
+        return bars[-1]
+
+    monkeypatch.setattr(after_training, "tqdm", counted)
+    torch.manual_seed(0)
+    network = build("lenet_300_100", image_size=8).eval()
+    squeeze(network, images[:, :, :8, :8], dense_bytes(network) // 12, progress=True)
+    (bar,) = bars
+    assert bar.n == bar.total == 1 + after_training.PASSES + 1
 
 
 @pytest.mark.slow
