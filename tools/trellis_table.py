@@ -88,15 +88,20 @@ def _on_one_grid(rounded: Rounded) -> int:
     most = int(np.abs(numbers).max())
     data = b"".join(CODERS["range"].encode(numbers + most, 2 * most + 1, most).values())
     back = CODERS["range"].decode(Reader(data), len(numbers), 2 * most + 1, most)
-    assert np.array_equal(back - most, numbers)
+    _check(np.array_equal(back - most, numbers), "one grid")
     return len(data)
 
 
 def _on_two_grids(rounded: Rounded) -> int:
     numbers = rounded.numbers.numpy().T
     data = trellis.encode(numbers)
-    assert np.array_equal(trellis.decode(data, numbers.shape), numbers)
+    _check(np.array_equal(trellis.decode(data, numbers.shape), numbers), "two grids")
     return len(data)
+
+
+def _check(is_equal: bool, grids: str) -> None:
+    if not is_equal:
+        raise RuntimeError(f"what was written of {grids} is not what is read")
 
 
 def rows(model: nn.Module, images: Tensor) -> Iterator[dict[str, Any]]:

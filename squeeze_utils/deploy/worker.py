@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ def opened(job: dict[str, Any]) -> Runner:
     if job.get("through_onnx"):
         from squeeze_utils.deploy.onnx_files import sqz_to_onnx
 
-        path = sqz_to_onnx(path, path.with_suffix(".decoded.onnx"))
+        with TemporaryDirectory(prefix="squeeze_utils-decoded-") as folder:
+            exported = sqz_to_onnx(path, Path(folder) / f"{path.stem}.onnx")
+            return open_runner(exported, job["threads"])
     return open_runner(path, job["threads"], channels_last=job.get("channels_last", False))
 
 

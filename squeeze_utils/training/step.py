@@ -58,6 +58,23 @@ class State:
         self.data, self.device = data, device
 
 
+@contextmanager
+def seeded(state: State) -> Iterator[None]:
+    """Within, what draws from the global generators, as dropout does, follows the state's seed.
+
+    Nothing is drawn from the state's own generator, and the global ones are left as they were.
+    """
+    with torch.random.fork_rng(devices=[state.device] if state.device.type == "cuda" else []):
+        torch.manual_seed(state.generator.initial_seed())
+        yield
+
+
+def owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that has the parameter `name`, and what it calls it."""
+    path, _, part = name.rpartition(".")
+    return model.get_submodule(path), part
+
+
 def masks_from_zeros(state: State) -> None:
     """Make what is zero in weights of two or more dimensions the masks of the state."""
     masks = {n: p.detach() != 0 for n, p in state.model.named_parameters() if p.ndim >= 2}
@@ -67,8 +84,7 @@ def masks_from_zeros(state: State) -> None:
 def check_masks(state: State) -> None:
     """Raise if a weight that a mask holds at zero is not zero."""
     for name, mask in state.masks.items():
-        layer, _, part = name.rpartition(".")
-        weight = getattr(state.model.get_submodule(layer), part).detach()
+        weight = getattr(*owner(state.model, name)).detach()
         revived = int(torch.count_nonzero(weight[~mask.bool()]))
         if revived:
             raise RuntimeError(f"{revived} pruned weights of {name} came back during training")
@@ -97,8 +113,7 @@ def shared_weights(state: State) -> Iterator[None]:
     tied = []
     try:
         for name, codes in state.codebooks.items():
-            layer, _, part = name.rpartition(".")
-            module = state.model.get_submodule(layer)
+            module, part = owner(state.model, name)
             values = _Shared(codes, getattr(module, part))
             parametrize.register_parametrization(module, part, values, unsafe=True)
             tied.append((module, part))
@@ -122,8 +137,7 @@ def reapply_masks(state: State) -> AfterStep:
 
 def trained_parameter(model: nn.Module, name: str) -> Tensor:
     """The parameter that training changes: where a weight is rounded, the one behind it."""
-    layer, _, part = name.rpartition(".")
-    module = model.get_submodule(layer)
+    module, part = owner(model, name)
     if parametrize.is_parametrized(module, part):
         return module.parametrizations[part].original
     return getattr(module, part)

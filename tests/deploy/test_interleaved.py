@@ -57,6 +57,7 @@ def test_a_packed_file_is_decoded_exported_and_run_at_the_start(tmp_path):
     container.save_sqz(model, tmp_path / "net.sqz")
     with Worker(Way(tmp_path / "net.sqz", through_onnx=True), SHAPE) as worker:
         found = worker.started["logits"]
+    assert [file.name for file in tmp_path.iterdir()] == ["net.sqz"]
     x = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
     with torch.no_grad():
         expected = model(torch.from_numpy(x))[0].numpy()

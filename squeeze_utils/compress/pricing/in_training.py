@@ -14,7 +14,7 @@ from squeeze_utils.base.checks import real_number
 from squeeze_utils.compress.pricing import rate_model
 from squeeze_utils.compress.pricing.learned_grid import LearnedGrid, grids_of
 from squeeze_utils.compress.pruning.scores import prunable
-from squeeze_utils.training.step import Penalty, State, Within
+from squeeze_utils.training.step import Penalty, State, Within, owner
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,16 @@ class PriceBits(Within):
             raise ValueError("shared weights are few values already: leave Share out")
         try:
             for name, parameter in priced_parameters(state.model).items():
-                layer, _, part = name.rpartition(".")
+                module, part = owner(state.model, name)
                 own = self.first_bias_step if part == "bias" else 0.0
                 grid = LearnedGrid(parameter.detach(), own or self.first_step)
-                module = state.model.get_submodule(layer)
                 parametrize.register_parametrization(module, part, grid)
             yield
         finally:
             steps = state.saved.setdefault("grids", {})
             for name, grid, _ in list(grids_of(state.model)):
-                layer, _, part = name.rpartition(".")
                 steps[name] = grid.step.detach()
-                parametrize.remove_parametrizations(state.model.get_submodule(layer), part)
+                parametrize.remove_parametrizations(*owner(state.model, name))
 
     def penalty(self, state: State) -> Penalty:
         """price(t) times the bits of everything that is rounded."""

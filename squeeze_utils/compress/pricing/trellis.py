@@ -23,6 +23,7 @@ from torch import Tensor
 from squeeze_utils.compress.sqz.bits import ContainerError, Reader, varint
 from squeeze_utils.compress.sqz.coders import (
     decoder_of,
+    ended,
     message_of,
     read_adaptive,
     write_adaptive,
@@ -168,15 +169,17 @@ def encode(numbers: np.ndarray) -> bytes:
 
 
 def decode(data: bytes, shape: tuple[int, int]) -> np.ndarray:
-    """What `encode` was given; ContainerError for bytes that it has not written."""
+    """What `encode` was given; ContainerError for bytes that cannot be such a message."""
     reader = Reader(data)
     most, first = reader.varint("largest place"), reader.varint("places of grid 0")
     runs = _in_runs(np.zeros(shape, np.int64))
     if most > MOST or first > runs.size:
         raise ContainerError(f"{first} places of grid 0 of {runs.size}, up to {most}")
     decoder = decoder_of(reader)
-    left = [read_adaptive(decoder, n, 2 * most + 1) - most for n in (first, runs.size - first)]
+    alphabet = 2 * most + 1
+    found = [read_adaptive(decoder, n, alphabet) for n in (first, runs.size - first)]
     reader.end()
+    left = np.split(ended(decoder, np.concatenate(found), alphabet) - most, [first])
     state = np.zeros(runs.shape[1], int)
     for row in runs:
         for grid in (0, 1):

@@ -69,10 +69,8 @@ class Gradual(Within):
             last = step == steps
             if not last and (step % self.every or step / steps > self.end + self.every / steps):
                 return
-            scores = {
-                name: masks.sizes(trained_parameter(model, name), state.masks.get(name))
-                for name in names
-            }
+            sizes = {name: trained_parameter(model, name).detach().abs() for name in names}
+            scores = {n: masks.pruned_last(size, state.masks.get(n)) for n, size in sizes.items()}
             share, *own = (
                 cubic(step / steps, final, self.begin, self.end)
                 for final in (self.sparsity, *(final for _, final in self.per_layer))

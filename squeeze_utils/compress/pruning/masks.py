@@ -63,10 +63,9 @@ def keep_n_of_m(score: Tensor, n: int, m: int) -> Tensor:
     return mask.movedim(-1, 1) if score.ndim == 4 else mask
 
 
-def sizes(weight: Tensor, mask: Tensor | None) -> Tensor:
-    """|w|; what is pruned comes last, even where the optimizer has just moved it from zero."""
-    size = weight.detach().abs()
-    return size if mask is None else size.masked_fill(~mask.bool(), -torch.inf)
+def pruned_last(score: Tensor, mask: Tensor | None) -> Tensor:
+    """The scores; what is pruned comes last, even where the optimizer has just moved it."""
+    return score if mask is None else score.masked_fill(~mask.bool(), -torch.inf)
 
 
 def build(

@@ -15,7 +15,7 @@ from squeeze_utils.base.checks import choose
 from squeeze_utils.data import Batches
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.frozen import is_in
-from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.step import State, Step, seeded
 from squeeze_utils.training.tasks import task_of
 
 Scores = dict[str, Tensor]
@@ -102,15 +102,16 @@ def movement(state: State, names: list[str], batches: int = 32, lr: float = 0.01
     parameters = dict(model.named_parameters())
     total = {name: torch.zeros_like(parameters[name]) for name in names}
     model.train()
-    for loss in _losses(state, model, batches):
-        model.zero_grad()
-        loss.backward()
-        with torch.no_grad():
-            for name in names:
-                total[name] -= parameters[name].grad * parameters[name]
-            for parameter in parameters.values():
-                if parameter.grad is not None:
-                    parameter -= lr * parameter.grad
+    with seeded(state):  # dropout draws
+        for loss in _losses(state, model, batches):
+            model.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                for name in names:
+                    total[name] -= parameters[name].grad * parameters[name]
+                for parameter in parameters.values():
+                    if parameter.grad is not None:
+                        parameter -= lr * parameter.grad
     return total
 
 

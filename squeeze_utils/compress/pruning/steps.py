@@ -13,7 +13,7 @@ from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pruning import filters, masks, sensitivity
 from squeeze_utils.compress.pruning.scores import CRITERIA, freeze_layer_options, prunable, scores
 from squeeze_utils.data import Batches
-from squeeze_utils.training.step import State, Step, check_not_shared, trained_parameter
+from squeeze_utils.training.step import State, Step, check_not_shared, seeded, trained_parameter
 
 SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
 
@@ -51,9 +51,9 @@ class Prune(Step):
             masks.check_sparsity(share)
         if self.granularity not in ("weight", "filter"):
             masks.n_of_m(self.granularity)
-            if self.scope == "sensitivity":
+            if self.scope != "layer":
                 raise ValueError(
-                    'the scope "sensitivity" is for single weights and filters: with granularity '
+                    f'the scope "{self.scope}" is for single weights and filters: with granularity '
                     f'"{self.granularity}" every layer keeps the same share'
                 )
         if self.per_layer and (self.scope == "global" or self.granularity != "weight"):
@@ -63,10 +63,10 @@ class Prune(Step):
         """Make the masks, set the weights, say what is left."""
         check_not_shared(state, self)
         names = list(prunable(state.model, self.exclude))
-        found = scores(self.criterion, state, names)
-        for name, mask in state.masks.items():
-            if name in found:
-                found[name] = found[name].masked_fill(~mask.bool(), -torch.inf)
+        found = {
+            name: masks.pruned_last(score, state.masks.get(name))
+            for name, score in scores(self.criterion, state, names).items()
+        }
         if self.granularity == "filter":
             made = filters.build(state, found, self.sparsity, self.scope)
         else:
@@ -202,5 +202,6 @@ class Recalibrate(Step):
             raise ValueError("nothing to recalibrate: the model has no batch normalisation")
         data, some = state.data, state.data.train.first(self.images)
         batches = Batches(some, 250, mean=data.mean, std=data.std)
-        update_bn(batches, state.model, state.device)
+        with seeded(state):  # dropout draws
+            update_bn(batches, state.model, state.device)
         return {"images": len(some)}

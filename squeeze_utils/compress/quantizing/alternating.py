@@ -105,8 +105,8 @@ class Alternate(Within):
 
 @torch.no_grad()
 def _prune(state: State, budget: dict[str, float]) -> None:
-    weights = {name: trained_parameter(state.model, name) for name in budget}
-    scores = {name: masks.sizes(weights[name], state.masks.get(name)) for name in budget}
+    sizes = {name: trained_parameter(state.model, name).detach().abs() for name in budget}
+    scores = {n: masks.pruned_last(size, state.masks.get(n)) for n, size in sizes.items()}
     hold(state, masks.build(scores, 0.0, per_layer=budget))
 
 

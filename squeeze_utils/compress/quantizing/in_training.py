@@ -15,7 +15,7 @@ from squeeze_utils.compress.pruning.scores import each_layer, freeze_layer_optio
 from squeeze_utils.compress.quantizing.grids import check_rounding, weight_scale
 from squeeze_utils.models.fake_quant import FakeQuant, levels, rounded
 from squeeze_utils.training.loop import Train
-from squeeze_utils.training.step import State
+from squeeze_utils.training.step import State, owner
 
 STEPS: tuple[str, ...] = ("largest", "fixed", "learned")
 
@@ -107,7 +107,7 @@ def _rounding(state: State, plan: QuantizedTrain) -> Iterator[None]:
         for name, weight in weights.items():
             part = _Rounded(weight.detach(), bits_of[name], plan.granularity, plan.steps)
             part = part.to(weight.device)
-            parametrize.register_parametrization(_layer(state.model, name), "weight", part)
+            parametrize.register_parametrization(*owner(state.model, name), part)
             parts[name] = part
         for point in points:
             point.scale.requires_grad_(plan.steps == "learned")
@@ -117,10 +117,6 @@ def _rounding(state: State, plan: QuantizedTrain) -> Iterator[None]:
             point.scale.requires_grad_(False)
         grids = state.saved.setdefault("grids", {})
         for name, part in parts.items():
-            module = _layer(state.model, name)
+            module, _ = owner(state.model, name)
             grids[name] = part.grid(module.parametrizations.weight.original).detach()
             parametrize.remove_parametrizations(module, "weight")
-
-
-def _layer(model: nn.Module, weight_name: str) -> nn.Module:
-    return model.get_submodule(weight_name.rpartition(".")[0])

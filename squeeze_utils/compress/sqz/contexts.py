@@ -59,7 +59,7 @@ def encode(symbols: np.ndarray, alphabet: int, zero: int, border: int) -> Parts:
 
 
 def decode(reader: Reader, shape: tuple[int, int, int], alphabet: int, zero: int) -> np.ndarray:
-    """The symbols, in a row; ContainerError for bytes that `encode` has not written."""
+    """The symbols, in a row; ContainerError for bytes that cannot be such a message."""
     border = reader.varint("border of the signs")
     if border > alphabet:
         raise ContainerError(f"a border of {border} in an alphabet of {alphabet}")

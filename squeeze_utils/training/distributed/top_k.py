@@ -3,7 +3,9 @@
 Of every layer only the largest share of what has accumulated is sent; the rest stays and grows.
 With gradient g, momentum m, velocity u and what is not sent yet v,
 
-    u <- m u + g,    v <- v + u,    send v at the k largest |v|, and set u = v = 0 there.
+    u <- m u + g,    v <- v + u,    send v at the k largest |v|, and set u = 0 there.
+
+Values are rounded to be sent, and v keeps what rounding left of them, where the paper has v = 0.
 
 The momentum is inside (momentum correction), so the optimizer must have none of its own. Setting
 u = 0 (momentum factor masking) keeps a number from being driven by old gradients once it was sent.

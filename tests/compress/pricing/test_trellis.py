@@ -11,7 +11,7 @@ import torch
 
 from squeeze_utils.compress.pricing import priced_rounding, trellis
 from squeeze_utils.compress.pricing.trellis import NEXT, Dependent, numbers_at, places_of
-from squeeze_utils.compress.sqz.bits import ContainerError
+from squeeze_utils.compress.sqz.bits import ContainerError, varint
 
 
 @pytest.mark.parametrize("rows", [1, 5, 64, 65, 200])
@@ -107,6 +107,9 @@ def test_damaged_bytes_are_refused_or_give_numbers():
         trellis.decode(data[: len(data) // 2], numbers.shape)
     with pytest.raises(ContainerError):
         trellis.decode(data, (10, 64))
+    words = varint(trellis.MOST // 100) + varint(0) + varint(9) + bytes(range(36))
+    with pytest.raises(ContainerError, match="do not end with the tensor"):
+        trellis.decode(words, (1, 2))
     for at in range(len(data)):
         damaged = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
         with suppress(ContainerError):

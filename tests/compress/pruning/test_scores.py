@@ -52,6 +52,23 @@ def test_criteria_choose_different_weights_and_leave_the_model_alone(state):
     assert len(set(orders)) == len(orders)
 
 
+def test_movement_with_dropout_depends_on_the_seed_alone():
+    names = ["features.0.weight"]
+
+    def found(seed: int, elsewhere: int) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = ModelSpec.of(SPEC.name, **dict(SPEC.options), dropout=0.5).build()
+        state = State(model, DATA, generator=torch.Generator().manual_seed(seed))
+        torch.manual_seed(elsewhere)
+        before = torch.get_rng_state()
+        score = scores("movement", state, names)[names[0]]
+        assert torch.equal(torch.get_rng_state(), before)
+        return score
+
+    assert torch.equal(found(1, 2), found(1, 3))
+    assert not torch.equal(found(1, 2), found(4, 2))
+
+
 def test_gradient_times_weight_is_what_the_loss_changes_when_a_weight_shrinks(state):
     name = "features.0.weight"
     found = scores("snip", state, [name])[name]

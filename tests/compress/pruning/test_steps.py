@@ -155,6 +155,13 @@ def test_recalibration_measures_the_statistics_and_nothing_else(state):
     assert all(torch.equal(a, b) for a, b in zip(weights, state.model.parameters(), strict=True))
 
 
+def test_recalibration_with_dropout_leaves_the_global_generator_alone():
+    model = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1, dropout=0.5).build()
+    before = torch.get_rng_state()
+    Recalibrate(images=40).apply(State(model, DATA))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_recalibration_finds_a_constant_channel_that_its_running_mean_lags_behind(state):
     convolution = next(m for m in state.model.modules() if isinstance(m, nn.Conv2d))
     norm = next(m for m in state.model.modules() if isinstance(m, nn.BatchNorm2d))
@@ -179,6 +186,7 @@ def test_recalibration_finds_a_constant_channel_that_its_running_mean_lags_behin
         ({"scope": "block"}, "unknown scope 'block'; accepted: layer, global, sensitivity"),
         ({"granularity": "4:2"}, "0 < N < M"),
         ({"granularity": "2:4", "scope": "sensitivity"}, "is for single weights and filters"),
+        ({"granularity": "2:4", "scope": "global"}, '"global" is for single weights and filters'),
         ({"per_layer": OWN, "scope": "global"}, "per_layer is for single weights"),
         ({"per_layer": OWN, "granularity": "filter"}, "per_layer is for single weights"),
         ({"per_layer": OWN, "granularity": "2:4"}, "per_layer is for single weights"),
