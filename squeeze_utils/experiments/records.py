@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Record:
         lacking = [key for key in KEYS if key not in values]
         if lacking:
             raise ValueError(f"it lacks {', '.join(lacking)}")
-        record = cls(**{key: values[key] for key in KEYS})
+        record = cls(**{key: values[key] for key in KEYS} | {"device": _device(values)})
         recipe = _recipe(record.experiment)
         if not isinstance(record.steps, list):
             raise ValueError("its steps are not a list")
@@ -128,6 +128,11 @@ class Record:
 
 
 KEYS: tuple[str, ...] = tuple(field.name for field in fields(Record))
+
+
+def _device(values: Mapping[str, Any]) -> str:
+    """The device of a record; the oldest records say "1 threads"."""
+    return str(values["device"]).replace(", 1 threads", ", 1 thread")
 
 
 def _recipe(experiment: Any) -> list[Any]:
@@ -196,19 +201,24 @@ def read_records(folder: Path, *, repair: bool = False) -> dict[str, Record]:
     that a new run cannot overwrite it. A whole record of an experiment that this version does
     not know is left out too, with a warning, and stays where it is.
     """
-    records: dict[str, Record] = {}
-    for path in sorted(folder.glob("*.json")):
+    return {record.key: record for _, record in each_record(folder.glob("*.json"), repair=repair)}
+
+
+def each_record(paths: Iterable[Path], *, repair: bool = False) -> Iterator[tuple[Path, Record]]:
+    """The records in these files, sorted by path; of others is warned as in `read_records`."""
+    for path in sorted(paths):
         try:
             record = Record.parse(path.read_text(encoding="utf-8"))
         except FileNotFoundError:  # another process has set it aside just now
             continue
         except ValueError as error:
             fate = f"moved to {set_aside(path).name}" if repair else "left out"
-            warnings.warn(f"damaged record {path.name}, {fate}: {error}", stacklevel=2)
+            warnings.warn(f"damaged record {path.name}, {fate}: {error}", stacklevel=3)
             continue
         try:
-            records[record.key] = record
+            Experiment.from_dict(record.experiment)
         except (ValueError, TypeError) as error:
             message = f"{path.name} is of an experiment that is not known here: {error}"
-            warnings.warn(message, stacklevel=2)
-    return records
+            warnings.warn(message, stacklevel=3)
+            continue
+        yield path, record

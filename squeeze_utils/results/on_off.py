@@ -134,14 +134,14 @@ def agreement(results: Results) -> pd.DataFrame:
     """
     columns = ["network", "recipe", "seed", "estimated", "codes", "percent", "contexts"]
     rows = []
-    for record in results.found.values():
+    for named, record in results.recorded():
         estimated = [s["estimated_bytes"] for s in record.steps if "estimated_bytes" in s]
         if estimated and "codes" in record.final.get("file_parts", {}):
             codes = record.final["file_parts"]["codes"]
             off = 100 * (codes / estimated[-1] - 1) if estimated[-1] else 0.0
             contexts = record.final["step"].get("coder") == CONTEXTS
             numbers = {"estimated": estimated[-1], "codes": codes, "percent": off}
-            rows.append({**record.labels, "seed": record.seed, **numbers, "contexts": contexts})
+            rows.append({**named, **numbers, "contexts": contexts})
     return pd.DataFrame(rows, columns=columns)
 
 

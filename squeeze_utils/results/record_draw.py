@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from squeeze_utils.data import by_hand
 from squeeze_utils.data.sets import find_root, is_here
 from squeeze_utils.data.sources import NAMED_SETS
 from squeeze_utils.experiments.experiment import DataSpec
-from squeeze_utils.experiments.records import Record
+from squeeze_utils.experiments.records import Record, each_record
 from squeeze_utils.studies import durations
 
 LONG = "too long"  # why a record is left out, beside the name of an image set
@@ -96,15 +95,9 @@ def draw_records(
 
 def _candidates(runs: Path) -> Iterator[Candidate]:
     """Every record of a training below `runs` that has a test accuracy, in the order of paths."""
-    for path in sorted(runs.glob("*/*.json")):
-        try:
-            record = Record.parse(path.read_text(encoding="utf-8"))
-            minutes = durations.seconds_again(record) / 60
-        except (ValueError, TypeError) as error:  # TypeError: of an experiment not known here
-            warnings.warn(f"damaged record {path.name}, left out: {error}", stacklevel=3)
-            continue
+    for path, record in each_record(runs.glob("*/*.json")):
         if "test_accuracy" in record.final and record.epochs:
-            yield Candidate(path, record, minutes)
+            yield Candidate(path, record, durations.seconds_again(record) / 60)
 
 
 def _megabytes(name: str) -> int:

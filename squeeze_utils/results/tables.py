@@ -122,13 +122,12 @@ def _with_costs(
     return table
 
 
-def source_line(records: Mapping[str, Record], study: Study | None = None) -> str:
+def source_line(records: Mapping[str, Record], study: Study) -> str:
     """Where results come from, in one line: data set, seeds, epochs, device, versions, date.
 
-    With `study`, how many of its experiments have no record yet is said too, expected ones
-    included.
+    How many of the study's experiments have no record yet is said too, expected ones included.
     """
-    arms = () if study is None else (*study.arms, *study.expected)
+    arms = (*study.arms, *study.expected)
     lacking = len({arm.experiment.key for arm in arms} - records.keys())
     found = list(records.values())
     if not found:
@@ -165,15 +164,12 @@ def _planned(record: Record) -> int:
     return sum(s.get("epochs", 0) * s.get("rounds", 1) for s in record.experiment["recipe"])
 
 
-def _seeds(records: Mapping[str, Record], study: Study | None) -> str:
+def _seeds(records: Mapping[str, Record], study: Study) -> str:
     """How many seeds each group of equal labels has; arms with equal experiments share records."""
-    pairs = [(record.labels, record.seed) for record in records.values()]
-    if study is not None:
-        known = [arm for arm in study.arms if arm.experiment.key in records]
-        pairs = [(dict(arm.labels), arm.experiment.seed) for arm in known]
-    groups: dict[str, set[int]] = {}
-    for labels, seed in pairs:
-        groups.setdefault(repr(sorted(labels.items())), set()).add(seed)
+    groups: dict[tuple[tuple[str, Any], ...], set[int]] = {}
+    for arm in study.arms:
+        if arm.experiment.key in records:
+            groups.setdefault(arm.labels, set()).add(arm.experiment.seed)
     return _span({len(seeds) for seeds in groups.values()}, "seed")
 
 

@@ -35,8 +35,8 @@ def ways_table(found: Results, by: str = "images") -> pd.DataFrame:
     if frame.empty:
         return pd.DataFrame(columns=WAYS)
     one = {
-        (record.labels[by], record.labels["way"]): Experiment.from_dict(record.experiment)
-        for record in found.found.values()
+        (named[by], named["way"]): Experiment.from_dict(record.experiment)
+        for named, record in found.recorded()
     }
     rows = {}
     for (value, way), part in frame.groupby([by, "way"], sort=False):
@@ -73,7 +73,8 @@ def joules(experiment: Experiment) -> float:
         if isinstance(step, FitHead):
             total += images * count(model, shape)["multiply_adds"]  # features, once
         elif isinstance(step, Train):
-            total += step.epochs * images * training_multiply_adds(model, shape, step.only)
+            whole = images - images % min(step.batch_size, images)  # the last batch, if it is full
+            total += step.epochs * whole * training_multiply_adds(model, shape, step.only)
     return estimate(total, 0, 0, "float32").arithmetic / 1e6
 
 

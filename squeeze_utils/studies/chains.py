@@ -17,8 +17,6 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.studies import catalogue, durations
 
-WORKER = (", 1 thread", ", 1 threads")  # how the devices of one worker end; records once said so
-
 
 class Training(NamedTuple):
     """One training step of a study: its key, the key of its chain, how much there is to do."""
@@ -73,20 +71,16 @@ def _trainings(study: Study) -> Iterator[Training]:
     records = study.records()
     for arm in (*study.arms, *study.expected):
         experiment = arm.experiment
-        record, first = records.get(experiment.key), experiment.prefix(1).key
+        found = _by_one_worker(records.get(experiment.key))
+        first = experiment.prefix(1).key
         for position in range(len(experiment.recipe)):
             if images := durations.units(experiment, position):
-                key = experiment.prefix(position + 1).key
-                yield Training(study.name, key, first, images, *_recorded(record, position, images))
+                key, one = experiment.prefix(position + 1).key, found.get(position)
+                known = (one.seconds, one.speed) if one else (None, None)
+                yield Training(study.name, key, first, images, *known)
 
 
-def _recorded(
-    record: Record | None, position: int, images: float
-) -> tuple[float | None, float | None]:
-    """Seconds of the training at `position`, and images in a second; None if not of one thread."""
-    if record is None or not record.steps[position].get("history"):
-        return None, None
-    if not record.steps[position].get("device", record.device).endswith(WORKER):
-        return None, None
-    epochs = [epoch["seconds"] for epoch in record.steps[position]["history"]]
-    return sum(epochs), images / (len(epochs) * median(epochs))
+def _by_one_worker(record: Record | None) -> dict[int, durations.Trained]:
+    """The trainings of a record that one thread of a processor did, by their places."""
+    every = durations.trained(record) if record else ()
+    return {one.position: one for one in every if one.device.endswith(durations.ONE_THREAD)}

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import machine
+from squeeze_utils.base.checks import choose
 from squeeze_utils.compress.quantizing.after_training import Calibrate
 from squeeze_utils.compress.updates import Federate
+from squeeze_utils.data.sets import STYLES
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
@@ -38,8 +40,19 @@ RELATIVE = {
 FLOAT32 = 2.0  # likewise, where a recipe names that precision
 ROUNDED = 3.5  # likewise, where the outputs of layers are rounded while it trains
 LARGE_ALEXNET = 20.0  # its form for photographs
-# Training images; CIFAR-10 has 45,000.
-TRAINING_IMAGES = {"mnist": 54_001, "intel": 7_867, "caltech101": 5_486, "bccd": 205, "camvid": 367}
+# Images of the training and of the validation split.
+IMAGES = {
+    "cifar10": (45_000, 5_000),
+    "mnist": (54_001, 5_999),
+    "intel": (7_867, 874),
+    "caltech101": (5_486, 609),
+    "bccd": (205, 87),
+    "camvid": (367, 101),
+    **dict.fromkeys(STYLES, (1_295, 143)),
+    "digit_scenes": (1_200, 200),
+    "digit_masks": (1_200, 200),
+}
+ONE_THREAD = ", 1 thread"  # how the name of such a device ends
 
 
 def training_images(experiment: Experiment) -> int:
@@ -47,7 +60,9 @@ def training_images(experiment: Experiment) -> int:
     data = experiment.data
     if data.per_class:
         return data.per_class * dict(experiment.model.options)["num_classes"]
-    return data.train_limit or TRAINING_IMAGES.get(data.name, 45_000)
+    choose("images", data.name, IMAGES)
+    train, validation = IMAGES[data.name]
+    return data.train_limit or train + validation * data.train_on_validation
 
 
 def epochs_of(step: Step) -> int:
@@ -121,14 +136,15 @@ def seconds_again(record: Record) -> float:
     """What the experiment of a record is likely to take on this machine.
 
     A training takes as long as in the record if both were done on a processor, or both on a
-    graphics card, and in the same precision; otherwise what arithmetic says.
+    graphics card, and in the same precision; otherwise what arithmetic says. Of a reader's own
+    folder, whose size is not known here, there is only the record.
     """
     experiment, total = Experiment.from_dict(record.experiment), 0.0
-    device = experiment.data.device()
+    device, counted = experiment.data.device(), experiment.data.name in IMAGES
     for position, step in enumerate(record.steps):
-        images = units(experiment, position)
-        alike = not images or _alike(step, step.get("device", record.device), device)
-        total += step["seconds"] if alike else images / likely_speed(device)
+        trains = counted and epochs_of(experiment.recipe[position])
+        alike = not trains or _alike(step, step.get("device", record.device), device)
+        total += step["seconds"] if alike else units(experiment, position) / likely_speed(device)
     return total
 
 
@@ -139,18 +155,35 @@ def _alike(step: Mapping[str, Any], recorded_on: str, device: torch.device) -> b
     return on_processor == (device.type == "cpu") and not slower
 
 
+class Trained(NamedTuple):
+    """A training step that has a record: its place in the recipe, and how long it took where.
+
+    `speed` are images of HALF in a second: by the median of the epochs that it has finished.
+    """
+
+    position: int
+    device: str
+    seconds: float
+    speed: float
+
+
+def trained(record: Record) -> Iterator[Trained]:
+    """The training steps of a record."""
+    experiment = Experiment.from_dict(record.experiment)
+    unit = training_images(experiment) * relative(experiment.model)
+    for position, step in enumerate(record.steps):
+        if epochs := [epoch["seconds"] for epoch in step.get("history", ())]:
+            images = unit * slowdown(experiment.recipe, position)
+            device = step.get("device", record.device)
+            yield Trained(position, device, sum(epochs), images / median(epochs))
+
+
 def _recorded_speeds(study: Study) -> Iterator[float]:
-    """Images of HALF in a second, of each training that this kind of processor has recorded."""
+    """The speed of each training that this kind of processor has recorded."""
     name = machine.device_name(machine.default_device()).partition(",")[0]
+    alike = {name, name + ONE_THREAD}
     for record in study.records().values():
-        if not set(record.devices) <= {name, f"{name}, 1 thread"}:
-            continue
-        experiment = Experiment.from_dict(record.experiment)
-        unit = training_images(experiment) * relative(experiment.model)
-        for position, step in enumerate(record.steps):
-            if step.get("history"):
-                seconds = median(epoch["seconds"] for epoch in step["history"])
-                yield unit * slowdown(experiment.recipe, position) / seconds
+        yield from (one.speed for one in trained(record) if one.device in alike)
 
 
 def _at_once() -> int:

@@ -177,21 +177,21 @@ def test_provenance_names_every_device(study):
         arm.experiment.key: _record(arm, device=f"machine {arm.experiment.seed}")
         for arm in study.arms[:2]
     }
-    assert "machine 0 or machine 1" in tables.source_line(mixed)
+    assert "machine 0 or machine 1" in tables.source_line(mixed, study)
 
 
 def test_provenance_names_every_device_that_ran_a_step(study):
     first = {"device": "machine 1", "precision": "bfloat16"}
     steps = [first, {"device": "machine 2", "test_accuracy": 90}]
     record = _record(study.arms[0], device="machine 2", steps=steps)
-    line = tables.source_line({study.arms[0].experiment.key: record})
+    line = tables.source_line({study.arms[0].experiment.key: record}, study)
     assert " · machine 1, bfloat16 or machine 2 · " in line
 
 
 def test_provenance_names_every_device_of_a_training_that_went_on_on_another(study):
     steps = [{"device": "b", "devices": ["a", "b"], "precision": "bfloat16", "test_accuracy": 90}]
     record = _record(study.arms[0], device="b", steps=steps)
-    line = tables.source_line({study.arms[0].experiment.key: record})
+    line = tables.source_line({study.arms[0].experiment.key: record}, study)
     assert " · a, bfloat16 or b, bfloat16 · " in line
 
 
@@ -201,5 +201,7 @@ def test_provenance_names_the_precision_of_training(study):
         study.arms[0].experiment.key: _record(study.arms[0]),
         study.arms[1].experiment.key: _record(study.arms[1], steps=steps),
     }
-    assert " · a processor, 2 threads, float32 · " in tables.source_line(mixed)
-    assert " · a processor, 2 threads · " in tables.source_line(dict(list(mixed.items())[:1]))
+    assert " · a processor, 2 threads, float32 · " in tables.source_line(mixed, study)
+    assert " · a processor, 2 threads · " in tables.source_line(
+        dict(list(mixed.items())[:1]), study
+    )

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies import chains
 from squeeze_utils.studies.chains import Training, work_of
 
@@ -43,13 +44,16 @@ def test_what_begins_with_the_same_training_is_one_chain():
 
 @pytest.mark.parametrize(
     ("device", "found"),
-    [("cpu, 1 thread", (60.0, 15.0)), ("cpu, 2 threads", (None, None)), ("H100", (None, None))],
+    [("cpu, 1 thread", (60.0, 45_000 / 20)), ("cpu, 2 threads", None), ("H100", None)],
 )
 def test_only_records_of_one_thread_count(device, found):
-    steps = [{"history": [{"seconds": 20.0}] * 3, "device": device}, {}]
-    record = SimpleNamespace(steps=steps, device=device)
-    assert chains._recorded(record, 0, 900.0) == found
-    assert chains._recorded(record, 1, 900.0) == chains._recorded(None, 0, 900.0) == (None, None)
+    arm = chains.catalogue.find("residual_lr_long", Scale("reference")).arms[0]
+    epochs = [{"seconds": seconds} for seconds in (10.0, 20.0, 30.0)]  # of 24: then it diverged
+    steps = [{"history": epochs, "device": device}]
+    record = SimpleNamespace(steps=steps, device="?", experiment=arm.experiment.as_dict())
+    one = chains._by_one_worker(record).get(0)
+    assert (one and (one.seconds, one.speed)) == found
+    assert chains._by_one_worker(None) == {}
 
 
 def test_the_reference_studies_have_chains_most_of_them_shorter_than_a_night():

@@ -86,6 +86,10 @@ def test_images_are_counted_in_those_of_the_half_width_network():
     assert sum(plan._left(mnist, set())) == 24 * 54_001
     few = replace(half, data=DataSpec("cifar10", per_class=5))
     assert durations.training_images(few) == 50
+    every = replace(half, data=DataSpec("cifar10", train_on_validation=True))
+    assert durations.training_images(every) == 50_000
+    with pytest.raises(ValueError, match="unknown images 'own'; accepted: cifar10, mnist"):
+        durations.training_images(replace(half, data=DataSpec("own")))
     trained: set[str] = set()
     assert sum(plan._left(half, trained)) > 0 == sum(plan._left(half, trained))  # trained once
     step = replace(half.recipe[0], epochs=8)
