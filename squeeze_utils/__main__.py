@@ -171,7 +171,7 @@ def _search(asked: Namespace) -> None:
         print(commands.list_searches())
         return
     for name in asked.names:
-        commands.find_searches(name, _scale(asked))  # refuses an unknown one before any work
+        commands.searches_named(name, _scale(asked))  # refuses an unknown one before any work
     for name in _named(asked, "search"):
         commands.run_searches(name, _scale(asked), jobs=asked.jobs or 1)
 

@@ -125,7 +125,7 @@ def test_studies_and_searches_are_run_with_what_was_asked_for(monkeypatch):
     for name in ("run_study_named", "run_searches"):
         monkeypatch.setattr(commands, name, lambda *args, **options: calls.append((args, options)))
     monkeypatch.setattr(catalogue, "maker", lambda name: None)
-    monkeypatch.setattr(commands, "find_searches", lambda name, scale: [])
+    monkeypatch.setattr(commands, "searches_named", lambda name, scale: [])
     monkeypatch.setenv("SQUEEZE_SCALE", "reference")
     assert run("study", "run", "a", "b", "--scale", "quick", "--only", "x") == 0
     assert run("search", "run", "c", "--jobs", 2) == 0

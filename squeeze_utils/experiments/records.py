@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from squeeze_utils.base import machine
-from squeeze_utils.base.files import set_aside, write_atomically, write_new
+from squeeze_utils.base.files import set_aside, write_new
 from squeeze_utils.experiments.experiment import Experiment
 
 
@@ -153,18 +153,12 @@ def record_path(folder: Path, slug: str, key: str) -> Path:
     return folder / f"{slug}-{key}.json"
 
 
-def write_record(record: Record, path: Path) -> None:
-    """Write a record, whole or not at all; a file there of another experiment is set aside."""
-    if path.exists() and read_record(path, record.key) is None:
-        _clear(path)
-    write_atomically(path, record.text().encode())
-
-
 def write_first(record: Record, path: Path) -> Record:
     """Write a record unless its experiment has one by now; the record that is on disk.
 
-    Of several processes that do so at once one writes. So it does no harm if a process that was
-    taken for dead finishes after the one that has its claim.
+    It is written whole or not at all; a file there of another experiment is set aside. Of several
+    processes that do so at once one writes. So it does no harm if a process that was taken for dead
+    finishes after the one that has its claim.
     """
     while not write_new(path, record.text().encode()):
         found = read_record(path, record.key)

@@ -69,9 +69,7 @@ class NamedStudy:
         >>> len(live), live.frame["parameters"].tolist()
         (1, [656080])
         """
-        study = self.at(scale or Scale())
-        study = study.where(**labels)
-        self._check_some(study, labels)
+        study = Results(self.at(scale or Scale()), {}).where(**labels).study
         cache = cache or PrefixCache()
         refuse_backend(study, backend)
         if study.processes > 1:
@@ -86,7 +84,6 @@ class NamedStudy:
         stopped when it is called again.
         """
         found = self.records().where(**labels)
-        self._check_some(found.study, labels)
         arms = [one for one in found.study.arms if arm in dict(one.labels).values()]
         if not arms:
             known = dict.fromkeys(value for one in found.study.arms for _, value in one.labels)
@@ -98,11 +95,6 @@ class NamedStudy:
         if wanted[0] in [one.experiment for one in arms]:
             raise ValueError(f"seed {seed} of {arm!r} is one of the study's own: give another")
         return train_arm(wanted[0], [record.final[ACCURACY] for record in _of(found, arms)])
-
-    def _check_some(self, part: Study, labels: dict[str, Any]) -> None:
-        """Refuse labels that no arm has."""
-        if labels and not (part.arms or part.expected):
-            raise ValueError(f"no arm of {self.name} has the labels {labels}")
 
     def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
         """The steps of the first arm so labelled, at reference scale unless another is given."""
@@ -133,5 +125,5 @@ def study(name: str) -> NamedStudy:
     >>> sq.study("dsd").recipe(recipe="DSD 50%")[1] # doctest: +ELLIPSIS
     Prune(sparsity=0.5, ...)
     """
-    catalogue.find(name, REFERENCE)
+    catalogue.maker(name)  # refuses an unknown one
     return NamedStudy(name)

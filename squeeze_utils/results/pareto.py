@@ -1,4 +1,4 @@
-"""The Pareto front: what no other row of a table beats."""
+"""The Pareto front: the rows of a table that no smaller file matches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import pandas as pd
 
 
 def front(table: pd.DataFrame, accuracy: str) -> pd.DataFrame:
-    """The rows of which none other has both fewer bytes and a higher `accuracy`, by bytes."""
+    """The rows with a higher `accuracy` than every smaller file, the smallest first.
+
+    Of files of one size the most accurate is kept.
+    """
     ordered = table.sort_values(["bytes", accuracy], ascending=[True, False])
     best, kept = float("-inf"), []
     for value in ordered[accuracy]:

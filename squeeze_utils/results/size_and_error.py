@@ -192,7 +192,8 @@ def _draw_published(ax: Axes, panel: Panel) -> None:
     for point in points:
         style = {"marker": SHAPES[point.source], "linestyle": "none", "color": "0.55"}
         ax.plot(point.bytes, point.error, label=point.source, markersize=8, zorder=1.5, **style)
-        beside = [p for p in points if p[::3] == point[::3] and p.bytes > point.bytes]
+        level = (point.network, point.error)
+        beside = [p for p in points if (p.network, p.error) == level and p.bytes > point.bytes]
         if len(panel.published) > 1 and not beside:  # of two side by side the right one is named
             _name(ax, point.network, point.bytes, point.error)
 

@@ -163,7 +163,7 @@ def epochs_in_all(row: Mapping[str, Any]) -> str:
 
 
 def front(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other row beats in both bytes and test accuracy, smallest file first."""
+    """The rows with a higher test accuracy than every smaller file, the smallest first."""
     return pareto.front(frame, "test")
 
 

@@ -71,9 +71,9 @@ def _run_with_pilot(name: str, scale: Scale, jobs: int, only: str, backend: str 
         if keys <= tried:
             return
         refuse_backend(study, backend)
-        if backend is None:
-            _compare_processors(study)
         folder, cache = runs_folder(scale), usual_cache()
+        if backend is None:
+            _compare_processors(study, folder)
         if study.processes > 1 and here().alone:
             run_together(study, scale, folder=folder, cache=cache)
         else:
@@ -82,12 +82,12 @@ def _run_with_pilot(name: str, scale: Scale, jobs: int, only: str, backend: str 
         tried |= keys
 
 
-def _compare_processors(study: Study) -> None:
+def _compare_processors(study: Study, runs: Path) -> None:
     """Warn before a study goes on with another kind of processor: kinds round differently."""
-    devices = (device for record in study.records().values() for device in record.devices)
+    devices = (device for record in study.records(runs).values() for device in record.devices)
     known = {device.partition(",")[0] for device in devices}
     own = machine.device_name(machine.default_device()).partition(",")[0]
-    if known - {own} and study.missing():
+    if known - {own} and study.missing(runs):
         warnings.warn(
             f"{study.name} has records from {', '.join(sorted(known - {own}))}, and this is {own}: "
             "a difference between its arms may come from the processor",
@@ -131,7 +131,7 @@ def list_searches() -> str:
     return "\n".join([*lines, f"{grid.name:24} {done}/{all_of_it} trainings"])
 
 
-def find_searches(name: str, scale: Scale) -> list[Search]:
+def searches_named(name: str, scale: Scale) -> list[Search]:
     """The searches of that name or group, none for the grid; other names are refused."""
     if name != hyperparameters.GRID.name:
         return catalogue.find_searches(name, scale)
@@ -147,8 +147,8 @@ def run_searches(name: str, scale: Scale, *, jobs: int = 1) -> None:
     a single one is shared by the processes. So is the grid, which is not a search but what
     searches are replayed on; it is trained at reference scale only.
     """
-    searches, folder = find_searches(name, scale), runs_folder(scale)
-    if not searches:
+    searches, folder = searches_named(name, scale), runs_folder(scale)
+    if name == hyperparameters.GRID.name:
         run_grid(hyperparameters.GRID, jobs)
         return
     if jobs == 1 or len(searches) == 1:

@@ -16,6 +16,7 @@ from squeeze_utils.experiments.search.grid import Grid, curves, read_grid, read_
 from squeeze_utils.studies.hyperparameters import GRID
 
 AXES = {"lr": (0.01, 0.1), "weight_decay": (0.0, 1e-4)}
+ROW = {"key": "", "seconds": 1.0, "device": "cpu", "commit": "none", "date": "2026-11-30"}
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_every_point_is_trained_once_with_every_seed(grid):
 
 def test_another_run_is_waited_for_and_keeps_its_rows(grid, monkeypatch):
     done = []
-    row = {"key": "", "curve": [9.0, 9.0], "seconds": 1.0}
+    row = {**ROW, "curve": [9.0, 9.0]}
     monkeypatch.setattr(grids, "_train", lambda one: done.append(one) or {**row, "key": one.key})
     other = Claims(grid.path.parent / ".claims").take(grid.name)
 
@@ -59,7 +60,7 @@ def test_another_run_is_waited_for_and_keeps_its_rows(grid, monkeypatch):
 
 
 def test_the_bar_counts_no_trainings_of_another_grid(grid, monkeypatch, capsys):
-    monkeypatch.setattr(grids, "_train", lambda one: {"key": one.key, "curve": [9.0, 9.0]})
+    monkeypatch.setattr(grids, "_train", lambda one: {**ROW, "key": one.key, "curve": [9.0, 9.0]})
     run_grid(replace(grid, seeds=(0, 1, 2)))
     capsys.readouterr()
     run_grid(grid)
@@ -76,7 +77,7 @@ def test_a_line_that_was_cut_off_is_trained_again(grid):
     assert len(rows) == len({row["key"] for row in rows}) == 4
 
 
-@pytest.mark.parametrize("line", [b"{", b"[1]", b'{"key": "a"}', b"7"])
+@pytest.mark.parametrize("line", [b"{", b"[1]", b'{"key": "a", "curve": []}', b"7"])
 def test_a_damaged_line_is_named(grid, line):
     grid.path.parent.mkdir(parents=True)
     grid.path.write_bytes(line + b"\n")
@@ -86,9 +87,7 @@ def test_a_damaged_line_is_named(grid, line):
 
 
 def test_what_a_diverged_training_has_not_seen_counts_as_wrong(grid, monkeypatch):
-    monkeypatch.setattr(
-        grids, "_train", lambda one: {"key": one.key, "curve": [9.0], "seconds": 1.0}
-    )
+    monkeypatch.setattr(grids, "_train", lambda one: {**ROW, "key": one.key, "curve": [9.0]})
     run_grid(grid)
     assert curves(grid)[0, 0].tolist() == [9.0, 0.0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from finished import place
 from tiny import tiny_set
 
 from squeeze_utils.base.scale import Scale
@@ -48,7 +49,7 @@ def measure(arm, folder, accuracy: float) -> None:
         data_fingerprint=tiny_set().fingerprint,
         commit="none",
     )
-    rooms.write_record(record, rooms.record_path(folder, arm.slug, arm.experiment.key))
+    place(record, rooms.record_path(folder, arm.slug, arm.experiment.key))
 
 
 def test_a_variant_joins_with_the_rate_that_its_pilot_found_best(shipped):

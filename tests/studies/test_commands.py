@@ -78,6 +78,11 @@ def test_another_kind_of_processor_is_warned_of_before_a_study_goes_on(known, mo
     monkeypatch.setattr(machine, "device_name", lambda device: "Other, 2 threads")
     with pytest.warns(UserWarning, match="small has records from One, and this is Other"):
         commands.run_study_named("small", REFERENCE)
+    monkeypatch.setattr(machine, "device_name", lambda device: "One, 1 thread")
+    commands.run_study_named("small", QUICK, only="0.2")
+    monkeypatch.setattr(machine, "device_name", lambda device: "Other, 2 threads")
+    with pytest.warns(UserWarning, match="small has records from One, and this is Other"):
+        commands.run_study_named("small", QUICK)  # its own records count, at either scale
 
 
 def test_only_the_arms_that_are_asked_for_are_run(known, fits):

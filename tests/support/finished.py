@@ -7,7 +7,7 @@ from pathlib import Path
 from tiny import tiny_set
 
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.records import Record, record_path, write_record
+from squeeze_utils.experiments.records import Record, record_path
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.studies import catalogue
 from squeeze_utils.training.loop import Train
@@ -16,6 +16,12 @@ from squeeze_utils.training.loop import Train
 def accuracy(lr: float, best: float) -> float:
     """Highest at the rate `best`."""
     return 90 - 10 * abs(lr / best - 1)
+
+
+def place(record: Record, path: Path) -> None:
+    """Write it there, whatever stood there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(record.text(), encoding="utf-8")
 
 
 def pretend(arm: Arm, folder: Path, best: float = 0.04) -> None:
@@ -35,7 +41,7 @@ def pretend(arm: Arm, folder: Path, best: float = 0.04) -> None:
         data_fingerprint=tiny_set().fingerprint,
         commit="none",
     )
-    write_record(record, record_path(folder, arm.slug, arm.experiment.key))
+    place(record, record_path(folder, arm.slug, arm.experiment.key))
 
 
 def finish(name: str, runs: Path, best: float = 0.04) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 pytest.importorskip("nbformat")
 
+from finished import place
 from notebook_samples import faultless
 
 from squeeze_utils.base.scale import Scale
-from squeeze_utils.experiments.records import Record, record_path, write_record
+from squeeze_utils.experiments.records import Record, record_path
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import find
@@ -139,7 +140,7 @@ def test_results_hold_the_rows_whose_seeds_are_all_there(home):
     )
     for arm, accuracy in zip([*plain, other[0]], (90.0, 91.0, 92.0, 70.0), strict=True):
         record = finished(arm, accuracy)
-        write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
+        place(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     found = readme.parts(home)["results"]
     assert "| SqueezeNet, plain | 91.00 ± 1.00 | 3 | 1,234,567 | 4.94 | 2 |" in found
     assert "SqueezeNet, simple bypass" not in found  # one of its seeds only
@@ -181,7 +182,7 @@ def test_the_learning_rate_is_no_part_of_a_name_in_the_results(home):
     study = find("residual_best", Scale("reference"))
     for arm in study.arms:
         record = finished(arm, 91.0)
-        write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
+        place(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     assert "lr" in dict(study.arms[0].labels)
     found = readme.parts(home)["results"]
     assert "| SqueezeNet, simple bypass | 91.00 ± 0.00 | 3 |" in found
@@ -205,7 +206,7 @@ def test_small_files_are_chosen_on_validation_images_and_by_their_bytes(home):
         what = dict(arm.labels)["recipe"]
         found = {"file_bytes": size[what], "validation_accuracy": checked[what]}
         record = finished(arm, 90.0, **found)
-        write_record(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
+        place(record, record_path(home / "data" / "runs" / study.name, arm.slug, record.key))
     found = readme.parts(home)["results"]
     assert "| MNIST | LeNet-300-100, paper | 90.00 | 3 seeds | 18,000 | 13 |" in found
     assert found.count("| MNIST |") == 1 and "CIFAR-10 |" not in found  # nothing else fits
@@ -217,7 +218,7 @@ def test_the_best_network_comes_first_then_the_comparisons_then_the_rest(home):
         study = find(name, Scale("reference"))
         for arm in study.arms:
             record, folder = finished(arm, 91.0, file_bytes=6_000), home / "data" / "runs" / name
-            write_record(record, record_path(folder, arm.slug, record.key))
+            place(record, record_path(folder, arm.slug, record.key))
     found = readme.parts(home)["results"]
     parts = [found.index(part) for part in ("`residual_best`", "**Five comp", "**In few bytes**")]
     assert parts == sorted(parts)

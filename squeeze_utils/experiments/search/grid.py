@@ -29,6 +29,7 @@ from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 
+ROW_KEYS = {"key", "curve", "seconds", "device", "commit", "date"}
 PATIENCE = 1.0  # seconds between two looks at a table that another run has claimed
 
 
@@ -131,13 +132,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            rows.append(json.loads(line))
-            rows[-1]["key"], rows[-1]["curve"]
-        except (ValueError, KeyError, TypeError) as error:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not row.keys() >= ROW_KEYS:
             raise ValueError(
                 f"damaged table {path.name}, line {number}: take the line out, and its training "
                 "will be run again"
-            ) from error
+            )
+        rows.append(row)
     return rows
 
 
