@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from torch import Tensor, nn
 
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.models.baselines import conv_norm
+from squeeze_utils.models.fire import Fire
 from squeeze_utils.models.layers import pooling
 from squeeze_utils.models.squeezenet import SqueezeNet
 from squeeze_utils.models.squeezenet_config import SMALL, V1_1
@@ -113,3 +114,35 @@ def flat_layers(*parts: nn.Module) -> list[nn.Module]:
         else:
             found += flat_layers(*part)
     return found
+
+
+Place = tuple[nn.Conv2d, nn.BatchNorm2d | None, int]
+
+
+def convolutions_with_norms(layers: Iterable[nn.Module]) -> Iterator[Place]:
+    """Each convolution of layers in a row, what normalises its output, and its place in that.
+
+    A Fire module normalises its two expand layers together: the second one begins behind the
+    channels of the first. Depthwise convolutions are left out: no normalisation follows them.
+    """
+    row = list(layers)
+    for layer, after in zip(row, [*row[1:], None], strict=True):
+        if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+            yield layer, _norm(after), 0
+        elif isinstance(layer, Fire):
+            yield from _of_fire(layer)
+
+
+def _of_fire(fire: Fire) -> Iterator[Place]:
+    yield fire.squeeze, _norm(fire.squeeze_norm), 0
+    yield fire.expand1x1, _norm(fire.expand_norm), 0
+    last = fire.expand3x3[-1] if isinstance(fire.expand3x3, nn.Sequential) else fire.expand3x3
+    yield last, _norm(fire.expand_norm), fire.expand1x1.out_channels
+    if isinstance(fire.bypass, nn.Sequential):
+        yield fire.bypass[0], _norm(fire.bypass[1]), 0
+    elif fire.bypass is not None:
+        yield fire.bypass, None, 0
+
+
+def _norm(module: nn.Module | None) -> nn.BatchNorm2d | None:
+    return module if isinstance(module, nn.BatchNorm2d) else None

@@ -41,7 +41,7 @@ class Detection:
         found = decoded(outputs)[cells.image, cells.row, cells.column]
         fits = torch.zeros_like(outputs[:, 0])
         fits[cells.image, cells.row, cells.column] = _overlaps(found.detach(), cells.box)
-        named = outputs[cells.image, BOX:, cells.row, cells.column]
+        named = _named(outputs, cells)
         return {
             "object": F.binary_cross_entropy_with_logits(outputs[:, 0], fits, reduction="sum")
             / count,
@@ -59,7 +59,7 @@ class Detection:
         cells = match(targets, *outputs.shape[2:])
         if not len(cells.label):
             return outputs.new_ones(())
-        return (_named(outputs, cells) == cells.label).float().mean()
+        return (_named(outputs, cells).argmax(1) == cells.label).float().mean()
 
     def tally(self, data: ImageSet) -> Tally:
         """Collects the verdicts on the detections of each class."""
@@ -67,7 +67,8 @@ class Detection:
 
 
 def _named(outputs: Tensor, cells: Matched) -> Tensor:
-    return outputs[cells.image, BOX:, cells.row, cells.column].argmax(1)
+    """The logits of the classes (cells, classes) where a cell answers for an object."""
+    return outputs[cells.image, BOX:, cells.row, cells.column]
 
 
 def _overlaps(one: Tensor, other: Tensor) -> Tensor:

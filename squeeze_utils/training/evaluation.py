@@ -181,6 +181,8 @@ def _judged(
 ) -> Evaluation:
     """The evaluation of `answers`, the logits (b, classes) of images, which `model` gives."""
     check_fits(model, data)
+    if not len(split):
+        raise ValueError("there is nothing to judge: the split has no images")
     device = next(model.parameters()).device
     precision, task = machine.precision(precision, device), task_of(data)
     loss, tally = 0.0, task.tally(data)

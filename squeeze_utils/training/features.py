@@ -14,14 +14,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from squeeze_utils.base import paths
+from squeeze_utils.base import machine, paths
 from squeeze_utils.data import Batches, ImageSet, Split
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.training.evaluation import evaluating
-from squeeze_utils.training.tensor_files import UnusableFileError, load_tensors, save_tensors
+from squeeze_utils.training.tensor_files import keep, load_kept
 
 WORTH_KEEPING = 20_000_000  # numbers of a split's pictures, from where its features go to disk
 BATCH = 100
+CODE = Path(__file__)  # what it has computed is out of date if it changes
 
 
 def check_linear_head(model: nn.Module) -> None:
@@ -53,14 +54,20 @@ def averaged_features(model: nn.Module, split: Split, data: ImageSet) -> Tensor:
 
 
 def signature(model: nn.Module, split: Split, data: ImageSet) -> dict[str, str]:
-    """Hashes of all that features depend on: network and weights, and images with their scale."""
+    """Hashes of all that features depend on.
+
+    These are network and weights, images with their scale, and the code and its libraries.
+    """
     weights = hashlib.blake2b(repr(model.config).encode(), digest_size=16)
     for name, tensor in model.features.state_dict().items():
         weights.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
     images = hashlib.blake2b(digest_size=16)
     images.update(repr((tuple(split.images.shape), data.mean, data.std)).encode())
     images.update(split.images.permute(0, 2, 3, 1).contiguous().cpu().numpy())
-    return {"weights": weights.hexdigest(), "images": images.hexdigest()}
+    code = hashlib.blake2b(repr(machine.versions()).encode(), digest_size=16)
+    code.update(CODE.read_bytes())
+    found = {"weights": weights, "images": images, "code": code}
+    return {name: one.hexdigest() for name, one in found.items()}
 
 
 def kept_features(
@@ -75,12 +82,8 @@ def kept_features(
     made_by = signature(model, split, data)
     name = f"{data.name}-{data.size}-{made_by['weights'][:8]}-{made_by['images'][:8]}.features"
     path = (folder or paths.cache() / "features") / name
-    try:
-        kept = load_tensors(path, ("features", "made_by"))
-        if kept["made_by"] == made_by:
-            return kept["features"]
-    except (OSError, UnusableFileError):
-        pass  # not there, or damaged
+    if kept := load_kept(path, made_by, ["features"]):
+        return kept["features"]
     features = averaged_features(model, split, data)
-    save_tensors(path, {"features": features, "made_by": made_by})
+    keep(path, made_by, features=features)
     return features

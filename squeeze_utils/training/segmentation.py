@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from squeeze_utils.data import ImageSet
 from squeeze_utils.data.types import VOID
-from squeeze_utils.training.tasks import Judged, Tally
+from squeeze_utils.training.tasks import ClassCounts, Judged, Tally
 
 FLAT = 1.1  # the nearer to 1, the more a rare class weighs
 
@@ -68,23 +68,17 @@ def class_weights(share: Tensor) -> Tensor:
     return torch.where(share > 0, 1 / torch.log(FLAT + share), 0.0)
 
 
-class PixelCounts:
+class PixelCounts(ClassCounts):
     """How often pixels of each class are taken for each; void does not count."""
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.counts = torch.zeros(classes**2, dtype=torch.long)
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Count a batch of logits (b, classes, h, w) and masks (b, h, w)."""
         known = targets != VOID
-        predicted = outputs[:, : self.classes].argmax(1)[known]
-        pairs = (targets[known].long() * self.classes + predicted).cpu()
-        self.counts += torch.bincount(pairs, minlength=self.classes**2)
+        self._count(targets[known], outputs[:, : self.classes].argmax(1)[known])
 
     def judged(self) -> Judged:
         """mIoU in percent over classes that occur, in truth or in an answer."""
-        confusion = self.counts.view(self.classes, self.classes)
+        confusion = self.confusion
         found = ious(confusion)
         known = found[~found.isnan()]
         details = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.data import Batches
-from squeeze_utils.models import Fire, pretrained
+from squeeze_utils.models import pretrained
+from squeeze_utils.models.backbones import Place, convolutions_with_norms
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step, check_untouched
 
@@ -34,7 +34,7 @@ class ImageNetBackbone(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """Fill the backbone; all other layers stay as they are."""
         check_untouched(state, self)
-        layers = list(_layers(state.model))
+        layers = _layers(state.model)
         tensors = list(pretrained.feature_weights().values())
         pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
         shapes = [layer.weight.shape for layer, _, _ in layers]
@@ -54,27 +54,12 @@ class ImageNetBackbone(Step):
         return {"layers": len(layers)}
 
 
-Place = tuple[nn.Conv2d, nn.BatchNorm2d | None, int]
-
-
-def _layers(model: nn.Module) -> Iterator[Place]:
+def _layers(model: nn.Module) -> list[Place]:
     """The backbone's convolutions in order, with their normalisation and their place in it."""
     backbone = getattr(model, "backbone", None)
     if backbone is None:
         raise ValueError(f"ImageNetBackbone is for detectors and segmenters, not {type(model)}")
-    layers = list(backbone.features)
-    for layer, after in zip(layers, [*layers[1:], None], strict=True):
-        if isinstance(layer, nn.Conv2d):
-            yield layer, after if isinstance(after, nn.BatchNorm2d) else None, 0
-        elif isinstance(layer, Fire):
-            squeeze, expand = (_norm(n) for n in (layer.squeeze_norm, layer.expand_norm))
-            yield layer.squeeze, squeeze, 0
-            yield layer.expand1x1, expand, 0
-            yield layer.expand3x3, expand, layer.expand1x1.out_channels
-
-
-def _norm(module: nn.Module) -> nn.BatchNorm2d | None:
-    return module if isinstance(module, nn.BatchNorm2d) else None
+    return list(convolutions_with_norms(backbone.features))
 
 
 def _norms(layers: list[Place]) -> list[nn.BatchNorm2d]:

@@ -93,15 +93,21 @@ class ClassCounts:
 
     def add(self, outputs: Tensor, targets: Tensor) -> None:
         """Count a batch of logits (b, at least classes) and labels (b,)."""
-        predicted = outputs[:, : self.classes].argmax(1)
-        pairs = (targets * self.classes + predicted).cpu()
+        self._count(targets, outputs[:, : self.classes].argmax(1))
+
+    def _count(self, targets: Tensor, predicted: Tensor) -> None:
+        pairs = (targets.long() * self.classes + predicted).cpu()
         self.counts += torch.bincount(pairs, minlength=self.classes**2)
+
+    @property
+    def confusion(self) -> Tensor:
+        """The counts (true, predicted)."""
+        return self.counts.view(self.classes, self.classes)
 
     def judged(self) -> Judged:
         """Accuracy in percent and the confusion counts."""
-        confusion = self.counts.view(self.classes, self.classes)
-        hits, count = int(confusion.diagonal().sum()), int(confusion.sum())
-        return Judged(100 * hits / count, confusion)
+        hits, count = int(self.confusion.diagonal().sum()), int(self.confusion.sum())
+        return Judged(100 * hits / count, self.confusion)
 
 
 def only_classes(data: ImageSet, what: str) -> None:

@@ -157,7 +157,8 @@ def fit_linear(
     decay / 2 times the sum of squared weights.
     """
     if len(x) < 2 or not len(x_val):
-        raise ValueError(f"a head needs two pictures and one for validation, got {len(x)}")
+        got = f"{len(x)} and {len(x_val)}"
+        raise ValueError(f"a head needs two pictures and one for validation, got {got}")
     if not (x.isfinite().all() and x_val.isfinite().all()):
         raise ValueError("the features of the pictures are not finite")
     mean, std = x.mean(0), x.std(0).clamp_min(1e-6)
@@ -172,6 +173,8 @@ def fit_linear(
         loss = float(F.cross_entropy(z_val @ w.T + b, y_val, weight=share))
         if loss < least:
             best, least = (w.clone(), b.clone(), decay), loss
+    if best is None:
+        raise ValueError("no penalty leads to a finite loss on validation pictures")
     w, b, decay = best
     return Fitted(w / std, b - (w / std) @ mean, decay)
 

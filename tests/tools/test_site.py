@@ -468,7 +468,7 @@ def test_a_file_that_did_not_change_is_not_written(tmp_path):
 
 
 def test_the_whole_series_can_be_staged(tmp_path):
-    written = build.stage(ROOT, tmp_path, demo=True)
+    written = build.stage(ROOT, tmp_path)
     assert {tmp_path / "index.md", tmp_path / "glossary.md"} <= written
     assert (tmp_path / "notebooks" / f"{CHAPTERS[0].stem}.ipynb").is_file()
     assert all(path.is_file() for path in written)

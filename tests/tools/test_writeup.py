@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tools.writeup import __main__ as writeup
 from tools.writeup import latex, page
-from tools.writeup.columns import WIDEST, places, row_width
+from tools.writeup.columns import EM, GAP, WIDEST, places
 from tools.writeup.exhibits import Chapter, Figure, Table, chapters, study_tables
 from tools.writeup.html_tables import read_tables
 
@@ -70,6 +70,17 @@ def test_columns_of_numbers_stand_right() -> None:
 
 LONG = "words that say where the pictures come from and what one may do with them " * 3
 WIDE = Table("18_card", "", ("", "intel", "change (points)"), (("source", LONG.strip(), "1.5"),))
+
+
+def row_width(table: Table) -> int:
+    """Characters in a row of the table as `places` breaks it."""
+    broken = (re.search(r"p\{(.+)em\}", place) for place in places(table))
+    rows = zip(table.header, *table.rows, strict=True)
+    widths = [
+        round(float(box[1]) / EM) if box else max(map(len, cells))
+        for box, cells in zip(broken, rows, strict=True)
+    ]
+    return sum(widths) + GAP * (len(widths) - 1)
 
 
 def test_long_text_is_broken_into_a_box_and_numbers_stay_whole() -> None:

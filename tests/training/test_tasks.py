@@ -122,6 +122,17 @@ def test_what_does_not_fit_is_refused():
             judge(small, digits.validation, digits)
 
 
+@pytest.mark.parametrize("name", ["detector", "segmenter", "classifier"])
+def test_a_split_without_images_is_not_judged(name: str):
+    if name == "classifier":
+        data = load_images("digits", 8, train_limit=50)
+        model = build("lenet_300_100", image_size=8)
+    else:
+        data, model = experiment(name).data.load(), experiment(name).model.build()
+    with pytest.raises(ValueError, match="nothing to judge: the split has no images"):
+        evaluate(model, data.test.first(0), data)
+
+
 @torch.no_grad()
 def test_a_trivial_answer_scores_below_a_tenth():
     for name in MEASURE:

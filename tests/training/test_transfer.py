@@ -12,7 +12,7 @@ from tiny import tiny_set
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.models import ModelSpec, build, pretrained
-from squeeze_utils.training import features
+from squeeze_utils.training import features, transfer
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import State
@@ -98,6 +98,19 @@ def test_kept_features_are_made_once_and_damaged_files_anew(tmp_path, monkeypatc
     assert len(calls) == 2
 
 
+def test_other_code_and_other_libraries_make_features_anew(tmp_path, monkeypatch):
+    model, data, calls = small(), tiny_set(size=16), []
+    real = features.averaged_features
+    monkeypatch.setattr(features, "averaged_features", lambda *a: calls.append(1) or real(*a))
+    folder, changed = tmp_path / "features", tmp_path / "features.py"
+    changed.write_text("BATCH = 50\n")
+    for name, value in (("CODE", changed), ("machine.versions", lambda: {"torch": "9"})):
+        features.kept_features(model, data.train, data, folder)
+        monkeypatch.setattr(f"squeeze_utils.training.features.{name}", value)
+    features.kept_features(model, data.train, data, folder)
+    assert len(calls) == 3 and len(list(folder.iterdir())) == 1
+
+
 def test_other_weights_and_other_images_have_features_of_their_own(tmp_path):
     data, model = tiny_set(size=16), small()
     first = features.kept_features(model, data.train, data, tmp_path)
@@ -151,8 +164,8 @@ def test_balanced_classes_weigh_alike_however_rare():
 @pytest.mark.parametrize(
     ("x", "x_val", "words"),
     [
-        (torch.zeros(1, 3), torch.zeros(4, 3), "needs two pictures .* got 1"),
-        (torch.zeros(4, 3), torch.zeros(0, 3), "one for validation"),
+        (torch.zeros(1, 3), torch.zeros(4, 3), "needs two pictures .* got 1 and 4"),
+        (torch.zeros(4, 3), torch.zeros(0, 3), "one for validation, got 4 and 0"),
         (torch.full((4, 3), float("nan")), torch.zeros(4, 3), "are not finite"),
         (torch.zeros(4, 3), torch.full((4, 3), float("inf")), "are not finite"),
     ],
@@ -161,6 +174,13 @@ def test_a_head_needs_finite_features_of_some_pictures(x, x_val, words):
     y, y_val = (torch.zeros(len(part), dtype=torch.long) for part in (x, x_val))
     with pytest.raises(ValueError, match=words):
         fit_linear(x, y, x_val, y_val, 2)
+
+
+def test_a_head_whose_search_always_ends_in_no_number_is_refused(monkeypatch):
+    monkeypatch.setattr(transfer, "_minimise", lambda w, *_: w.data.fill_(float("nan")))
+    y = torch.tensor([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="no penalty leads to a finite loss on validation"):
+        fit_linear(torch.rand(4, 3), y, torch.rand(4, 3), y, 2)
 
 
 @pytest.mark.parametrize("step", [NewHead(), FitHead(), LoadImageNet()])

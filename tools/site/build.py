@@ -74,7 +74,7 @@ def address(root: Path = ROOT) -> tuple[str, str]:
     return repository[1], f"v{version[1]}"
 
 
-def stage(root: Path, source: Path, demo: bool) -> set[Path]:
+def stage(root: Path, source: Path) -> set[Path]:
     """Write everything that Sphinx reads into ``source``; the files that belong there."""
     chapters, written = read_chapters(root), set()
     solutions = sorted(path.name for path in (root / "notebooks/solutions").glob("*.ipynb"))
@@ -96,9 +96,7 @@ def stage(root: Path, source: Path, demo: bool) -> set[Path]:
         text = (root / name).read_text(encoding="utf-8")
         write(name, here.rewrite(text, PurePosixPath(name)))
     there = {path.stem for path in (root / "figures").glob("*.png")}
-    for name, text in _around(
-        root, chapters, [Path(n).stem for n in solutions], texts, there, demo
-    ):
+    for name, text in _around(root, chapters, [Path(n).stem for n in solutions], texts, there):
         write(name, text)
     for path in (root / "figures").iterdir():
         if path.suffix in (".png", ".pdf"):
@@ -108,7 +106,7 @@ def stage(root: Path, source: Path, demo: bool) -> set[Path]:
     return written
 
 
-def _around(root, chapters, solutions, texts, there, demo):
+def _around(root, chapters, solutions, texts, there):
     paths = read_paths(chapters)
     look_up = ["gallery", "glossary", "results", "live", "solutions"]
     look_up += [str(PurePosixPath(name).with_suffix("")) for name in texts]
@@ -117,7 +115,7 @@ def _around(root, chapters, solutions, texts, there, demo):
     yield "map.md", pages.chapter_map(chapters)
     yield "gallery.md", pages.gallery(chapters, there)
     yield "glossary.md", pages.glossary(read_symbols(), chapters)
-    yield "live.md", pages.live(demo)
+    yield "live.md", pages.live()
     yield "results.md", pages.results((root / "README.md").read_text(encoding="utf-8"))
     yield "solutions.md", pages.solutions(solutions, chapters)
 
@@ -133,7 +131,7 @@ def build(tell: Callable[[str], None] = print) -> int:
     except demo.Problem as problem:
         tell(f"error: {problem}")
         return 1
-    written = stage(ROOT, SOURCE, demo=True) | {path for path in extra.rglob("*")}
+    written = stage(ROOT, SOURCE) | {path for path in extra.rglob("*")}
     _static(tools / KATEX, written)
     _start_anew_if(_removed_others(written) or _tools_changed())
     tell(f"making the pages of {len(notebook_paths(ROOT))} notebooks ...")

@@ -159,14 +159,12 @@ def glossary(symbols: list[Symbol], chapters: list[Chapter]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def live(demo: bool) -> str:
+def live() -> str:
     """The explorer and the demo on one page."""
     text = (TEXT / "live.md").read_text(encoding="utf-8")
-    box = raw_html('<div class="live-demo" data-demo="demo/index.html"></div>')
-    missing = "The demo was left out of this build: its runtime could not be fetched."
     return text.format(
         explorer=raw_html('<div class="explorer" data-explorer></div>'),
-        demo=box if demo else missing,
+        demo=raw_html('<div class="live-demo" data-demo="demo/index.html"></div>'),
     )
 
 

@@ -32,17 +32,6 @@ def places(table: Table) -> list[str]:
     return found
 
 
-def row_width(table: Table) -> int:
-    """Characters in a row of the table as `places` breaks it."""
-    broken = (re.search(r"p\{(.+)em\}", place) for place in places(table))
-    rows = zip(table.header, *table.rows, strict=True)
-    widths = [
-        round(float(box[1]) / EM) if box else max(map(len, cells))
-        for box, cells in zip(broken, rows, strict=True)
-    ]
-    return sum(widths) + GAP * (len(widths) - 1)
-
-
 def _wide(longest: Sequence[int], least: Sequence[int], room: int) -> list[int]:
     """The widths of columns, in characters: as long as their text, if there is room for it."""
     for most in range(max(longest), 0, -1):

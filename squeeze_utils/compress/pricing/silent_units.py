@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,16 +21,28 @@ class Link(NamedTuple):
     relu: bool  # between them
 
 
-# Layers by name of the network; the option of its spec that says how wide each link is.
-LINKS: Mapping[str, tuple[Link, ...]] = {
-    "lenet_300_100": (
-        Link("classifier.0", "classifier.2", True),
-        Link("classifier.2", "classifier.4", True),
+class Chain(NamedTuple):
+    """The links of a network, and the options of its spec that say how wide each link is."""
+
+    links: tuple[Link, ...]
+    options: Callable[[Sequence[int]], dict[str, Any]]
+
+
+CHAINS: Mapping[str, Chain] = {  # by name of the network
+    "lenet_300_100": Chain(
+        (
+            Link("classifier.0", "classifier.2", True),
+            Link("classifier.2", "classifier.4", True),
+        ),
+        lambda widths: {"hidden": tuple(widths)},
     ),
-    "lenet5": (
-        Link("features.0", "features.2", False),
-        Link("features.2", "classifier.0", False),
-        Link("classifier.0", "classifier.2", True),
+    "lenet5": Chain(
+        (
+            Link("features.0", "features.2", False),
+            Link("features.2", "classifier.0", False),
+            Link("classifier.0", "classifier.2", True),
+        ),
+        lambda widths: {"channels": tuple(widths[:2]), "hidden": widths[2]},
     ),
 }
 
@@ -70,9 +82,9 @@ class RemoveSilent(Step):
 def links_of(model: nn.Module) -> tuple[Link, ...]:
     """The links of a network that `RemoveSilent` knows; another one is refused."""
     name = getattr(getattr(model, "spec", None), "name", None)
-    if name not in LINKS:
-        raise ValueError(f"RemoveSilent knows {', '.join(LINKS)}, not {name}")
-    return LINKS[name]
+    if name not in CHAINS:
+        raise ValueError(f"RemoveSilent knows {', '.join(CHAINS)}, not {name}")
+    return CHAINS[name].links
 
 
 def _shorten(tensors: dict[str, Tensor], link: Link) -> bool:
@@ -98,9 +110,5 @@ def _by_unit(weight: Tensor, units: int) -> Tensor:
 
 
 def _narrower(spec: ModelSpec, widths: list[int]) -> ModelSpec:
-    options = dict(spec.options)
-    if spec.name == "lenet_300_100":
-        options["hidden"] = tuple(widths)
-    else:
-        options |= {"channels": tuple(widths[:2]), "hidden": widths[2]}
+    options = dict(spec.options) | CHAINS[spec.name].options(widths)
     return ModelSpec.of(spec.name, **options)

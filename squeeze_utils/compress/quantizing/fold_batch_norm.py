@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from squeeze_utils.compress.replacing import rebuilt
-from squeeze_utils.models import Classifier, Detector, Fire, Segmenter, SqueezeNet
+from squeeze_utils.models import Classifier, Detector, Segmenter, SqueezeNet
+from squeeze_utils.models.backbones import Place, convolutions_with_norms
 from squeeze_utils.training.step import State, Step, masks_from_zeros
 
 
@@ -94,30 +95,12 @@ def _folded_parts(network: nn.Module) -> list[nn.Module]:
     return [conv for conv, _, _ in _pairs(network)] + batch_norms(network)
 
 
-Pair = tuple[nn.Conv2d, nn.Module | None, int]
-
-
-def _pairs(model: nn.Module) -> Iterator[Pair]:
+def _pairs(model: nn.Module) -> Iterator[Place]:
     """Every convolution that a normalisation follows, where it stands in it, or would follow."""
     dense = isinstance(model, Detector | Segmenter)
-    layers = model.layers()[:-1] if dense else list(model.features)  # not what gives the answer
-    for at, layer in enumerate(layers):
-        if isinstance(layer, nn.Conv2d) and layer.groups == 1:
-            after = layers[at + 1]
-            yield layer, after if isinstance(after, nn.BatchNorm2d) else None, 0
-        elif isinstance(layer, Fire):
-            yield from _pairs_of(layer)
-
-
-def _pairs_of(fire: Fire) -> Iterator[Pair]:
-    yield fire.squeeze, fire.squeeze_norm, 0
-    yield fire.expand1x1, fire.expand_norm, 0
-    last = fire.expand3x3[-1] if isinstance(fire.expand3x3, nn.Sequential) else fire.expand3x3
-    yield last, fire.expand_norm, fire.expand1x1.out_channels
-    if isinstance(fire.bypass, nn.Sequential):
-        yield fire.bypass[0], fire.bypass[1], 0
-    elif fire.bypass is not None:
-        yield fire.bypass, None, 0
+    return convolutions_with_norms(  # but not what gives the answer
+        model.layers()[:-1] if dense else model.features
+    )
 
 
 def _through(conv: nn.Conv2d, norm: nn.BatchNorm2d, start: int) -> tuple[Tensor, Tensor]:
