@@ -24,9 +24,9 @@ def headlines(root: Path) -> str:
         if row[-1] in files:
             row[-1] = f"[{row[-1]}](notebooks/{files[row[-1]]})"
     note = (
-        "From committed records. Roundings of one network tell how its files differ, and nothing "
-        "of another training. Bytes are those of a file, or of the float32 parameters where none "
-        "was written. [More results](#results-so-far)."
+        "From committed records. Roundings of one network show how its files differ, and say "
+        "nothing about another training. Bytes are those of a file, or of the float32 parameters "
+        "where none was written. [More results](#results-so-far)."
     )
     return f"{markdown_table(HEADER, rows)}\n\n{note}"
 

@@ -101,7 +101,7 @@ def _comparisons(found: list[tuple[Comparison, Results]]) -> str:
     rows = [comparison.row(records) for comparison, records in found]
     head = (
         "**Five comparisons**: half-width SqueezeNet, all 45,000 training images of CIFAR-10, "
-        "test accuracy of networks with equal epochs, and first learning rates tuned alike"
+        "test accuracy of networks with equal epochs and, at the start, learning rates tuned alike"
     )
     return f"{head}\n\n{markdown_table(list(HEADER), rows)}"
 

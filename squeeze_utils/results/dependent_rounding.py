@@ -87,7 +87,9 @@ def savings_figure(source: pd.DataFrame, networks: Sequence[pd.DataFrame]) -> Fi
             at = found.index + 0.04 * (number - 1)
             label = f"{found.attrs['title']}, measured"
             ax.errorbar(at, found["saved"], yerr=reach, label=label, **look)
-    ax.set(xlabel="bits a weight on one grid", ylabel="saved by two grids (%; bars: all layers)")
+    ax.set(
+        xlabel="bits a weight on one grid", ylabel="saved by two grids (%; bars: range of layers)"
+    )
     ax.legend()
     return fig
 

@@ -107,7 +107,7 @@ def advantage_sentence(results: Results) -> Sentence:
             parts.append(f"{network}: no recipe without a price has as small an error")
             continue
         times = span(known["times"], ".1f")
-        parts.append(f"{network}: the others need {times} times the bytes for at most the error")
+        parts.append(f"{network}: the others need {times} times the bytes for no larger an error")
     return Sentence("; ".join(parts) + ".")
 
 

@@ -27,19 +27,26 @@ def best_rates(frame: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def one_rate_for_all(pilots: Iterable[tuple[pd.DataFrame, str]]) -> Sentence:
-    """Whether all arms of some pilots (frame, label) have the same best rate, and which do not.
+    """Whether all networks of some pilots (frame, label) have the same best rate.
 
-    Arms are told too whose best rate is the lowest or highest one that was tried.
+    Those are told too whose best rate is the lowest or highest one that was tried. A network that
+    several pilots share, under names of their own, counts once: all its results are equal.
     """
-    tables = [best_rates(frame, by) for frame, by in pilots if len(frame)]
-    if not tables:
+    networks: dict[frozenset[tuple[float, float]], tuple[dict[str, None], pd.Series]] = {}
+    for frame, by in pilots:
+        for name, row in best_rates(frame, by).iterrows():
+            part = frame[frame[by] == name]
+            results = frozenset(zip(part["lr"], part[VALIDATION], strict=True))
+            names, _ = networks.setdefault(results, ({}, row))
+            names[str(name)] = None
+    if not networks:
         return Sentence(f"{NO_RECORDS}.")
-    best = pd.concat(tables)
+    best = pd.DataFrame({" = ".join(names): row for names, row in networks.values()}).T
     votes = best["best rate"].value_counts().sort_index()
     counted = ", ".join(f"{lr:g} for {n}" for lr, n in votes.items())
     edge = ", ".join(map(str, best.index[best["at the edge"].astype(bool)])) or "none"
     return Sentence(
-        f"Best rates: {counted} of {len(best)} arms. At the edge of the rates tried: {edge}. "
+        f"Best rates: {counted} of {len(best)} networks. At the edge of the rates tried: {edge}. "
         f"The prediction of one rate for all {'holds' if len(votes) == 1 else 'fails'}."
     )
 

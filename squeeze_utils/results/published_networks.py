@@ -27,7 +27,7 @@ class PublishedNetwork(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.network}: {self.accuracy:.1f} %, {self.parameters:,} parameters, "
+            f"{self.network}: {self.accuracy:g} %, {self.parameters:,} parameters, "
             f"{self.multiply_adds:.0f} million multiply-adds ({self.source}; {self.conditions})"
         )
 

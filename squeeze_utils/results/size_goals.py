@@ -90,7 +90,7 @@ class File(NamedTuple):
 def goal_table(*studies: Results) -> pd.DataFrame:
     """A row for each goal of the studies' networks: the nearest file, and whether it is enough.
 
-    What counts are the largest file and the test error, as mean ± deviation over seeds. A file
+    What counts is the largest file, and the test error as mean ± deviation over seeds. A file
     reaches the error, or misses it, where the 95 % interval of its mean lies on one side of the
     limit, each goal by itself; elsewhere the verdict says that it is not decided. Seeds that all
     begin with one checkpoint tell how its files differ, not how those of other networks would.

@@ -34,7 +34,7 @@ def two_lenets(found: Results) -> Figure:
     for ax, network in zip(panels, LENETS, strict=True):
         _draw_ours(ax, found.where(network=network, recipe="ours").frame)
         _draw_published(ax, network)
-        ax.set(xscale="log", title=network, xlabel="kB (log scale)", ylabel="test error (%)")
+        ax.set(xscale="log", title=network, xlabel="file (kB, log scale)", ylabel="test error (%)")
         ax.set(xlim=(1.2, 60), xticks=TICKS, xticklabels=TICKS)
         ax.minorticks_off()
     panels[0].legend(fontsize=8)

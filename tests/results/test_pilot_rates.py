@@ -31,11 +31,14 @@ def test_one_rate_for_all_is_judged_over_several_pilots():
     frame = pd.DataFrame(PILOT, columns=["rule", "lr", "validation_accuracy"])
     several = pilot_rates.one_rate_for_all([(frame, "rule"), (pd.DataFrame(), "rule")])
     assert several == (
-        "Best rates: 0.04 for 1, 0.08 for 1 of 2 arms. At the edge of the rates tried: "
+        "Best rates: 0.04 for 1, 0.08 for 1 of 2 networks. At the edge of the rates tried: "
         "plain, fast. The prediction of one rate for all fails."
     )
     alone = pilot_rates.one_rate_for_all([(frame[frame["rule"] == "plain"], "rule")])
     assert alone.endswith("holds.")
+    again = frame.replace("fast", "quick").rename(columns={"rule": "kind"})
+    both = pilot_rates.one_rate_for_all([(frame, "rule"), (again, "kind")])
+    assert "of 2 networks. At the edge of the rates tried: plain, fast = quick." in both
     assert pilot_rates.one_rate_for_all([]) == f"{NO_RECORDS}."
 
 

@@ -17,8 +17,8 @@ from squeeze_utils.training.optimizers import make_schedule
 from squeeze_utils.training.step import Step
 
 MASKS_EXPLAINED = """\
-The gradient of this step is masked as well. Momentum remembers earlier steps and moves the
-pruned weights all the same (dark cells). So the mask is applied to the weights after every step."""
+The gradient of this step is masked as well. Momentum remembers earlier steps and moves the pruned
+weights all the same (orange cells). So the mask is applied to the weights after every step."""
 
 
 def _steps_of_a_mask() -> tuple[Tensor, Tensor, Tensor, Tensor]:
