@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,64 +50,90 @@ def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
         CellFailure: a cell raised, the kernel died, or ``seconds`` were over.
         KeyboardInterrupt: Ctrl-C. The kernel has ended then, too.
     """
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    class OwnKernel(AsyncKernelManager):
-        """Never a kernel that the user registered: with no folder to search, this interpreter."""
-
-        def _kernel_spec_manager_default(self) -> KernelSpecManager:
-            return KernelSpecManager(kernel_dirs=[])
-
+    running = _Running(notebook, path, seconds)
     deadline = time.monotonic() + seconds
-    running: dict[str, Any] = {"cell": 0, "interrupted": False}
-
-    def started(cell: Any, cell_index: int) -> None:
-        running["cell"] = cell_index
-        with suppress(NotImplementedError, RuntimeError):  # on Windows; not in the main thread
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted)
-
-    def interrupted() -> None:
-        running["interrupted"] = True
-        running["ending"] = asyncio.ensure_future(client.km.shutdown_kernel(now=True))
-
-    client = NotebookClient(
+    running.client = NotebookClient(
         notebook,
         kernel_name="python3",
-        kernel_manager_class=OwnKernel,
+        kernel_manager_class=_own_kernel(),
         resources={"metadata": {"path": str(path.parent)}},
         timeout_func=lambda cell: max(1, int(deadline - time.monotonic())),
-        on_cell_start=started,
+        on_cell_start=running.started,
         extra_arguments=["--log-level=CRITICAL"],  # failures come back as exceptions
         record_timing=False,
         coalesce_streams=True,
     )
     inline = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+    with _told(running):
+        running.client.execute(env=inline)
+
+
+def _own_kernel() -> type:
+    """Never a kernel that the user registered: with no folder to search, this interpreter."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        def _kernel_spec_manager_default(self) -> KernelSpecManager:
+            return KernelSpecManager(kernel_dirs=[])
+
+    return OwnKernel
+
+
+@dataclass
+class _Running:
+    """A notebook at work: which cell has its turn, and whether Ctrl-C was pressed."""
+
+    notebook: Any
+    path: Path
+    seconds: float
+    client: Any = None
+    cell: int = 0
+    was_interrupted: bool = False
+    ending: Any = None  # of the kernel; a task that nobody holds may vanish
+
+    def started(self, cell: Any, cell_index: int) -> None:
+        """Called when a cell's turn begins."""
+        self.cell = cell_index
+        with suppress(NotImplementedError, RuntimeError):  # on Windows; not in the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.interrupted)
+
+    def interrupted(self) -> None:
+        """Called by Ctrl-C: end the kernel."""
+        self.was_interrupted = True
+        self.ending = asyncio.ensure_future(self.client.km.shutdown_kernel(now=True))
+
+    def failure(self, error: str) -> CellFailure:
+        """What happened, and in which cell."""
+        source = self.notebook.cells[self.cell].source.strip()
+        first_line = source.splitlines()[0] if source else ""
+        return CellFailure(self.path.name, self.cell, first_line, error)
+
+
+@contextmanager
+def _told(running: _Running) -> Iterator[None]:
+    """Within, what nbclient raises becomes a CellFailure, or a KeyboardInterrupt after Ctrl-C."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
     try:
-        client.execute(env=inline)
+        yield
     except CellExecutionError as error:
-        raise _failure(notebook, path, running, f"{error.ename}: {error.evalue}") from None
+        raise running.failure(f"{error.ename}: {error.evalue}") from None
     except CellTimeoutError:
-        late = f"not finished {seconds:g} seconds after the notebook was started"
-        raise _failure(notebook, path, running, late) from None
+        late = f"not finished {running.seconds:g} seconds after the notebook was started"
+        raise running.failure(late) from None
     except (asyncio.CancelledError, AssertionError):
         # Ctrl-C before the first cell, or after the last: nbclient has ended the kernel.
-        if client.km is not None and client.km.has_kernel:
+        kernel = running.client.km
+        if kernel is not None and kernel.has_kernel:
             raise
         raise KeyboardInterrupt from None
     except DeadKernelError:
-        if running["interrupted"]:
+        if running.was_interrupted:
             raise KeyboardInterrupt from None
-        died = "the kernel died; it may have run out of memory"
-        raise _failure(notebook, path, running, died) from None
-
-
-def _failure(notebook: Any, path: Path, running: dict[str, Any], error: str) -> CellFailure:
-    source = notebook.cells[running["cell"]].source.strip()
-    first_line = source.splitlines()[0] if source else ""
-    return CellFailure(path.name, running["cell"], first_line, error)
+        raise running.failure("the kernel died; it may have run out of memory") from None
 
 
 def clean(notebook: Any) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from squeeze_utils.base.checks import real_number
 from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.measurements import keep_measurement
-from squeeze_utils.base.paths import PACKAGE
+from squeeze_utils.base.processes import child_environment
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.results.limited_network import LIMITED
 from squeeze_utils.training.distributed import count_steps
@@ -63,8 +63,8 @@ def measure(
         "gigabits": gigabits,
     }
     command = [*OWN_NETWORK, sys.executable, "-m", "tools.limited_network", "--inside"]
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    done = subprocess.run([*command, json.dumps(asked)], env=env, capture_output=True, text=True)
+    command.append(json.dumps(asked))
+    done = subprocess.run(command, env=child_environment(), capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
         raise RuntimeError(f"measuring between hosts of their own failed: {said}")
@@ -142,17 +142,15 @@ def _on_hosts(hosts: Sequence[int], module: str, asked: dict[str, Any]) -> list[
 
 def _environment(rank: int, count: int) -> dict[str, str]:
     """What torchrun would set."""
-    return {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "SQUEEZE_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": INTERFACE,
-        "RANK": str(rank),
-        "LOCAL_RANK": "0",
-        "WORLD_SIZE": str(count),
-        "MASTER_ADDR": _address(0),
-        "MASTER_PORT": str(PORT),
-    }
+    return child_environment(
+        threads=1,
+        GLOO_SOCKET_IFNAME=INTERFACE,
+        RANK=str(rank),
+        LOCAL_RANK="0",
+        WORLD_SIZE=str(count),
+        MASTER_ADDR=_address(0),
+        MASTER_PORT=str(PORT),
+    )
 
 
 def _address(number: int) -> str:

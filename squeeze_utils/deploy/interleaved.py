@@ -8,7 +8,6 @@ a pause between two runs. Its start is measured too: seconds to the first predic
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from squeeze_utils.base import paths
+from squeeze_utils.base.processes import child_environment
 
 PAUSE = 0.02  # seconds between two runs: threads that wait for work give up within it
 
@@ -48,7 +47,6 @@ class Worker:
     def __init__(self, way: Way, shape: Sequence[int], threads: int = 1) -> None:
         job = {**asdict(way), "path": str(way.path), "shape": list(shape), "threads": threads}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
-        there = {**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent)}
         start = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "squeeze_utils.deploy.worker", json.dumps(job)],
@@ -56,7 +54,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=there,
+            env=child_environment(),
         )
         try:
             self.started: dict[str, Any] = self._answer()

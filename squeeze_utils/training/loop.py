@@ -15,7 +15,7 @@ from squeeze_utils.base import machine
 from squeeze_utils.base.checks import choose, real_number, whole_number
 from squeeze_utils.data import Augment, ImageSet
 from squeeze_utils.training import optimizers
-from squeeze_utils.training.distributed.exchange import Exchange
+from squeeze_utils.training.distributed.exchange import Exchange, GradientExchange
 from squeeze_utils.training.distributed.ranks import here
 from squeeze_utils.training.epochs import Epochs
 from squeeze_utils.training.evaluation import check_fits
@@ -110,7 +110,7 @@ class Train(Step):
 
     def make_exchange(self, model: nn.Module, steps: int) -> Exchange:
         """What is exchanged by processes that train together, in `steps` steps: all gradients."""
-        return Exchange(model)
+        return GradientExchange(model)
 
     def apply(self, state: State) -> dict[str, Any]:
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""

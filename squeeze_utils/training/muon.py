@@ -60,18 +60,14 @@ def orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
     wide = [matrix.T if matrix.shape[0] > matrix.shape[1] else matrix for matrix in matrices]
     groups: dict[int, list[int]] = {}
     for place, x in enumerate(wide):
-        groups.setdefault(-len(x) // TILE, []).append(place)
+        groups.setdefault(-(-len(x) // TILE) * TILE, []).append(place)
     found = list(wide)
-    for group, places in groups.items():
-        if -group * TILE >= LARGE and _bfloat16(wide[places[0]]):
-            rounded = _iterated([wide[place] for place in places])
-            for place, x in zip(places, rounded, strict=True):
-                found[place] = x[: wide[place].shape[0], : wide[place].shape[1]]
-            continue
-        products = _product(torch.stack([_gram(wide[place], -group * TILE) for place in places]))
-        for place, product in zip(places, products, strict=True):
-            x, rows = wide[place], len(wide[place])
-            found[place] = product[:rows, :rows] @ x
+    for size, places in groups.items():
+        xs = [wide[place] for place in places]
+        iterates = size >= LARGE and _bfloat16(xs[0])
+        made = _by_iteration(xs) if iterates else _by_gram(xs, size)
+        for place, x in zip(places, made, strict=True):
+            found[place] = x
     pairs = zip(matrices, wide, found, strict=True)
     return [update if x is matrix else update.T for matrix, x, update in pairs]
 
@@ -81,16 +77,22 @@ def _bfloat16(x: Tensor) -> bool:
     return on_cpu and precision("auto", x.device) == "bfloat16"
 
 
-def _iterated(wide: list[Tensor]) -> Tensor:
+def _by_iteration(xs: list[Tensor]) -> list[Tensor]:
     """The iteration itself, X <- P X, in bfloat16, for matrices filled up to one shape."""
     a, b, c = COEFFICIENTS
-    rows, columns = (max(side) for side in zip(*(x.shape for x in wide), strict=True))
-    x = torch.stack([F.pad(m, (0, columns - m.shape[1], 0, rows - m.shape[0])) for m in wide])
+    rows, columns = (max(side) for side in zip(*(x.shape for x in xs), strict=True))
+    x = torch.stack([F.pad(m, (0, columns - m.shape[1], 0, rows - m.shape[0])) for m in xs])
     x = (x / x.flatten(1).norm(dim=1).clamp(min=SMALLEST)[:, None, None]).bfloat16()
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.float()
+    return [one[: len(m), : m.shape[1]] for one, m in zip(x.float(), xs, strict=True)]
+
+
+def _by_gram(xs: list[Tensor], size: int) -> list[Tensor]:
+    """The product of all P, from X X^T filled up to `size` rows and columns, times X."""
+    products = _product(torch.stack([_gram(x, size) for x in xs]))
+    return [product[: len(x), : len(x)] @ x for product, x in zip(products, xs, strict=True)]
 
 
 def _gram(x: Tensor, size: int) -> Tensor:

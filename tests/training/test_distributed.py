@@ -20,8 +20,14 @@ from squeeze_utils.data.types import DataError
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.training import distributed
 from squeeze_utils.training.distributed import launch as launching
-from squeeze_utils.training.distributed.exchange import Exchange, average
+from squeeze_utils.training.distributed.exchange import (
+    Exchange,
+    GradientExchange,
+    SeldomExchange,
+    average,
+)
 from squeeze_utils.training.distributed.launch import launch
 from squeeze_utils.training.distributed.ranks import (
     LostProcessError,
@@ -166,10 +172,32 @@ def test_alone_nothing_is_exchanged():
     assert from_first(lambda: 7) == 7
     assert mean_of_all(torch.ones(2)).tolist() == [1, 1]
     model = torch.nn.Linear(2, 2)
-    assert Exchange(model).network is model
+    exchanges = [Exchange(model), GradientExchange(model), SeldomExchange(model, 2)]
+    assert all(one.network is model for one in exchanges)
     average(model.parameters())
     with joined() as ranks:
         assert ranks.size == 1
+
+
+PROGRAM = """
+import sys
+from squeeze_utils.training import distributed
+assert distributed.ring_bytes and "ring_bytes" in vars(distributed)
+print([name for name in sys.modules if name.startswith(distributed.__name__ + ".")])
+try:
+    distributed.nothing
+except AttributeError as error:
+    print(error)
+"""
+
+
+def test_a_name_of_the_folder_loads_its_own_module_only():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded, error = done.stdout.splitlines()
+    assert "distributed.wire'" in loaded and "steps_on_the_wire" not in loaded
+    assert "has no name 'nothing'; it has TopK, TrainTogether" in error
+    assert all(getattr(distributed, name) for name in distributed.__all__)
 
 
 def test_a_training_by_two_processes_says_how_it_is_started():

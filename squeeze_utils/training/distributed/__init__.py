@@ -6,18 +6,23 @@ because the training loop itself uses this folder.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-__all__ = ["TopK", "TrainTogether", "count_steps", "ring_bytes"]
+# Where each of them lives.
+_HOMES: dict[str, str] = {
+    "TopK": "top_k",
+    "TrainTogether": "together",
+    "count_steps": "steps_on_the_wire",
+    "ring_bytes": "wire",
+}
+
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"{__name__} has no name {name!r}; it has {', '.join(__all__)}")
-    from squeeze_utils.training.distributed.steps_on_the_wire import count_steps
-    from squeeze_utils.training.distributed.together import TrainTogether
-    from squeeze_utils.training.distributed.top_k import TopK
-    from squeeze_utils.training.distributed.wire import ring_bytes
-
-    found = (TopK, TrainTogether, count_steps, ring_bytes)
-    return dict(zip(__all__, found, strict=True))[name]
+    if name not in _HOMES:
+        raise AttributeError(f"{__name__} has no name {name!r}; it has {', '.join(_HOMES)}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found

@@ -15,21 +15,15 @@ Hook = tuple[object, Callable]  # the state and the function that DistributedDat
 
 
 class Exchange:
-    """Gradients are averaged in every step, by DistributedDataParallel; nothing where alone.
+    """Statistics are averaged once an epoch, and nothing else is: what all exchanges do.
 
-    With shards of equal size the mean of the gradients is that of the whole batch. `network` is
-    what a training step calls. `hook` replaces the plain sum of gradients.
+    `network` is what a training step calls.
     """
 
-    def __init__(self, model: nn.Module, hook: Hook | None = None) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.network: nn.Module = model
         check_equal(model)
-        if not here().alone:
-            # Statistics of batch normalisation are averaged once an epoch, not sent in each step.
-            self.network = DistributedDataParallel(model, broadcast_buffers=False, init_sync=False)
-            if hook is not None:
-                self.network.register_comm_hook(*hook)
 
     def after_step(self, step: int) -> None:
         """Called after optimizer step number `step`, counted from 1."""
@@ -39,6 +33,22 @@ class Exchange:
         average(buffer for buffer in self.model.buffers() if buffer.is_floating_point())
 
 
+class GradientExchange(Exchange):
+    """Gradients are averaged in every step, by DistributedDataParallel; nothing where alone.
+
+    With shards of equal size the mean of the gradients is that of the whole batch. `hook` replaces
+    the plain sum of gradients.
+    """
+
+    def __init__(self, model: nn.Module, hook: Hook | None = None) -> None:
+        super().__init__(model)
+        if not here().alone:
+            # Statistics of batch normalisation are averaged once an epoch, not sent in each step.
+            self.network = DistributedDataParallel(model, broadcast_buffers=False, init_sync=False)
+            if hook is not None:
+                self.network.register_comm_hook(*hook)
+
+
 class SeldomExchange(Exchange):
     """Each process trains by itself; every `every` steps their weights are averaged.
 
@@ -46,9 +56,8 @@ class SeldomExchange(Exchange):
     """
 
     def __init__(self, model: nn.Module, every: int) -> None:
-        self.model, self.network, self.every = model, model, every
-        self._last = 0
-        check_equal(model)
+        super().__init__(model)
+        self.every, self._last = every, 0
 
     def after_step(self, step: int) -> None:
         """Average the weights where it is time."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from squeeze_utils.base.checks import whole_number
 from squeeze_utils.base.files import write_atomically
-from squeeze_utils.base.paths import PACKAGE
+from squeeze_utils.base.processes import child_environment
 from squeeze_utils.training.distributed.ranks import LostProcessError, joined, loopback
 
 GRACE = 10.0  # seconds that processes have to end by themselves
@@ -75,9 +75,7 @@ def take_part(job: Callable[..., Any]) -> None:
 
 def _environment() -> dict[str, str]:
     """One thread a process; this package in sight; the loopback interface unless told otherwise."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "SQUEEZE_THREADS": "1"}
-    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env["PYTHONPATH"] = os.pathsep.join(paths)
+    env = child_environment(threads=1)
     own = loopback()
     if own and not env.get("GLOO_SOCKET_IFNAME"):
         env["GLOO_SOCKET_IFNAME"] = own

@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from squeeze_utils.base.checks import choose, real_number, whole_number
-from squeeze_utils.training.distributed.exchange import Exchange, Hook, SeldomExchange
+from squeeze_utils.training.distributed.exchange import (
+    Exchange,
+    GradientExchange,
+    Hook,
+    SeldomExchange,
+)
 from squeeze_utils.training.distributed.ranks import here, mean_of_all
 from squeeze_utils.training.distributed.top_k import TopK, top_k_hook
 from squeeze_utils.training.distributed.wire import traffic
@@ -67,7 +72,7 @@ class TrainTogether(Train):
         """What the fields say."""
         if self.exchange == "seldom":
             return SeldomExchange(model, self.every)
-        return Exchange(model, self._hook(steps))
+        return GradientExchange(model, self._hook(steps))
 
     def _hook(self, steps: int) -> Hook | None:
         from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
