@@ -78,6 +78,8 @@ class Study:
         keys = [arm.experiment.key for arm in self.arms]
         if len(set(keys)) != len(keys) and not self.may_share:
             raise ValueError(f"study {self.name} contains the same experiment twice")
+        if self.pools_deviation and self.certain:
+            raise ValueError(f"study {self.name}: certain arms have no deviation to be pooled")
 
     @property
     def pilots(self) -> tuple[str, ...]:

@@ -20,7 +20,14 @@ from squeeze_utils.base.checks import choose
 from squeeze_utils.base.verdicts import WORDS
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.results.statistics import Difference, family, paired, pooled, welch
+from squeeze_utils.results.statistics import (
+    Difference,
+    family,
+    paired,
+    pooled,
+    welch,
+    with_interval,
+)
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.training.loop import Train
 
@@ -131,16 +138,17 @@ def differences_table(
     certain: Collection[Any] = (),
     margin: float | None = None,
     planned: Mapping[Any, int] | None = None,
+    comparisons: int = 0,
 ) -> pd.DataFrame:
     """A row for each arm: mean difference from the control, its interval, n, and the verdict.
 
     The verdict is "higher", "lower", "equal within ±margin" or "undecided". An arm of one seed
     has no interval and is undecided. `planned` says how many networks each arm has in the end:
-    until then the verdict is "not complete yet", with how many of how many there are.
+    until then the verdict is "not complete yet", with how many of how many there are. Where the
+    table is a part of a larger family, `comparisons` says how many that has in all.
     """
     planned = planned or {}
-    arms = (name for name in planned if name != control)
-    comparisons = sum(planned[name] >= LEAST or name in certain for name in arms)
+    comparisons = max(comparisons, comparisons_of(planned, control, certain))
     known = differences(frame, by, control, value, shared, pools, certain, comparisons)
     counts = frame[by].value_counts()
     means = frame.groupby(by, sort=False)[value].mean()
@@ -157,6 +165,12 @@ def differences_table(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis(by)
     table.attrs[TOGETHER] = max(comparisons, len(known))
     return table
+
+
+def comparisons_of(planned: Mapping[Any, int], control: Any, certain: Collection[Any] = ()) -> int:
+    """How many arms will have an interval of their difference from the control."""
+    arms = (name for name in planned if name != control)
+    return sum(planned[name] >= LEAST or name in certain for name in arms)
 
 
 def _unfinished(names: tuple[Any, Any], counts: pd.Series, planned: Mapping[Any, int]) -> str:
@@ -190,7 +204,7 @@ def comparison_sentence(gaps: pd.DataFrame, control: Any) -> str:
 def _gap(name: Any, row: pd.Series) -> str:
     """The name in quotes if it has a comma, which would take it apart in a list."""
     shown = f"“{name}”" if "," in str(name) else str(name)
-    return f"**{shown}** {row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+    return f"**{shown}** {with_interval(row['mean'], row['low'], row['high'])}"
 
 
 def prediction_sentence(gaps: pd.DataFrame, predicted: Mapping[Any, str]) -> str:

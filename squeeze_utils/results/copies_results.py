@@ -13,7 +13,7 @@ from squeeze_utils.data.cards import affected, card
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.results.comparison import prediction_sentence
 from squeeze_utils.results.figures import kept_picture
-from squeeze_utils.results.statistics import family, mcnemar, mean_sd
+from squeeze_utils.results.statistics import family, mcnemar, mean_sd, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def copies_table(found: Results) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for key, gap in gaps.items():
         without, with_them = (f"{100 * right.mean():.2f}" for right in cases[key])
-        change = f"{gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
+        change = with_interval(gap.estimate, gap.low, gap.high)
         values = (gap.n, with_them, without, change, gap.verdict())
         rows[key] = dict(zip(COLUMNS, values, strict=True))
     index = pd.MultiIndex.from_tuples(list(rows), names=["images", "test images"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from squeeze_utils.results.comparison import LEAST, differences_table
+from squeeze_utils.results.comparison import differences_table
+from squeeze_utils.results.statistics import with_interval
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
 
@@ -33,10 +34,9 @@ def gains_in_groups(
         if control not in set(part[by]):
             known = ", ".join(map(str, part[by].unique()))
             raise ValueError(f"{group} {name} has no {by} called {control!r}; there are: {known}")
-    arms = frame.loc[frame[by] != control, [group, by]].drop_duplicates()
-    together = {tuple(arm): LEAST for arm in arms.to_numpy()}  # one family of all groups
+    together = len(frame.loc[frame[by] != control, [group, by]].drop_duplicates())
     tables = {
-        name: differences_table(part, by, control, value, planned=together)
+        name: differences_table(part, by, control, value, comparisons=together)
         for name, part in parts.items()
     }
     return pd.concat(tables, names=[group, by])
@@ -48,7 +48,7 @@ def gains_sentence(gains: pd.DataFrame) -> Sentence:
         return Sentence(f"{NO_RECORDS}.")
     group = gains.index.names[0]
     parts = [
-        f"{name} {group}, **{arm}** {gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f}), "
+        f"{name} {group}, **{arm}** {with_interval(gap['mean'], gap['low'], gap['high'])}, "
         f"*{gap['verdict']}*"
         for (name, arm), gap in gains.iterrows()
     ]

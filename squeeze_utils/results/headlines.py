@@ -12,7 +12,7 @@ import numpy as np
 
 from squeeze_utils.results.comparison import UNFINISHED, planned_networks
 from squeeze_utils.results.goals import judge
-from squeeze_utils.results.statistics import Difference, family, welch
+from squeeze_utils.results.statistics import Difference, family, welch, with_interval
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 
@@ -48,7 +48,7 @@ class Comparison:
         if self.arm not in gaps.index or np.isnan(gaps.loc[self.arm, "low"]):
             return [self.question, names, "", NOT_TRAINED, "", ""]
         gap = gaps.loc[self.arm]
-        difference = f"{gap['mean']:+.2f} ({gap['low']:+.2f} to {gap['high']:+.2f})"
+        difference = with_interval(gap["mean"], gap["low"], gap["high"])
         frame = part.frame[part.frame[self.by] == self.arm]
         epochs = f"{frame['epochs'].iloc[0]:.0f}"
         verdict, count = f"**{gap['verdict']}**", str(gap["n"])
@@ -139,7 +139,7 @@ def _rung(values: pd.Series, gain: Difference | None) -> str:
     mean = f"{values.mean():.2f} % (n = {len(values)})"
     if gain is None:
         return mean
-    points = f"{gain.estimate:+.2f} points ({gain.low:+.2f} to {gain.high:+.2f})"
+    points = with_interval(gain.estimate, gain.low, gain.high, "points")
     return f"{mean}, {points} against the one before: **{gain.verdict()}**"
 
 

@@ -14,9 +14,9 @@ import pandas as pd
 from squeeze_utils.base.checks import choose
 from squeeze_utils.results.comparison import (
     COLUMNS,
-    LEAST,
     arms_that_share,
     comparison_sentence,
+    comparisons_of,
     differences_table,
     planned_networks,
     prediction_sentence,
@@ -41,9 +41,12 @@ def compare(
     """
     if not parts:
         raise ValueError("a family needs at least one part: give a dict of names and results")
-    planned = {name: _planned(part, by, control) for name, part in parts.items()}
+    together = sum(
+        comparisons_of(_planned(part, by, control), control, part.study.certain)
+        for part in parts.values()
+    )
     tables = [
-        _one_part(name, part, by, control, planned, margin)
+        _one_part(name, part, by, control, together, margin)
         for name, part in parts.items()
         if len(part) and control in set(part.frame[by])
     ]
@@ -63,16 +66,11 @@ def _one_part(
     part: Results,
     by: str,
     control: Any,
-    planned: Mapping[str, Mapping[Any, int]],
+    together: int,
     margin: float | None,
 ) -> pd.DataFrame:
-    """The differences of one part, with the arms of the other parts counted into its family."""
-    others = {
-        (other, arm): max(n, LEAST) if arm in part.study.certain else n
-        for other, counts in planned.items()
-        for arm, n in counts.items()
-        if other != name and arm != control
-    }
+    """The differences of one part, whose family has so many comparisons `together`."""
+    planned = _planned(part, by, control)
     found = differences_table(
         part.frame.dropna(subset=[ACCURACY]),
         by,
@@ -81,9 +79,10 @@ def _one_part(
         pools=part.study.pools_deviation,
         certain=part.study.certain,
         margin=margin,
-        planned={**planned[name], **others},
+        planned=planned,
+        comparisons=together,
     )
-    return found.rename(index=_row_names(name, planned[name], control))
+    return found.rename(index=_row_names(name, planned, control))
 
 
 def _row_names(part: str, counts: Mapping[Any, int], control: Any) -> dict[Any, str]:

@@ -19,6 +19,7 @@ from squeeze_utils.results.comparison import (
 )
 from squeeze_utils.results.differences import family, paired
 from squeeze_utils.results.figures import curve_style
+from squeeze_utils.results.statistics import with_interval
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import NO_RECORDS, SET_NAMES
 
@@ -101,7 +102,7 @@ class Replays:
         }
         gaps = self.compare(epochs[-1])
         rows = {
-            name: f"{row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+            name: with_interval(row["mean"], row["low"], row["high"])
             for name, row in gaps.iterrows()
         }
         shown = pd.DataFrame(means).round(2)
@@ -140,7 +141,7 @@ class Replays:
             }
         )
         parts = [
-            f"**{name}** {gap.estimate:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
+            f"**{name}** {with_interval(gap.estimate, gap.low, gap.high)}"
             for name, gap in gaps.items()
         ]
         return Sentence(f"{', '.join(parts)} (95 % intervals for all together).")

@@ -196,6 +196,18 @@ def mean_sd(values: Iterable[float], digits: int = 1) -> str:
     return f"{mean} ± {statistics.stdev(known):,.{digits}f}" if len(known) > 1 else mean
 
 
+def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
+    """A change with its interval as text; without an interval the change stands alone.
+
+    >>> with_interval(0.5, -0.25, 1.25), with_interval(0.5, -0.25, 1.25, "points")
+    ('+0.50 (-0.25 to +1.25)', '+0.50 points (-0.25 to +1.25)')
+    >>> with_interval(0.5, float("nan"), float("nan"))
+    '+0.50'
+    """
+    change = f"{value:+.2f} {unit}".rstrip()
+    return change if pd.isna(low) or pd.isna(high) else f"{change} ({low:+.2f} to {high:+.2f})"
+
+
 def seed_correlation(frame: pd.DataFrame, by: str, value: str = "test_accuracy") -> float:
     """Average correlation of two arms at equal seeds: near 0 if equal seeds share nothing.
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.results.goals import judge
-from squeeze_utils.results.statistics import mean_sd, paired
+from squeeze_utils.results.statistics import mean_sd, paired, with_interval
 from squeeze_utils.results.tables import ACCURACY
 from squeeze_utils.results.transfer_results import joules
 
@@ -67,8 +67,8 @@ def _against_dense(part: Results, file: str) -> dict[str, str]:
     if file not in gaps.index:
         return {"change (points)": "", "verdict": ""}
     gap = gaps.loc[file]
-    interval = f" ({gap['low']:+.2f} to {gap['high']:+.2f})" if gap["low"] == gap["low"] else ""
-    return {"change (points)": f"{gap['mean']:+.2f}{interval}", "verdict": gap["verdict"]}
+    change = with_interval(gap["mean"], gap["low"], gap["high"])
+    return {"change (points)": change, "verdict": gap["verdict"]}
 
 
 class Loss(NamedTuple):

@@ -7,7 +7,8 @@ from dataclasses import replace
 from squeeze_utils.anatomy.signals import ObserveSignals
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import (
+from squeeze_utils.models import ACTIVATIONS
+from squeeze_utils.studies.variants import (
     FULL_PILOT,
     LONG_RATES,
     MUON_RATES,
@@ -16,7 +17,6 @@ from squeeze_utils.experiments.variants import (
     longer,
     studies_of,
 )
-from squeeze_utils.models import ACTIVATIONS
 
 CHAPTER = Chapter(
     "activations",

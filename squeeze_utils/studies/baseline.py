@@ -10,8 +10,8 @@ from squeeze_utils.anatomy.signals import ObserveOutputs
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import LONG, MUON, Chapter, Variant, studies_of
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.variants import LONG, MUON, Chapter, Variant, studies_of
 from squeeze_utils.training.loop import Train
 
 SEEDS = (0, 1, 2)

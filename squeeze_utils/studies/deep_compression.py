@@ -19,8 +19,8 @@ from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.variants import MUON
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 from squeeze_utils.training.step import Step

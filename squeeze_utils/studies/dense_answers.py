@@ -16,8 +16,8 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.rates import best_rate, extended, pilot_records, rate_arms
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.variants import MUON
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_imagenet import ImageNetBackbone
 from squeeze_utils.training.step import Step

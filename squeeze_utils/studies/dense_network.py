@@ -13,9 +13,9 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.rates import rate_or
 from squeeze_utils.experiments.study import Arm
-from squeeze_utils.experiments.variants import MUON, SEEDS
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.residual import LONG_CHAPTER
+from squeeze_utils.studies.variants import MUON, SEEDS
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 

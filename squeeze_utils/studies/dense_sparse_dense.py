@@ -10,7 +10,6 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.steps import Densify, Prune
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import LONG, LONG_RATES, Chapter, Variant
 from squeeze_utils.studies.dense_network import (
     LONG_PILOT,
     WHOLE,
@@ -22,6 +21,7 @@ from squeeze_utils.studies.dense_network import (
     retrain,
     training,
 )
+from squeeze_utils.studies.variants import LONG, LONG_RATES, Chapter, Variant
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 

@@ -15,9 +15,9 @@ from squeeze_utils.anatomy.views import ObserveViews
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import LONG, LONG_RATES, Chapter, Variant, studies_of
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.pooling import PLACES
+from squeeze_utils.studies.variants import LONG, LONG_RATES, Chapter, Variant, studies_of
 
 BASE: dict[str, Any] = {"shift": 4, "cutout": 8}
 CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (

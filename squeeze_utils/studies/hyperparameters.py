@@ -10,8 +10,8 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.search import Choice, Range, Search, best, is_done, read_search
 from squeeze_utils.experiments.search.grid import Grid
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON, QUICK_RATE, QUICK_TRAIN, SEEDS
 from squeeze_utils.models import ModelSpec
+from squeeze_utils.studies.variants import MUON, QUICK_RATE, QUICK_TRAIN, SEEDS
 from squeeze_utils.training.loop import Train
 
 METHODS: dict[str, tuple[str, str]] = {

@@ -7,14 +7,14 @@ from dataclasses import replace
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import (
+from squeeze_utils.models import EXPANDS
+from squeeze_utils.studies.variants import (
     FULL_PILOT,
     LONG_RATES,
     Chapter,
     Variant,
     studies_of,
 )
-from squeeze_utils.models import EXPANDS
 
 RATIOS = (0.125, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)

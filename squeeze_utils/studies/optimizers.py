@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squeeze_utils.experiments.variants import FULL_PILOT, MUON_RATES, Chapter, Variant, studies_of
+from squeeze_utils.studies.variants import FULL_PILOT, MUON_RATES, Chapter, Variant, studies_of
 
 COUPLED = {"weight_decay": 5e-4}  # decay as a part of the gradient
 DECOUPLED = {"weight_decay": 0.05}  # decay beside the step, times the learning rate

@@ -5,7 +5,9 @@ from __future__ import annotations
 from squeeze_utils.anatomy.shifts import ObserveShifts
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.experiments.variants import (
+from squeeze_utils.models import POOLINGS
+from squeeze_utils.models.layers import LONG_STUDY_POOLINGS
+from squeeze_utils.studies.variants import (
     FULL_PILOT,
     LONG_RATES,
     QUICK_RATE,
@@ -13,8 +15,6 @@ from squeeze_utils.experiments.variants import (
     Variant,
     studies_of,
 )
-from squeeze_utils.models import POOLINGS
-from squeeze_utils.models.layers import LONG_STUDY_POOLINGS
 
 # Three halvings each; the later they come, the larger the maps that most layers see.
 PLACES = {"early": (1, 2, 3), "as in 1.1": (1, 3, 5), "late": (2, 5, 8)}

@@ -15,10 +15,10 @@ from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import MUON
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.deep_compression import CIFAR10, PHOTOS, QUICK, VGG, model
 from squeeze_utils.studies.priced import AFTERWARDS, COMPACT, DENSE, FREE, PRUNED, recipe_name
+from squeeze_utils.studies.variants import MUON
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
 

@@ -10,7 +10,6 @@ import torch
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.experiments.variants import LONG, LONG_RATES, Chapter, Variant
 from squeeze_utils.models import Fire
 from squeeze_utils.studies.dense_network import (
     LONG_PILOT,
@@ -22,6 +21,7 @@ from squeeze_utils.studies.dense_network import (
     network,
 )
 from squeeze_utils.studies.pruning import CRITERIA, HIGH, recalibrate
+from squeeze_utils.studies.variants import LONG, LONG_RATES, Chapter, Variant
 from squeeze_utils.training.step import Step
 
 RETRAIN = (1, 8)

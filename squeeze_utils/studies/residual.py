@@ -12,7 +12,8 @@ from squeeze_utils.anatomy.ablation import ObserveBlocks
 from squeeze_utils.anatomy.loss_surface import ObserveSurface
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.study import Study
-from squeeze_utils.experiments.variants import (
+from squeeze_utils.models import BYPASSES
+from squeeze_utils.studies.variants import (
     FULL_PILOT,
     LONG_RATES,
     MUON_RATES,
@@ -21,7 +22,6 @@ from squeeze_utils.experiments.variants import (
     longer,
     studies_of,
 )
-from squeeze_utils.models import BYPASSES
 
 CHECKPOINT = "squeezenet-bypass-cifar10"  # of the study `residual_best`
 # Weak: as in 2016, momentum and a rate that falls in a straight line, images as they are.

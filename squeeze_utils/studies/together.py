@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from squeeze_utils.base.claims import Claims
@@ -13,6 +14,7 @@ from squeeze_utils.experiments.run_arm import CLAIMS, Failure
 from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
+from squeeze_utils.studies import catalogue
 from squeeze_utils.training.distributed.launch import launch, take_part
 from squeeze_utils.training.distributed.ranks import LostProcessError
 
@@ -94,11 +96,8 @@ def _start(
 
 def job(name: str, scale: str, keys: list[str], folder: str, states: str) -> int:
     """What each process does: run the arms with these keys, all processes each of them."""
-    from squeeze_utils.studies import catalogue
-
     study = catalogue.find(name, Scale(scale))
-    arms = [arm for arm in study.arms if arm.experiment.key in keys]
-    part = Study(study.name, study.title, arms, may_share=study.may_share)
+    part = replace(study, arms=[arm for arm in study.arms if arm.experiment.key in keys])
     return len(run_study(part, folder=Path(folder), cache=PrefixCache(Path(states))))
 
 

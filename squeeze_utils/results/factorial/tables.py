@@ -9,7 +9,7 @@ import pandas as pd
 
 from squeeze_utils.results.factorial.cells import cells, level_name
 from squeeze_utils.results.factorial.effects import main_effects
-from squeeze_utils.results.statistics import mean_sd
+from squeeze_utils.results.statistics import mean_sd, with_interval
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def _levels(found: Results, factors: Mapping[str, Any]) -> dict[str, list[Any]]:
 def _written(effects: pd.DataFrame, key: tuple[str, Any]) -> str:
     if not len(effects) or key not in effects.index:
         return NOT_TRAINED
-    estimate, low, high = effects.loc[key]
-    return f"{estimate:+.2f}" + ("" if low != low else f" ({low:+.2f} to {high:+.2f})")
+    return with_interval(*effects.loc[key])
 
 
 def arms_table(found: Results, by: str) -> pd.DataFrame:

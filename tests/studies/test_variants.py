@@ -12,9 +12,9 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments import records as rooms
 from squeeze_utils.experiments.rates import MOST_RATES, best_rate
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.variants import Chapter, Variant
 from squeeze_utils.models import SMALL
 from squeeze_utils.studies import activations, kernels, optimizers, pooling, residual
+from squeeze_utils.studies.variants import Chapter, Variant
 from squeeze_utils.training.loop import Train
 
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
