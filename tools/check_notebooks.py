@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,9 @@ from typing import Any
 from tools import exercise_cells, limits, title_cells
 from tools.execute import KEPT_CELL_METADATA, METADATA, WIDGET, read_notebook
 from tools.printed_tables import printed_tables
-from tools.site.chapters import saved_figures
+from tools.site.chapters import saved_figures, section_titles
 
-LONGEST_CELL = 40
-LONGEST_MEDIAN = 12
+LONGEST_OF_ALL_CELLS = 40  # lines: texts, exercises and solutions too; `limits` has the chapters'
 LARGEST_FILE = 1_000_000
 OPENING = ("**The question.**", "You will be able to", "You need", "Time")
 ENDING = ("Summary", "Exercises", "References")
@@ -79,9 +77,9 @@ def check_anatomy(notebook: Any, chapter: str) -> Iterator[str]:
     places = [opening.find(part) for part in OPENING]
     if -1 in places or places != sorted(places):
         yield f"the second cell lacks, in this order: {', '.join(OPENING)}"
-    headings = [name for text in markdown for name in re.findall(r"(?m)^## +(.+?) *$", text)]
-    if tuple(headings[-len(ENDING) :]) != ENDING:
-        yield f"the last sections are {headings[-3:]}, not {list(ENDING)}"
+    titles = [title for text in markdown for title in section_titles(text)]
+    if tuple(titles[-len(ENDING) :]) != ENDING:
+        yield f"the last sections are {titles[-3:]}, not {list(ENDING)}"
         return
     if not any("> **Prediction.**" in text for text in markdown):
         yield "no prediction (a line that starts with '> **Prediction.**')"
@@ -102,20 +100,14 @@ def _check_summary(cells: list[Any]) -> Iterator[str]:
 
 def check_cells(notebook: Any) -> Iterator[str]:
     """Length of cells, and that the outputs come from one run from top to bottom."""
-    lengths = []
     for place, cell in enumerate(notebook.cells):
         length = len(cell.source.splitlines())
-        if length > LONGEST_CELL:
-            yield f"cell {place} has {length} lines, over {LONGEST_CELL}"
+        if length > LONGEST_OF_ALL_CELLS:
+            yield f"cell {place} has {length} lines, over {LONGEST_OF_ALL_CELLS}"
         if not cell.source.strip():
             yield f"cell {place} is empty"
-        if cell.cell_type == "code":
-            lengths.append(length)
         if _ABSOLUTE.search(cell.source):
             yield f"cell {place} holds an absolute path: {_ABSOLUTE.search(cell.source)[0]!r}..."
-    median = statistics.median(lengths or [0])
-    if median > LONGEST_MEDIAN:
-        yield f"the median code cell has {median:g} lines, over {LONGEST_MEDIAN}"
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     if counts != list(range(1, len(counts) + 1)):
         yield f"execution counts are {counts}, not 1 to {len(counts)}: run make render"

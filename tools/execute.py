@@ -37,12 +37,6 @@ class CellFailure(Exception):
         return f"{self.notebook}, cell {self.cell} ({self.first_line!r}): {self.error}"
 
 
-def notebooks(root: Path, solutions: bool = False) -> list[Path]:
-    """The numbered notebooks in order, or those of ``notebooks/solutions``."""
-    folder = root / "notebooks" / "solutions" if solutions else root / "notebooks"
-    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-
-
 def execute(notebook: Any, path: Path, seconds: float = SECONDS) -> None:
     """Run a notebook in place, in its own folder, in a fresh kernel of this very Python.
 

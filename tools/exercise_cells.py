@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tools.site.chapters import EXERCISE, EXERCISES, section_titles
+
 ESSAYS = 1  # the most that a notebook may have; the series may have one in ten
 HINT = "<details><summary>Hint</summary>"
-_HEADING = re.compile(
-    r"^\*\*(?P<number>\d+)\. (?P<title>[^*\n]*\S)\*\* \((?:easy|medium|hard), \d+ min\)"
-    r"(?P<essay> \(essay\))?",
-    re.MULTILINE,
-)
 
 
 @dataclass(frozen=True)
@@ -37,11 +33,9 @@ def section(notebook: Any, heading: str) -> list[Any]:
     """The cells of the section with this level-2 heading, the heading's own cell included."""
     inside, cells = False, []
     for cell in notebook.cells:
-        found = (
-            re.findall(r"(?m)^## +(.+?) *$", cell.source) if cell.cell_type == "markdown" else []
-        )
-        if found:
-            inside = heading in found
+        titles = section_titles(cell.source) if cell.cell_type == "markdown" else []
+        if titles:
+            inside = heading in titles
         if inside:
             cells.append(cell)
     return cells
@@ -49,7 +43,7 @@ def section(notebook: Any, heading: str) -> list[Any]:
 
 def read_exercises(notebook: Any) -> list[ExerciseCells]:
     """The exercises of a notebook, each with the first code cell that checks it."""
-    cells = section(notebook, "Exercises")
+    cells = section(notebook, EXERCISES)
     starters: dict[int, str] = {}
     for cell in cells:
         if cell.cell_type == "code":
@@ -57,7 +51,7 @@ def read_exercises(notebook: Any) -> list[ExerciseCells]:
                 starters.setdefault(number, cell.source)
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     exercises = []
-    for found in _HEADING.finditer(text):
+    for found in EXERCISE.finditer(text):
         number, essay = int(found["number"]), bool(found["essay"])
         exercises.append(ExerciseCells(number, found["title"], essay, starters.get(number, "")))
     return exercises
@@ -77,7 +71,7 @@ def checks(source: str) -> Iterator[tuple[int, str]]:
 
 def problems(notebook: Any, chapter: str) -> Iterator[str]:
     """What is wrong with the exercises, a sentence each."""
-    cells = section(notebook, "Exercises")
+    cells = section(notebook, EXERCISES)
     exercises = read_exercises(notebook)
     numbers = [exercise.number for exercise in exercises]
     if numbers != list(range(1, len(numbers) + 1)) or not 4 <= len(numbers) <= 8:

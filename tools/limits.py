@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tools.execute import read_notebook
+from tools.exercise_cells import section
+from tools.site.chapters import EXERCISES
 from tools.title_cells import INSTALL
 
 #: The most a notebook may have. Its exercises, and the folded installation cell, are not counted.
@@ -17,6 +20,7 @@ LIMITS = {
     "words": 3000,
     "code lines": 350,
     "longest cell": 25,
+    "median cell": 12,  # lines of code; the design says 5 to 8
     "tables": 8,
     "figures": 8,
     "modules": 8,
@@ -29,7 +33,7 @@ _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _TABLE = re.compile(r"<table|^\|?[ :]*-{3,}[-| :]*\|[-| :]*$", re.MULTILINE)
 
 
-def measure(notebook: Any) -> dict[str, int]:
+def measure(notebook: Any) -> dict[str, float]:
     """The numbers that `LIMITS` bounds.
 
     Words are those of the Markdown cells without code, formulas and link targets; code lines are
@@ -38,6 +42,7 @@ def measure(notebook: Any) -> dict[str, int]:
     """
     cells = list(_counted(notebook))
     code = [cell for cell in cells if cell.cell_type == "code"]
+    lengths = [len(cell.source.splitlines()) for cell in code] or [0]
     text = [cell.source for cell in cells if cell.cell_type == "markdown"]
     outputs = [output.get("data", {}) for cell in code for output in cell.get("outputs", ())]
     shown = [_first(data, "text/html", "text/markdown") for data in outputs]
@@ -45,7 +50,8 @@ def measure(notebook: Any) -> dict[str, int]:
         "cells": len(cells),
         "words": sum(len(_WORD.findall(_NOT_WORDS.sub(" ", source))) for source in text),
         "code lines": sum(bool(line.strip()) for cell in code for line in cell.source.split("\n")),
-        "longest cell": max((len(cell.source.splitlines()) for cell in code), default=0),
+        "longest cell": max(lengths),
+        "median cell": statistics.median(lengths),
         "tables": sum(len(_TABLE.findall(source)) for source in [*text, *shown]),
         "figures": sum("image/png" in data or "image/svg+xml" in data for data in outputs),
         "modules": len({name for cell in code for name in _imported(cell.source)}),
@@ -69,17 +75,15 @@ def table(paths: list[Path]) -> str:
     return "\n".join([*lines, "max " + _line(LIMITS, widths)])
 
 
-def _line(numbers: dict[str, int], widths: dict[str, int]) -> str:
+def _line(numbers: dict[str, float], widths: dict[str, int]) -> str:
     return "  ".join(f"{numbers[what]:>{width},}" for what, width in widths.items())
 
 
 def _counted(notebook: Any) -> Iterator[Any]:
     """The cells outside the section of exercises."""
-    inside = False
+    exercises = {id(cell) for cell in section(notebook, EXERCISES)}
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and re.match(r"## ", cell.source):
-            inside = cell.source.startswith("## Exercises")
-        if not inside and cell.get("id") != INSTALL:
+        if id(cell) not in exercises and cell.get("id") != INSTALL:
             yield cell
 
 

@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 
 from squeeze_utils.base.files import write_atomically
-from tools.execute import notebooks, read_notebook
+from tools.execute import read_notebook
+from tools.site.chapters import notebook_paths
 
 LIST = Path("tools") / "predictions.txt"
 _PREDICTION = re.compile(r"(?m)^> \*\*Prediction\b.*(?:\n>.*)*")
@@ -66,4 +67,4 @@ def _listed(root: Path) -> list[str]:
 
 
 def _there(root: Path) -> list[str]:
-    return [line for path in notebooks(root) for line in predictions(path)]
+    return [line for path in notebook_paths(root) for line in predictions(path)]

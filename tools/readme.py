@@ -13,11 +13,10 @@ from pathlib import Path
 
 from squeeze_utils.base.files import write_atomically
 from tools import readme_headlines, readme_results, title_cells
-from tools.execute import notebooks, read_notebook
+from tools.execute import read_notebook
 from tools.readme_results import markdown_table
-from tools.site.chapters import title_of
+from tools.site.chapters import map_rows, notebook_paths, title_of
 
-_ROW = re.compile(r"(?m)^\| (?P<number>\d\d) \| (?P<name>[^|]+) \| (?P<question>[^|]+) \|")
 # At least so much of the medians in benchmarks/results.json, input_percent at most; as in
 # benchmarks/train_throughput.py, which no other program can import.
 GOALS = {"ratio": 4.0, "fit_of_bare": 0.95, "input_percent": 3.0, "share_of_peak": 0.4}
@@ -26,21 +25,21 @@ _LINKED = re.compile(r"\[(?P<title>[^\]]+)\]\((?P<file>[^)]+)\)")
 
 def read_map(root: Path) -> list[tuple[str, str, str, str | None]]:
     """(number, title, question, file or None) of every row of the map in notebook 00."""
-    order = notebooks(root)
+    order = notebook_paths(root)
     if not order or not order[0].name.startswith("00"):
         return []
     cells = [cell.source for cell in read_notebook(order[0]).cells if cell.cell_type == "markdown"]
     rows = []
-    for found in _ROW.finditer("\n".join(cells)):
-        link = _LINKED.fullmatch(found["name"].strip())
-        title, file = (link["title"], link["file"]) if link else (found["name"].strip(), None)
-        rows.append((found["number"], title, found["question"].strip(), file))
+    for number, name, question in map_rows(cells):
+        link = _LINKED.fullmatch(name)
+        title, file = (link["title"], link["file"]) if link else (name, None)
+        rows.append((number, title, question, file))
     return rows
 
 
 def check_map(root: Path) -> list[str]:
     """Notebooks that the map in 00 does not link by their titles; nothing without a 00."""
-    order = notebooks(root)
+    order = notebook_paths(root)
     if not order or not order[0].name.startswith("00"):
         return []
     try:

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.execute import notebooks
 from tools.readme_results import chosen, markdown_table, released, roundings
+from tools.site.chapters import notebook_paths
 
 #: Image set, its name here, and budgets in bytes: the network that is best on validation images.
 BUDGETS = {"CIFAR-10": ("cifar10", (5_000_000, 66_000)), "MNIST": ("mnist", (6_500,))}
@@ -19,7 +19,7 @@ def headlines(root: Path) -> str:
     rows = [*_chosen(root), *_smallest_released(root)]
     if not rows:
         return ""
-    files = {path.name[:2]: path.name for path in notebooks(root)}
+    files = {path.name[:2]: path.name for path in notebook_paths(root)}
     for row in rows:
         if row[-1] in files:
             row[-1] = f"[{row[-1]}](notebooks/{files[row[-1]]})"

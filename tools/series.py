@@ -17,19 +17,19 @@ from tools.execute import (
     CellFailure,
     clean,
     execute,
-    notebooks,
     read_notebook,
     write_notebook,
 )
+from tools.site.chapters import notebook_paths
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def rewrite_all(root: Path, repository: str = REPOSITORY) -> list[Path]:
     """Bring title cells, set-up cells and addresses of all notebooks up to date; list changes."""
-    order = notebooks(root)
+    order = notebook_paths(root)
     changed = []
-    for path in [*order, *notebooks(root, solutions=True)]:
+    for path in [*order, *notebook_paths(root, solutions=True)]:
         notebook = read_notebook(path)
         title_cells.rewrite(notebook, path, order, repository)
         if write_notebook(notebook, path):
@@ -39,7 +39,7 @@ def rewrite_all(root: Path, repository: str = REPOSITORY) -> list[Path]:
 
 def check_series(root: Path) -> list[str]:
     """Every problem of every notebook below ``root``, and of the files that name the address."""
-    order, solutions = notebooks(root), notebooks(root, solutions=True)
+    order, solutions = notebook_paths(root), notebook_paths(root, solutions=True)
     problems = [
         f"{path.name}: {problem}"
         for path in [*order, *solutions]
@@ -102,7 +102,7 @@ def _execute_one(path: Path, seconds: float, copies: Path | None) -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     before = _figure_hashes()
-    paths = _chosen(notebooks(ROOT), arguments.only)
+    paths = _chosen(notebook_paths(ROOT), arguments.only)
     status = execute_all(paths, arguments.seconds, arguments.output)
     after = _figure_hashes()
     changed = [name for name in after if before.get(name) != after[name]]
@@ -115,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _render(arguments: argparse.Namespace) -> int:
     rewrite_all(ROOT)
-    paths = [*notebooks(ROOT), *notebooks(ROOT, solutions=True)]
+    paths = [*notebook_paths(ROOT), *notebook_paths(ROOT, solutions=True)]
     status = execute_all(_chosen(paths, arguments.only), arguments.seconds)
     _readme(arguments)
     return status
@@ -141,7 +141,7 @@ def _predictions(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    print(limits.table(notebooks(ROOT)))
+    print(limits.table(notebook_paths(ROOT)))
     problems = [*check_series(ROOT), *predictions.check(ROOT), *readme.check_readme(ROOT)]
     print("\n".join(problems) or "no problems")
     return 1 if problems else 0

@@ -18,6 +18,7 @@ pytest.importorskip("nbformat")
 from squeeze_utils.notebook import exercises as package
 from squeeze_utils.notebook.exercises.exercise import Essay, Exercise
 from tools import execute, exercise_cells
+from tools.site.chapters import notebook_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = package.chapters()
@@ -25,7 +26,7 @@ LONG_ENOUGH = 30  # characters of code that two authors do not write alike by ch
 
 
 def notebook_of(chapter: str, solutions: bool = False) -> Any:
-    (path,) = (p for p in execute.notebooks(ROOT, solutions) if p.name.startswith(chapter))
+    (path,) = (p for p in notebook_paths(ROOT, solutions) if p.name.startswith(chapter))
     return execute.read_notebook(path)
 
 
@@ -48,7 +49,7 @@ PLANTED = [
 
 
 def test_every_chapter_checks_its_exercises():
-    assert {path.name[:2] for path in execute.notebooks(ROOT)} == set(CHAPTERS)
+    assert {path.name[:2] for path in notebook_paths(ROOT)} == set(CHAPTERS)
 
 
 def test_at_least_nine_in_ten_exercises_are_checked():

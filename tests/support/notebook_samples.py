@@ -9,6 +9,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import execute, title_cells
+from tools.site.chapters import notebook_paths
 
 OPENING = """**The question.** What is a sample?
 
@@ -57,7 +58,7 @@ def faultless(root: Path, name: str = "01_sample.ipynb", code: str = "1 + 1") ->
     """A notebook as `make render` leaves it, without having run it, and its path."""
     path = write_sample(root, name, code)
     notebook = execute.read_notebook(path)
-    title_cells.rewrite(notebook, path, execute.notebooks(root))
+    title_cells.rewrite(notebook, path, notebook_paths(root))
     execute.clean(notebook)
     ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for count, cell in enumerate(ran, 1):

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from notebook_samples import faultless
 
 from tools import check_notebooks, execute, series, title_cells
+from tools.site.chapters import notebook_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,6 +110,10 @@ SPOILED = {
     ),
     "sections swapped": (swap_last_sections, "last sections are"),
     "no references": (drop_cell(12), "last sections are"),
+    "references in a block of code": (
+        lambda nb: nb.cells[12].update(source="```text\n## References\n```"),
+        "last sections are",
+    ),
     "a section after them": (
         lambda nb: nb.cells.append(new_markdown_cell("## More")),
         "last sections are",
@@ -123,7 +128,7 @@ SPOILED = {
     "no hints": (edit(8, "<summary>Hint", "<summary>Answer"), "0 hints for 4 exercises"),
     "long code": (put_code("x = 1\n" * 41), "41 lines, over 40"),
     "long prose": (put_markdown("x\n" * 41), "41 lines, over 40"),
-    "long median": (add_long_cells, "median code cell has 20 lines"),
+    "long median": (add_long_cells, "median cell: 20, at most 12"),
     "empty cell": (put_code(" "), "is empty"),
     "not run": (lambda nb: code(nb, 2).update(execution_count=None), "execution counts are"),
     "run out of order": (lambda nb: code(nb, 2).update(execution_count=7), "execution counts are"),
@@ -240,7 +245,7 @@ def test_neighbours_are_linked_in_order(tmp_path):
         faultless(tmp_path, name)
     assert any("01_b.ipynb: badge or previous" in p for p in series.check_series(tmp_path))
     put_map(tmp_path, names)
-    for path in (order := execute.notebooks(tmp_path)):
+    for path in (order := notebook_paths(tmp_path)):
         notebook = execute.read_notebook(path)
         title_cells.rewrite(notebook, path, order)
         execute.write_notebook(notebook, path)

@@ -48,6 +48,14 @@ def test_a_faultless_section_is_read_and_has_no_problem():
     assert list(exercise_cells.problems(sample(), "01")) == []
 
 
+def test_a_heading_in_a_block_of_code_ends_no_section():
+    notebook = sample()
+    notebook.cells.insert(5, new_markdown_cell("```text\n## References\n```"))
+    assert list(exercise_cells.problems(notebook, "01")) == []
+    assert len(exercise_cells.section(notebook, "Exercises")) == 11
+    assert len(exercise_cells.section(notebook, "References")) == 1
+
+
 def test_an_asserted_check_is_found_and_other_calls_are_not():
     source = "assert check(2, {'a': a})\ncheck.hint(2)\nother(3, b)\ncheck(n, c)"
     assert list(exercise_cells.checks(source)) == [(2, "{'a': a}")]

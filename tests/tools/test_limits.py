@@ -33,6 +33,7 @@ def test_the_numbers_of_a_small_notebook():
         "words": 15,
         "code lines": 6,
         "longest cell": 4,
+        "median cell": 3,
         "tables": 2,
         "figures": 1,
         "modules": 2,
@@ -45,7 +46,8 @@ def test_the_numbers_of_a_small_notebook():
         ("cells", [new_markdown_cell("a") for _ in range(81)]),
         ("words", [new_markdown_cell("word " * 3001)]),
         ("code lines", [new_code_cell("\n".join("1" * 9)) for _ in range(39)]),
-        ("longest cell", [new_code_cell("\n".join("1" * 26))]),
+        ("longest cell", [new_code_cell("\n".join("1" * lines)) for lines in (26, 1, 1)]),
+        ("median cell", [new_code_cell("\n".join("1" * lines)) for lines in (1, 13, 20)]),
         ("tables", [new_markdown_cell("| --- | --- |\n\n" * 9)]),
         ("figures", [new_code_cell("1", outputs=[picture(**{"image/png": "x"})] * 9)]),
         ("modules", [new_code_cell(f"import squeeze_utils.a{n}") for n in range(9)]),
@@ -53,6 +55,12 @@ def test_the_numbers_of_a_small_notebook():
 )
 def test_each_limit_can_be_exceeded(what, cells):
     assert [text.split(":")[0] for text in limits.exceeded(new_notebook(cells=cells))] == [what]
+
+
+def test_an_exercise_heading_in_a_block_of_code_hides_no_cell():
+    text = "```text\n## Exercises\n```"
+    cells = [new_markdown_cell(text), new_code_cell("1\n2"), new_markdown_cell("## Summary")]
+    assert limits.measure(new_notebook(cells=cells))["cells"] == 3
 
 
 def test_the_check_names_what_is_too_long(tmp_path):
@@ -64,4 +72,4 @@ def test_the_table_ends_with_the_limits(tmp_path):
     _, path = faultless(tmp_path)
     first, *_, last = limits.table([path]).splitlines()
     assert first.split()[:2] == ["cells", "words"]
-    assert last.split() == ["max", "80", "3,000", "350", "25", "8", "8", "8"]
+    assert last.split() == ["max", "80", "3,000", "350", "25", "12", "8", "8", "8"]

@@ -20,6 +20,7 @@ from notebook_samples import faultless, write_sample
 
 from squeeze_utils import REPOSITORY, __version__
 from tools import execute, series, title_cells
+from tools.site.chapters import notebook_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +55,7 @@ def test_a_run_goes_on_after_failures_and_names_them(home, capsys):
     bare(home, "00_good.ipynb", save, "pathlib.Path('seen').touch()\n6 * 7")
     bare(home, "01_bad.ipynb", "1", "total = 1 / 0\n2", "3")
     bare(home, "02_fine.ipynb", "1")
-    before = {path: path.read_bytes() for path in execute.notebooks(home)}
+    before = {path: path.read_bytes() for path in notebook_paths(home)}
 
     status = series.main(["run", "--output", "build/notebooks"])
 
@@ -67,7 +68,7 @@ def test_a_run_goes_on_after_failures_and_names_them(home, capsys):
     assert f"executed copies: {Path('build', 'notebooks')}" in lines
     assert "  changed: 00_a.png" in lines
     assert "FAILED 01_bad.ipynb, cell 1 ('total = 1 / 0'): ZeroDivisionError" in err
-    assert {path: path.read_bytes() for path in execute.notebooks(home)} == before
+    assert {path: path.read_bytes() for path in notebook_paths(home)} == before
     assert (home / "notebooks" / "seen").is_file()  # the kernel works in the notebook's folder
     copies = home / "build" / "notebooks"
     assert (

@@ -17,7 +17,12 @@ _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TITLE = re.compile(r"# (\d\d) · (\S.*)")
 EXERCISES = "Exercises"  # the section that reading does not include
 _NEED = re.compile(r"\[notebook (\d\d)\]")
-_EXERCISE = re.compile(r"^\*\*\d+\. [^*\n]*\*\* \((?:easy|medium|hard), (\d+) min\)", re.MULTILINE)
+EXERCISE = re.compile(  # the heading of one
+    r"^\*\*(?P<number>\d+)\. (?P<title>[^*\n]*\S)\*\* "
+    r"\((?:easy|medium|hard), (?P<minutes>\d+) min\)(?P<essay> \(essay\))?",
+    re.MULTILINE,
+)
+_MAP_ROW = re.compile(r"^\| (\d\d) \| ([^|]+\S) \| ([^|]+\S) \|", re.MULTILINE)
 _READ = re.compile(
     r"(?:(?P<minutes>\d+) minutes|(?P<half>half an hour)"
     r"|(?P<hours>an|one|two|three) hours?(?P<more> and a quarter| and a half| and three quarters)?)"
@@ -86,9 +91,10 @@ class Chapter:
         return round(sum(known[title] for title in wanted) / PACE)
 
 
-def notebook_paths(root: Path) -> list[Path]:
-    """The notebooks of the series that are there, in order."""
-    return sorted(path for path in (root / "notebooks").glob("*.ipynb") if _FILE.match(path.name))
+def notebook_paths(root: Path, solutions: bool = False) -> list[Path]:
+    """The notebooks of the series that are there, in order, or those of ``notebooks/solutions``."""
+    folder = root / "notebooks" / "solutions" if solutions else root / "notebooks"
+    return sorted(path for path in folder.glob("*.ipynb") if _FILE.fullmatch(path.name))
 
 
 def read_chapters(root: Path) -> list[Chapter]:
@@ -101,13 +107,14 @@ def read_chapters(root: Path) -> list[Chapter]:
 
 def short_questions(first: Path) -> dict[str, str]:
     """The question of each chapter in one sentence, from the map in notebook 00."""
-    rows = re.compile(r"^\| (\d\d) \| [^|]+ \| ([^|]+\S) \|", re.MULTILINE)
-    return {
-        number: question
-        for cell in read_cells(first)
-        if cell["cell_type"] == "markdown"
-        for number, question in rows.findall(cell["source"])
-    }
+    texts = [cell["source"] for cell in read_cells(first) if cell["cell_type"] == "markdown"]
+    return {number: question for number, _, question in map_rows(texts)}
+
+
+def map_rows(texts: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Number, name (with its link) and question of each row of the map, in Markdown cells."""
+    for text in texts:
+        yield from _MAP_ROW.findall(text)
 
 
 def read_cells(path: Path) -> list[Cell]:
@@ -143,7 +150,7 @@ def read_chapter(path: Path) -> Chapter:
         question=_paragraph(prose, "The question."),
         needs=needs(prose, number),
         minutes=reading_minutes(_paragraph(prose, "Time."), path.name),
-        exercises=tuple(map(int, _EXERCISE.findall(prose))),
+        exercises=tuple(int(found["minutes"]) for found in EXERCISE.finditer(prose)),
         sections=tuple(_sections(cells)),
         figures=tuple(figures(cells, number)),
     )
@@ -173,6 +180,11 @@ def headings(source: str) -> Iterator[tuple[int, str]]:
     for line, fenced in _lines(source):
         if not fenced and (found := re.match(r"(#{1,4}) (\S.*)", line)):
             yield len(found[1]), found[2].strip()
+
+
+def section_titles(source: str) -> list[str]:
+    """The headings of second level of a Markdown cell: each begins a section."""
+    return [text for level, text in headings(source) if level == 2]
 
 
 def _lines(source: str) -> Iterator[tuple[str, bool]]:
@@ -212,7 +224,7 @@ def figures(cells: Iterable[Cell], number: str) -> Iterator[Figure]:
     section, live = "", 0
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            titles = [text for level, text in headings(cell["source"]) if level == 2]
+            titles = section_titles(cell["source"])
             section = titles[-1] if titles else section
         elif section != EXERCISES:
             for name in _names_saved(cell["source"]):

@@ -13,8 +13,15 @@ import pandas as pd
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import catalogue
-from tools.execute import notebooks, read_notebook
-from tools.site.chapters import EXERCISES, figures, headings, saved_figures, title_of
+from tools.execute import read_notebook
+from tools.site.chapters import (
+    EXERCISES,
+    figures,
+    headings,
+    notebook_paths,
+    saved_figures,
+    title_of,
+)
 from tools.writeup.html_tables import read_tables
 
 #: What every document says first.
@@ -80,7 +87,7 @@ def chapters(root: Path) -> list[Chapter]:
     A caption is the title of the section that shows a thing. What its cell tells of the records and
     of short training stands below. Exercises show nothing.
     """
-    return [_chapter(path) for path in notebooks(root)]
+    return [_chapter(path) for path in notebook_paths(root)]
 
 
 def _chapter(path: Path) -> Chapter:
