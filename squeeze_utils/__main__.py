@@ -177,7 +177,7 @@ def _search(asked: Namespace) -> None:
 
 
 def _replicate(asked: Namespace) -> None:
-    from squeeze_utils.results import record_draw, replication
+    from squeeze_utils.studies import record_draw, replication
 
     how = {"download": asked.download}
     draw = record_draw.draw_records(asked.count, asked.minutes, asked.seed, **how)

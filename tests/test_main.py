@@ -21,8 +21,7 @@ from squeeze_utils.deploy.optional_parts import PartMissing
 from squeeze_utils.imagenet import released_file
 from squeeze_utils.models import build
 from squeeze_utils.models.checkpoint_files import save_model
-from squeeze_utils.results import record_draw, replication
-from squeeze_utils.studies import catalogue, commands, plan
+from squeeze_utils.studies import catalogue, commands, plan, record_draw, replication
 
 COMMANDS = (
     "study",

@@ -11,10 +11,10 @@ from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.run_study import run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
-from squeeze_utils.results.replication import OneMoreSeed, train_arm
+from squeeze_utils.results.one_more_seed import OneMoreSeed
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import ACCURACY
-from squeeze_utils.studies import catalogue
+from squeeze_utils.studies import catalogue, replication
 from squeeze_utils.studies.together import refuse_backend, run_together
 from squeeze_utils.training.step import Step
 
@@ -94,7 +94,9 @@ class NamedStudy:
             raise ValueError(f"{self.name} has several arms {arm!r}: {_what_differs(arms)}")
         if wanted[0] in [one.experiment for one in arms]:
             raise ValueError(f"seed {seed} of {arm!r} is one of the study's own: give another")
-        return train_arm(wanted[0], [record.final[ACCURACY] for record in _of(found, arms)])
+        known = tuple(record.final[ACCURACY] for record in _of(found, arms))
+        accuracy, measure = replication.train_arm(wanted[0])
+        return OneMoreSeed(seed, accuracy, known, measure)
 
     def recipe(self, scale: Scale | None = None, **labels: Any) -> tuple[Step, ...]:
         """The steps of the first arm so labelled, at reference scale unless another is given."""

@@ -1,87 +1,42 @@
-"""Trainings repeated: one more seed of an arm, and committed records run again."""
+"""Trainings repeated: an arm with another seed, and committed records run again."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine, measurements
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache, usual_cache
-from squeeze_utils.results.record_draw import Candidate
 from squeeze_utils.studies import durations
+from squeeze_utils.studies.record_draw import Candidate
 from squeeze_utils.training.distributed.launch import launch, take_part
 
 KEPT = "replications"  # the table of what was run again, below data/measurements/
 
 
-@dataclass(frozen=True)
-class OneMoreSeed:
-    """A seed that the records do not have, and where it falls among those that they have.
+def train_arm(experiment: Experiment) -> tuple[float, str]:
+    """Train an arm with a seed of the reader's: its score on test images (%), and that one's name.
 
-    `low` and `high` bound where 95 % of further seeds fall if accuracies are normally distributed:
-    the mean -+ t(n - 1) s sqrt(1 + 1/n) of the `n` known accuracies. For boxes and masks the
-    accuracy is the score that `measure` names.
-
-    >>> OneMoreSeed(seed=9, accuracy=90.0, known=(89.0, 90.0, 91.0)).inside
-    True
-    """
-
-    seed: int
-    accuracy: float
-    known: tuple[float, ...]
-    measure: str = "accuracy"
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % prediction interval; without two known seeds everything is possible."""
-        n = len(self.known)
-        if n < 2:
-            return 0.0, 100.0
-        reach = float(stats.t.ppf(0.975, n - 1)) * np.std(self.known, ddof=1) * (1 + 1 / n) ** 0.5
-        return float(np.mean(self.known) - reach), float(np.mean(self.known) + reach)
-
-    @property
-    def inside(self) -> bool:
-        """Whether the new seed falls into the interval."""
-        low, high = self.interval
-        return low <= self.accuracy <= high
-
-    def _repr_markdown_(self) -> str:
-        score = "" if self.measure == "accuracy" else f" {self.measure}"
-        got = f"Seed {self.seed} reaches **{self.accuracy:.2f} %**{score} on the test pictures."
-        if len(self.known) < 2:
-            return (
-                f"{got} The records have {len(self.known)} seeds of this arm: too few to compare."
-            )
-        low, high = self.interval
-        where = "It lies inside." if self.inside else "It lies outside: one seed in twenty does."
-        return (
-            f"{got} The {len(self.known)} recorded seeds reach {min(self.known):.2f} to "
-            f"{max(self.known):.2f} %, and 95 of 100 further ones are expected between {low:.2f} "
-            f"and {high:.2f} %. {where}"
-        )
-
-
-def train_arm(experiment: Experiment, known: Sequence[float]) -> OneMoreSeed:
-    """Train `experiment`, an arm with a seed of the reader's; nothing is recorded.
-
-    It says first how long this machine is likely to take. The state is kept in the cache, so that
-    what was interrupted goes on where it stopped.
+    Nothing is recorded. It says first how long this machine is likely to take. The state is kept in
+    the cache, so that what was interrupted goes on where it stopped.
     """
     minutes, device = durations.likely_seconds(experiment) / 60, experiment.data.device()
     where = machine.device_name(device)
-    print(f"about {max(minutes, 1):.0f} minutes on {where} (an estimate)", file=sys.stderr)
-    accuracy, measure = _judged(experiment, usual_cache().folder)
-    return OneMoreSeed(experiment.seed, accuracy, tuple(known), measure)
+    _announce(f"about {max(minutes, 1):.0f} minutes on {where} (an estimate)")
+    return _judged(experiment, usual_cache().folder)
+
+
+def _announce(text: str) -> None:
+    """Say it where progress bars are shown."""
+    tqdm.write(text, file=sys.stderr)
 
 
 def _judged(experiment: Experiment, states: Path | None) -> tuple[float, str]:
@@ -93,7 +48,7 @@ def _judged(experiment: Experiment, states: Path | None) -> tuple[float, str]:
     asked = {"experiment": experiment.as_dict(), "states": str(states) if states else None}
     if workers == 1:
         return _trained(**asked)
-    module = "squeeze_utils.results.replication"
+    module = "squeeze_utils.studies.replication"
     accuracy, measure = launch(module, workers, seconds=None, show=True, **asked)[0]
     return accuracy, measure
 
@@ -128,7 +83,7 @@ def repeat_records(drawn: Sequence[Candidate]) -> Iterator[dict[str, Any]]:
         try:
             _keep(row)
         except (OSError, ValueError) as error:  # a read-only folder, a damaged table
-            print(f"this row is shown but not kept: {error}", file=sys.stderr)
+            _announce(f"this row is shown but not kept: {error}")
         yield row
 
 

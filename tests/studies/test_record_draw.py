@@ -16,9 +16,8 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record, record_path
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.models import ModelSpec
-from squeeze_utils.results import record_draw
-from squeeze_utils.results.record_draw import draw_records
-from squeeze_utils.studies import durations
+from squeeze_utils.studies import durations, record_draw
+from squeeze_utils.studies.record_draw import draw_records
 from squeeze_utils.training.loop import Train
 
 LENET = ModelSpec.of("lenet_300_100", image_size=8)
