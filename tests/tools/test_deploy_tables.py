@@ -29,6 +29,9 @@ def test_times_are_kept_with_the_instructions_of_the_processor(monkeypatch):
         ("LeNet", 1, 1),
         ("LeNet", 1, 2),
     ]
+    assert deploy_tables.main(["vnni-latency", "--repetitions", "2"]) == 0  # a second processor
+    assert len(measurements.read_measurement("deploy/latency_vnni").rows) == 2
+    assert measurements.read_measurement("deploy/latency").rows == kept.rows
     assert kept.about["instructions"] and kept.about["runtimes"]["onnxruntime"] != ""
     assert deploy_tables.main(["starts", "--repetitions", "1"]) == 0
     (row,) = measurements.read_measurement("deploy/starts").rows
