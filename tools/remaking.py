@@ -37,8 +37,8 @@ class Begun(NamedTuple):
 def begun_with(checkpoint: str, studies: Iterable[Study]) -> Iterator[Begun]:
     """The studies with an experiment that loads `checkpoint`; none where nothing does."""
     for study in studies:
-        arms = (*study.arms, *study.expected)
-        keys = {arm.experiment.key for arm in arms if Load(checkpoint) in arm.experiment.recipe}
+        experiments = [arm.experiment for arm in study.planned]
+        keys = {one.key for one in experiments if Load(checkpoint) in one.recipe}
         if keys:
             records = study.records()
             seconds = [records[key].seconds for key in keys & records.keys()]

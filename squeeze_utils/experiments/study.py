@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ class Study:
             raise ValueError(f"study {self.name}: certain arms have no deviation to be pooled")
 
     @property
+    def planned(self) -> tuple[Arm, ...]:
+        """Every arm that it has in the end, expected ones too."""
+        return (*self.arms, *self.expected)
+
+    @property
     def pilots(self) -> tuple[str, ...]:
         """The studies that come first."""
         return tuple(filter(None, (self.pilot, self.second_pilot)))
@@ -93,7 +98,20 @@ class Study:
 
     def once(self, settled: bool) -> Study:
         """This study where its settings are `settled`, else one whose arms are only expected."""
-        return self if settled else replace(self, arms=(), expected=(*self.arms, *self.expected))
+        return self if settled else replace(self, arms=(), expected=self.planned)
+
+    def with_arms_of(self, other: Study) -> Study:
+        """This study with the arms of another one beside its own."""
+        arms, expected = (*self.arms, *other.arms), (*self.expected, *other.expected)
+        return replace(self, arms=arms, expected=expected)
+
+    def each(self, change: Callable[[Arm], Arm | None]) -> Study:
+        """This study with every arm changed, expected ones too; where it becomes None, without."""
+        arms, expected = (
+            [new for arm in part if (new := change(arm)) is not None]
+            for part in (self.arms, self.expected)
+        )
+        return replace(self, arms=arms, expected=expected)
 
     def only(self, text: str) -> Study:
         """The same study with those arms alone whose slug contains `text`."""
@@ -110,9 +128,8 @@ class Study:
 
         A text with digits may hold a rate that the pilot chooses.
         """
-        arms = (*self.arms, *self.expected)
-        if text and arms and not any(letter.isdigit() for letter in text):
-            replace(self, arms=arms).only(text)
+        if text and self.planned and not any(letter.isdigit() for letter in text):
+            replace(self, arms=self.planned).only(text)
 
     def where(self, **labels: Any) -> Study:
         """Those arms alone, expected ones too, whose labels are these, or among these.
@@ -127,24 +144,18 @@ class Study:
                 f"arms of {self.name} have no label {', '.join(sorted(unknown))}; "
                 f"there are: {', '.join(sorted(known))}"
             )
-        arms, expected = (
-            [arm for arm in part if arm.has(accepted)] for part in (self.arms, self.expected)
-        )
-        return replace(self, arms=arms, expected=expected)
+        return self.each(lambda arm: arm if arm.has(accepted) else None)
 
     def observed(self, name: str, title: str, *steps: Step) -> Study:
         """A study of the same networks, in which each recipe goes on with `steps` that measure.
 
         Where a cache has the states of this study, only the measuring is left to do.
         """
-        arms, expected = (
-            [
-                replace(arm, experiment=arm.experiment.followed_by(*steps), checkpoint=None)
-                for arm in part
-            ]
-            for part in (self.arms, self.expected)
-        )
-        return replace(self, name=name, title=title, arms=arms, expected=expected)
+
+        def go_on(arm: Arm) -> Arm:
+            return replace(arm, experiment=arm.experiment.followed_by(*steps), checkpoint=None)
+
+        return replace(self.each(go_on), name=name, title=title)
 
     def records(self, folder: Path | None = None) -> dict[str, Record]:
         """The records of this study's experiments that are on disk, by key."""

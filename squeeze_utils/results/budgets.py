@@ -115,7 +115,7 @@ def order(first: Results, longer: Results, by: str) -> Sentence:
             "the shorter training is not settled yet."
         )
     arm, control = names
-    known = {dict(one.labels)[by] for one in (*first.study.arms, *first.study.expected)}
+    known = {dict(one.labels)[by] for one in first.study.planned}
     if unknown := set(names) - known:
         raise ValueError(f"{first.study.name} has no arms called {', '.join(map(str, unknown))}")
     pairs = [found.where(**{by: (arm, control)}) for found in (first, longer)]

@@ -66,8 +66,7 @@ def arms_that_share(study: Study, by: str, control: Any) -> set[Any]:
 
 def planned_networks(study: Study, by: str) -> dict[Any, int]:
     """How many networks each value of label `by` has when the study is complete."""
-    arms = (*study.arms, *study.expected)
-    return dict(Counter(dict(arm.labels)[by] for arm in arms))
+    return dict(Counter(dict(arm.labels)[by] for arm in study.planned))
 
 
 def differences(

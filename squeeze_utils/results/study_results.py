@@ -64,7 +64,7 @@ class Results:
     def where(self, **labels: Any) -> Results:
         """The part whose labels are these, or among these: `where(bypass=("none", "simple"))`."""
         part = self.study.where(**labels)
-        if self._labels() and not (part.arms or part.expected):
+        if self._labels() and not part.planned:
             known = "; ".join(f"{name}: {self._values(name)}" for name in labels)
             raise ValueError(
                 f"no arm of {self.study.name} has the labels {labels}; there are {known}"
@@ -73,8 +73,8 @@ class Results:
 
     def _labels(self) -> list[dict[str, Any]]:
         """Of every arm, whether it has a record or not; the seed counts as a label."""
-        arms = (*self.study.arms, *self.study.expected)
-        return [{**dict(arm.labels), "seed": arm.experiment.seed} for arm in arms]
+        planned = self.study.planned
+        return [{**dict(arm.labels), "seed": arm.experiment.seed} for arm in planned]
 
     def _values(self, by: str) -> list[Any]:
         """The values of a label; a name that no arm has is refused."""

@@ -127,8 +127,7 @@ def source_line(records: Mapping[str, Record], study: Study) -> str:
 
     How many of the study's experiments have no record yet is said too, expected ones included.
     """
-    arms = (*study.arms, *study.expected)
-    lacking = len({arm.experiment.key for arm in arms} - records.keys())
+    lacking = len({arm.experiment.key for arm in study.planned} - records.keys())
     found = list(records.values())
     if not found:
         return NO_RECORDS

@@ -69,7 +69,7 @@ def work_of(parts: Mapping[str, Sequence[Training]], pilots: Mapping[str, Sequen
 
 def _trainings(study: Study) -> Iterator[Training]:
     records = study.records()
-    for arm in (*study.arms, *study.expected):
+    for arm in study.planned:
         experiment = arm.experiment
         found = _by_one_worker(records.get(experiment.key))
         first = experiment.prefix(1).key

@@ -92,11 +92,10 @@ def headline(scale: Scale) -> Study:
 
 def _best(ladder: Study, known: bool) -> Experiment:
     """An experiment of the rung that is best on validation images; of the last where not known."""
-    arms = (*ladder.arms, *ladder.expected)
     if not known:
-        return arms[-1].experiment
+        return ladder.planned[-1].experiment
     records, rungs = ladder.records(), {}
-    for arm in arms:
+    for arm in ladder.arms:
         accuracy = records[arm.experiment.key].final["validation_accuracy"]
         rungs.setdefault(dict(arm.labels)["rung"], []).append(accuracy)
     best = max(rungs, key=lambda rung: fmean(rungs[rung]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from squeeze_utils.base import machine, paths
@@ -182,10 +181,8 @@ def _todo(study: Study, done: set[str]) -> dict[str, Experiment]:
 
 def _part(study: Study, only: str, whole: bool) -> Study:
     """The arms with `only` in their names; where there is none, a `whole` study if that is run."""
-    arms, expected = (
-        [arm for arm in part if only.lower() in arm.slug] for part in (study.arms, study.expected)
-    )
-    return study if whole and not arms else replace(study, arms=arms, expected=expected)
+    part = study.each(lambda arm: arm if only.lower() in arm.slug else None)
+    return study if whole and not part.arms else part
 
 
 def _left(experiment: Experiment, trained: set[str]) -> list[float]:

@@ -78,9 +78,7 @@ def long_pilot(scale: Scale) -> Study:
     study = chapter.pilot(scale)
     rates = study.once(known)
     pilot = Study(study.name, study.title, scanned(scale), LONG_PILOT).once(long_rate(scale)[1])
-    return replace(
-        pilot, arms=(*pilot.arms, *rates.arms), expected=(*pilot.expected, *rates.expected)
-    )
+    return pilot.with_arms_of(rates)
 
 
 def long(scale: Scale) -> Study:
@@ -98,11 +96,9 @@ def long(scale: Scale) -> Study:
     ]
     pruned = Study(chapter.name, chapter.title, arms, chapter.pilot_name).once(long_rate(scale)[1])
     small = chapter.study(scale).once(known)
-    settled, expected = (
-        [replace(arm, experiment=arm.experiment.followed_by(after[-1])) for arm in part]
-        for part in (small.arms, small.expected)
+    return pruned.with_arms_of(
+        small.each(lambda arm: replace(arm, experiment=arm.experiment.followed_by(after[-1])))
     )
-    return replace(pruned, arms=(*pruned.arms, *settled), expected=(*pruned.expected, *expected))
 
 
 STUDIES: dict[str, Callable[[Scale], Study]] = {

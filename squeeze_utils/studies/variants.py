@@ -221,7 +221,7 @@ def longer(study: Study, name: str, scale: Scale, times: int = 3) -> Study:
     settled = not reference or not (study.expected or study.missing())
     records = study.records() if reference and settled else {}
     groups: dict[tuple, list[Arm]] = {}
-    for arm in (*study.arms, *study.expected):
+    for arm in study.planned:
         groups.setdefault(arm.labels, []).append(arm)
 
     def mean(labels: tuple) -> float:

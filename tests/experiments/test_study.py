@@ -44,6 +44,20 @@ def test_an_observed_study_has_the_same_arms_with_more_steps():
         assert arm.experiment == before.experiment.followed_by(Pause(1), Pause(2))
 
 
+def test_arms_of_two_studies_stand_side_by_side_and_change_together():
+    both = rates(0.1).with_arms_of(rates(0.2).once(settled=False))
+    assert [len(part) for part in (both.arms, both.expected, both.planned)] == [1, 1, 2]
+    named = both.each(lambda arm: replace(arm, checkpoint="x"))
+    assert [arm.checkpoint for arm in named.planned] == ["x", "x"]
+    some = both.each(lambda arm: arm if arm.experiment.recipe[0].lr == 0.2 else None)
+    assert not some.arms and len(some.expected) == 1
+
+
+def test_a_pooled_deviation_and_certain_arms_exclude_each_other():
+    with pytest.raises(ValueError, match="certain arms have no deviation to be pooled"):
+        replace(rates(0.1), pools_deviation=True, certain=["plain"])
+
+
 def test_the_same_experiment_twice_is_a_mistake_unless_it_may_be_shared():
     arm = rates(0.1).arms[0]
     with pytest.raises(ValueError, match="twice contains the same experiment twice"):

@@ -45,7 +45,7 @@ def test_it_names_an_arm_and_the_minutes_of_its_records(number: str) -> None:
     assert f"`{name}`" in text and re.search(r"on a GPU|a GPU was not timed", text)
     study, arm = sq.study(name).at(Scale("reference")), ast.literal_eval(written)
     study = study.where(**labels)
-    arms = [one for one in (*study.arms, *study.expected) if arm in dict(one.labels).values()]
+    arms = [one for one in study.planned if arm in dict(one.labels).values()]
     assert len({replace(one.experiment, seed=0) for one in arms}) == 1  # which arm it is, is plain
     assert arms and int(seed) not in {one.experiment.seed for one in arms}
     records = study.records()

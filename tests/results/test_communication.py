@@ -24,7 +24,7 @@ REFERENCE = Scale("reference")
 def results(name, folder, sent, arms=None):
     """A study with pretended records of those arms whose label is in `arms` (all of them)."""
     made = communication.STUDIES[name](REFERENCE)
-    made = replace(made, arms=(*made.arms, *made.expected), expected=())
+    made = replace(made, arms=made.planned, expected=())
     label = made.arms[0].labels[0][0]
     for arm in made.arms:
         named = dict(arm.labels)[label]

@@ -77,6 +77,7 @@ def test_the_source_names_images_seeds_epochs_devices_and_dates(monkeypatch, tmp
     monkeypatch.setattr(Grid, "path", property(lambda grid: path))
     assert Replays.of(GRID, 60).source == NO_RECORDS
     row = {"key": "a", "curve": [10.0], "device": "a CPU, 1 thread", "date": "2026-01-02"}
+    row |= {"seconds": 1.0, "commit": "none"}
     rows = ({**row, "date": "2026-01-03"}, row)
     path.write_text("".join(json.dumps(one) + "\n" for one in rows))
     assert Replays.of(GRID, 60).source == (

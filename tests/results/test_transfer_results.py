@@ -27,7 +27,7 @@ PICTURES = 60
 def planned(make) -> Study:
     """All arms of a study, also those that wait for the pilot."""
     study = make(REFERENCE)
-    return replace(study, arms=(*study.arms, *study.expected), expected=())
+    return replace(study, arms=study.planned, expected=())
 
 
 def record(arm) -> Record:
@@ -75,7 +75,7 @@ def test_the_arithmetic_of_a_way_counts_what_it_trains():
     study = transfer.transfer(Scale("reference"))
     way = {
         dict(arm.labels)["way"]: transfer_results.joules(arm.experiment)
-        for arm in (*study.arms, *study.expected)
+        for arm in study.planned
         if dict(arm.labels)["images"] == "intel"
     }
     assert way["head only"] < way["last modules"] < way["all"] < way["AlexNet, from scratch"]
@@ -90,7 +90,7 @@ def test_a_way_says_which_images_its_weights_come_from():
     found = {
         (study is large, dict(arm.labels)["way"]): transfer_results.starts_from(arm.experiment)
         for study in (quick, large)
-        for arm in (*study.arms, *study.expected)
+        for arm in study.planned
     }
     assert found[True, "last modules"] == "ImageNet" and found[False, "all"] == "digits"
     assert {found[False, "from scratch"], found[True, "AlexNet, from scratch"]} == {"nothing"}

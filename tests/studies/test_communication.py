@@ -23,7 +23,7 @@ from squeeze_utils.training.distributed.together import EXCHANGES
 def test_arms_differ_in_what_is_exchanged_alone(scale):
     for name in ("exchanges_long", "exchanges_vgg"):
         made = communication.STUDIES[name](Scale(scale))
-        steps = [arm.experiment.recipe[0] for arm in (*made.arms, *made.expected)]
+        steps = [arm.experiment.recipe[0] for arm in made.planned]
         assert made.processes == 2 and {step.workers for step in steps} == {2}
         assert len({(step.epochs, step.lr, step.batch_size, step.shift) for step in steps}) == 1
     named = {way.get("exchange", "all") for way in communication.ways(Scale(scale)).values()}
@@ -40,7 +40,7 @@ def test_weights_decay_as_fast_where_the_momentum_is_in_the_exchange():
 def test_rare_averages_send_a_hundred_times_less_also_at_the_ends_of_epochs():
     for name, images in {"exchanges_long": 45_000, "exchanges_vgg": 20_000}.items():
         made = communication.STUDIES[name](Scale("reference"))
-        arms = [arm for arm in (*made.arms, *made.expected) if ("exchange", "seldom") in arm.labels]
+        arms = [arm for arm in made.planned if ("exchange", "seldom") in arm.labels]
         plan = arms[0].experiment.recipe[0]
         steps = plan.epochs * (images // plan.batch_size)
         assert steps / (steps // plan.every + plan.epochs) > 100
@@ -50,7 +50,7 @@ def test_clients_compute_in_a_precision_that_the_recipe_names():
     wanted = {"quick": "float32", "reference": "bfloat16"}
     for scale in SCALES:
         made = communication.federated(Scale(scale))
-        steps = [arm.experiment.recipe[0] for arm in (*made.arms, *made.expected)]
+        steps = [arm.experiment.recipe[0] for arm in made.planned]
         assert {step.precision for step in steps} == {wanted[scale]}
         assert {step.plan.precision for step in steps} == {wanted[scale]}
 
@@ -61,7 +61,7 @@ def test_the_name_of_the_largest_numbers_gives_the_share_that_is_sent(scale, nam
     made = communication.STUDIES[name](Scale(scale))
     steps = {
         label: arm.experiment.recipe[0].density
-        for arm in (*made.arms, *made.expected)
+        for arm in made.planned
         for _, label in arm.labels
         if label.endswith(" %")
     }

@@ -43,7 +43,7 @@ def effects_table(
 def _levels(found: Results, factors: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The levels that the arms of a study have, in their order, waiting ones included."""
     levels: dict[str, list[Any]] = {name: [] for name in factors}
-    for arm in (*found.study.arms, *found.study.expected):
+    for arm in found.study.planned:
         coders = getattr(arm.experiment.recipe[-1], "coders", ()) or ("best",)
         labels = {name: [level] for name, level in arm.labels} | {"coder": list(coders)}
         for name, known in levels.items():
@@ -65,7 +65,7 @@ def arms_table(found: Results, by: str) -> pd.DataFrame:
     'prune, then round'
     """
     frame, rows = found.frame, {}
-    for arm in (*found.study.arms, *found.study.expected):
+    for arm in found.study.planned:
         name = dict(arm.labels)[by]
         part = frame[frame[by] == name] if len(frame) else frame
         row: dict[str, Any] = {
