@@ -158,7 +158,8 @@ def _alike(step: Mapping[str, Any], recorded_on: str, device: torch.device) -> b
 class Trained(NamedTuple):
     """A training step that has a record: its place in the recipe, and how long it took where.
 
-    `speed` are images of HALF in a second: by the median of the epochs that it has finished.
+    Both by the median of the epochs that it has finished, because a machine may have had other
+    work, or have slept, in some: `seconds` of all of them, `speed` in images of HALF in a second.
     """
 
     position: int
@@ -175,7 +176,8 @@ def trained(record: Record) -> Iterator[Trained]:
         if epochs := [epoch["seconds"] for epoch in step.get("history", ())]:
             images = unit * slowdown(experiment.recipe, position)
             device = step.get("device", record.device)
-            yield Trained(position, device, sum(epochs), images / median(epochs))
+            usual = median(epochs)
+            yield Trained(position, device, usual * len(epochs), images / usual)
 
 
 def _recorded_speeds(study: Study) -> Iterator[float]:

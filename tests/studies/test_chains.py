@@ -48,7 +48,7 @@ def test_what_begins_with_the_same_training_is_one_chain():
 )
 def test_only_records_of_one_thread_count(device, found):
     arm = chains.catalogue.find("residual_lr_long", Scale("reference")).arms[0]
-    epochs = [{"seconds": seconds} for seconds in (10.0, 20.0, 30.0)]  # of 24: then it diverged
+    epochs = [{"seconds": seconds} for seconds in (10.0, 20.0, 99.0)]  # of 24: then it diverged
     steps = [{"history": epochs, "device": device}]
     record = SimpleNamespace(steps=steps, device="?", experiment=arm.experiment.as_dict())
     one = chains._by_one_worker(record).get(0)
