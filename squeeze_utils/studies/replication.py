@@ -20,6 +20,7 @@ from squeeze_utils.studies.record_draw import Candidate
 from squeeze_utils.training.distributed.launch import launch, take_part
 
 KEPT = "replications"  # the table of what was run again, below data/measurements/
+PLACE = ("record", "again on")  # of these the newest row stays
 
 
 def train_arm(experiment: Experiment) -> tuple[float, str]:
@@ -81,18 +82,10 @@ def repeat_records(drawn: Sequence[Candidate]) -> Iterator[dict[str, Any]]:
             "date": now["date"],
         }
         try:
-            _keep(row)
+            measurements.keep_row(KEPT, row, PLACE)
         except (OSError, ValueError) as error:  # a read-only folder, a damaged table
             _announce(f"this row is shown but not kept: {error}")
         yield row
-
-
-def _keep(row: dict[str, Any]) -> None:
-    """Add a row to the kept table; the newest row of a record on a device stays."""
-    known = measurements.read_measurement(KEPT)
-    same = ("record", "again on")
-    rows = [old for old in (known.rows if known else ()) if any(old[k] != row[k] for k in same)]
-    measurements.keep_measurement(KEPT, [*rows, row])
 
 
 def deviation_line(row: Mapping[str, Any] | None = None) -> str:
