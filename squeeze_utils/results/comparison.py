@@ -69,6 +69,12 @@ def planned_networks(study: Study, by: str) -> dict[Any, int]:
     return dict(Counter(dict(arm.labels)[by] for arm in study.planned))
 
 
+def complete(study: Study, frame: pd.DataFrame, by: str) -> set[Any]:
+    """The values of label `by` of which every planned network has a row in `frame`."""
+    counts = frame[by].value_counts() if len(frame) else {}
+    return {name for name, n in planned_networks(study, by).items() if counts.get(name, 0) == n}
+
+
 def differences(
     frame: pd.DataFrame,
     by: str,

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from squeeze_utils.data.dense_sets import SETS
-from squeeze_utils.results.comparison import planned_networks
+from squeeze_utils.results.comparison import complete, planned_networks
 from squeeze_utils.results.figures import PALETTE, curve_style
 from squeeze_utils.results.goals import MISSED, REACHED, judge
 from squeeze_utils.results.statistics import paired
@@ -111,7 +111,7 @@ def failing_prediction(
 ) -> Sentence:
     """Whether at so many bits a class that was `expected` to loses most, compared with FLOAT."""
     classes, start = by_class(found), f"Part (2) for {name}, {bits} bits"
-    if not {FLOAT, bits} <= _complete(found):
+    if not {FLOAT, bits} <= complete(found.study, found.frame, "bits"):
         return Sentence(f"{start}: open, {NOT_TRAINED}.")
     if classes.loc[bits].max() < LEAST:
         return Sentence(
@@ -146,8 +146,9 @@ def aim(
     The smallest file that loses few enough points in the mean is named, with its own score. The 95
     % interval of a mean, each by itself, says whether an aim is decided.
     """
-    frame, files, complete = found.frame, _files(found), _complete(found)
-    if DENSE not in complete:
+    frame, files = found.frame, _files(found)
+    trained = complete(found.study, frame, "bits")
+    if DENSE not in trained:
         return Sentence(f"**Aims for {name}**: open, {NOT_TRAINED}.")
     dense = list(frame.loc[frame["bits"] == DENSE, "test_accuracy"])
     good = {
@@ -155,7 +156,7 @@ def aim(
         for bits, one in files.items()
         if one.bytes <= most_bytes and fmean(one.lost) <= points
     }
-    every = complete == set(planned_networks(found.study, "bits"))
+    every = trained == set(planned_networks(found.study, "bits"))
     said = MISSED if every else f"open, {NOT_TRAINED}"
     if good:
         bits, one = min(good.items(), key=lambda pair: pair[1].bytes)
@@ -187,20 +188,14 @@ class _Files(NamedTuple):
     scores: list[float]
 
 
-def _complete(found: Results) -> set[str | int]:
-    """The numbers of bits of which every planned network is trained."""
-    counts = found.frame["bits"].value_counts() if len(found) else {}
-    planned = planned_networks(found.study, "bits")
-    return {bits for bits, count in planned.items() if counts.get(bits, 0) == count}
-
-
 def _files(found: Results) -> dict[int, _Files]:
     """For each number of bits whose networks are all trained; points are lost against DENSE."""
-    frame, complete, files = found.frame, _complete(found), {}
-    if DENSE not in complete:
+    frame, files = found.frame, {}
+    trained = complete(found.study, frame, "bits")
+    if DENSE not in trained:
         return files
     scores = frame.pivot(index="seed", columns="bits", values="test_accuracy")
-    for bits in (b for b in scores if b in complete and b not in (DENSE, FLOAT)):
+    for bits in (b for b in scores if b in trained and b not in (DENSE, FLOAT)):
         size = frame.loc[frame["bits"] == bits, "file_bytes"].max()
         lost = (scores[DENSE] - scores[bits]).tolist()
         files[bits] = _Files(int(size), lost, scores[bits].tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeeze_utils.results.comparison import UNFINISHED, planned_networks
+from squeeze_utils.results.comparison import UNFINISHED, complete, planned_networks
 from squeeze_utils.results.goals import judge
 from squeeze_utils.results.statistics import Difference, family, welch, with_interval
 from squeeze_utils.results.study_results import Sentence
@@ -114,7 +114,8 @@ def rungs(found: Results) -> Sentence:
     if not len(found):
         return Sentence(f"The ladder: {NOT_TRAINED}.")
     groups = {n: part[ACCURACY] for n, part in found.frame.groupby("rung", sort=False)}
-    gains = _gains(planned_networks(found.study, "rung"), groups)
+    trained = complete(found.study, found.frame, "rung")
+    gains = _gains(list(planned_networks(found.study, "rung")), trained, groups)
     lines = [f"- {name}: {_rung(values, gains.get(name))}" for name, values in groups.items()]
     whole = len(found) == len(found.study.arms) and not found.study.expected
     rises = np.diff([values.mean() for values in groups.values()]) > 0
@@ -122,14 +123,15 @@ def rungs(found: Results) -> Sentence:
     return Sentence("\n".join([*lines, "", f"That every change gains {word}."]))
 
 
-def _gains(planned: Mapping[str, int], groups: Mapping[str, pd.Series]) -> dict[str, Difference]:
+def _gains(
+    rungs: Sequence[str], trained: set[str], groups: Mapping[str, pd.Series]
+) -> dict[str, Difference]:
     """Of each rung on its neighbour below, where both have all their networks.
 
     The intervals are as wide as they will be when the whole ladder is there.
     """
-    complete = {name for name, values in groups.items() if len(values) == planned[name]}
-    pairs = list(pairwise(planned))
-    known = [pair for pair in pairs if complete.issuperset(pair)]
+    pairs = list(pairwise(rungs))
+    known = [pair for pair in pairs if trained.issuperset(pair)]
     gaps = {name: welch(groups[name], groups[before]) for before, name in known}
     return family(gaps, len(pairs)) if gaps else {}
 
@@ -150,13 +152,13 @@ def best_networks(found: Results) -> Sentence:
     """
     if not len(found):
         return Sentence(f"The headline: {NOT_TRAINED}.")
-    lines, planned = [], planned_networks(found.study, "network")
+    lines, trained = [], complete(found.study, found.frame, "network")
     for name, part in found.frame.groupby("network", sort=False):
         line = f"- {name}: {part[ACCURACY].mean():.2f} % (n = {len(part)})."
         if name in GOALS:
-            whole = len(part) == planned[name]
             judged = judge(part[ACCURACY].tolist(), GOALS[name], most=False)
-            line += f" The goal of {GOALS[name]:g} % is {judged if whole else 'still open'}."
+            word = judged if name in trained else "still open"
+            line += f" The goal of {GOALS[name]:g} % is {word}."
         lines += [line, *_views(name, found.where(network=name))]
     return Sentence("\n".join(lines))
 
