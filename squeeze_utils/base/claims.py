@@ -14,14 +14,17 @@ import os
 import socket
 import threading
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from squeeze_utils.base.checks import real_number
 
+CLAIMS = ".claims"  # the name of a folder of claims, beside what is claimed
 BEAT = 10.0  # seconds between two renewals
 LIMIT = 120.0  # seconds without renewal, after which an owner is taken for dead
+PATIENCE = 1.0  # seconds between two looks at what another process has claimed
 
 
 class Claims:
@@ -49,6 +52,15 @@ class Claims:
         if claim and held and not held[-1].exists():  # its heir has come and gone: begin anew
             claim.give_back()
             return None
+        return claim
+
+    def wait_for(self, name: str) -> Claim:
+        """The claim on `name`, once no other process that is alive has it."""
+        if claim := self.take(name):
+            return claim
+        warnings.warn(f"another process works on {name}: waiting for it", stacklevel=3)
+        while (claim := self.take(name)) is None:
+            time.sleep(PATIENCE)
         return claim
 
     def _path(self, name: str, generation: int) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from squeeze_utils.base import machine, paths
+from squeeze_utils.base.claims import CLAIMS, Claims
 from squeeze_utils.base.files import write_atomically
 
 FACTS = ("device", "versions", "commit", "date")
@@ -53,13 +54,15 @@ def keep_measurement(name: str, rows: Sequence[dict[str, Any]], **about: Any) ->
 def keep_row(name: str, row: dict[str, Any], place: Sequence[str], **about: Any) -> Path:
     """Put a row into the table `name`, for the old one with the same values in `place`.
 
-    The table is read just before it is written, so rows that another process has made meanwhile
-    stay. Rows are ordered by `place`.
+    One process at a time does so, and reads the table first: rows that others have made stay.
+    Rows are ordered by `place`.
     """
-    known = read_measurement(name)
-    rows = [old for old in (known.rows if known else []) if any(old[k] != row[k] for k in place)]
-    rows = sorted([*rows, row], key=lambda one: [one[k] for k in place])
-    return keep_measurement(name, rows, **about)
+    path = measurement_path(name)
+    with Claims(path.parent / CLAIMS).wait_for(path.stem):
+        known = read_measurement(name)
+        old = [one for one in (known.rows if known else []) if any(one[k] != row[k] for k in place)]
+        rows = sorted([*old, row], key=lambda one: [one[k] for k in place])
+        return keep_measurement(name, rows, **about)
 
 
 def read_measurement(name: str) -> Measurement | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from squeeze_utils.base.claims import Claims
+from squeeze_utils.base.claims import CLAIMS, Claims
 from squeeze_utils.data import ImageSet
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import (
@@ -23,7 +23,6 @@ from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm
 from squeeze_utils.training.distributed.ranks import from_first
 
-CLAIMS = ".claims"  # a folder beside the studies' records, and one beside the kept states
 Load = Callable[[DataSpec], ImageSet]
 
 

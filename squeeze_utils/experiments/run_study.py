@@ -16,6 +16,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine
+from squeeze_utils.base.claims import PATIENCE
 from squeeze_utils.base.parallel import run_elsewhere, run_tasks
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.records import Record, read_records
@@ -24,7 +25,6 @@ from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.training.distributed.ranks import from_first, here
 
-PATIENCE = 1.0  # seconds between two looks at arms that another run has claimed
 DEATHS = 3  # helpers that may die before a study gives up
 RunArm = Callable[..., Record | Failure | None]
 

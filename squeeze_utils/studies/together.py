@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from squeeze_utils.base.claims import Claims
+from squeeze_utils.base.claims import CLAIMS, Claims
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record
-from squeeze_utils.experiments.run_arm import CLAIMS, Failure
+from squeeze_utils.experiments.run_arm import Failure
 from squeeze_utils.experiments.run_study import StudyIncomplete, run_study
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.experiments.study import Arm, Study

@@ -46,6 +46,14 @@ def test_one_has_it_until_it_is_given_back(tmp_path):
     assert others.take("work") is not None
 
 
+def test_a_claim_that_another_has_is_waited_for(tmp_path, monkeypatch):
+    other = Claims(tmp_path).take("work")
+    monkeypatch.setattr("squeeze_utils.base.claims.time.sleep", lambda _: other.give_back())
+    with pytest.warns(UserWarning, match="another process works on work: waiting for it"):
+        claim = Claims(tmp_path).wait_for("work")
+    assert Claims(tmp_path).take("work") is None and not claim.is_lost()
+
+
 def test_a_claim_that_is_renewed_stays(tmp_path):
     claim = Claims(tmp_path, **FAST).take("work")
     path = claim.path

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from squeeze_utils.base import measurements
+from squeeze_utils.base.claims import CLAIMS, Claims
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,21 @@ def test_a_row_takes_the_place_of_its_like_and_rows_of_others_stay():
     assert found.about["how"] == "two"
     with pytest.raises(KeyError, match="half"):
         measurements.keep_row("rows", {"seed": 0}, ["seed", "half"])
+
+
+def test_rows_that_another_process_writes_at_the_same_moment_are_not_lost(monkeypatch):
+    path = measurements.keep_measurement("rows", [])
+    other = Claims(path.parent / CLAIMS).take("rows")
+
+    def meanwhile(seconds: float) -> None:
+        measurements.keep_measurement("rows", [{"seed": 0}])
+        other.give_back()
+
+    monkeypatch.setattr("squeeze_utils.base.claims.time.sleep", meanwhile)
+    with pytest.warns(UserWarning, match="works on rows"):
+        measurements.keep_row("rows", {"seed": 1}, ["seed"])
+    assert measurements.read_measurement("rows").rows == [{"seed": 0}, {"seed": 1}]
+    assert not list((path.parent / CLAIMS).iterdir())
 
 
 @pytest.mark.parametrize(

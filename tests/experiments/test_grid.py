@@ -52,8 +52,8 @@ def test_another_run_is_waited_for_and_keeps_its_rows(grid, monkeypatch):
         grids._append(grid.path, {**row, "key": first.key, "curve": [1.0, 2.0]})
         other.give_back()
 
-    monkeypatch.setattr(grids, "sleep", meanwhile)
-    with pytest.warns(UserWarning, match="another run trains tiny: waiting for it"):
+    monkeypatch.setattr("squeeze_utils.base.claims.time.sleep", meanwhile)
+    with pytest.warns(UserWarning, match="another process works on tiny: waiting for it"):
         run_grid(grid)
     assert curves(grid)[0, 0].tolist() == [1.0, 2.0] and len(done) == 7
     assert not list((grid.path.parent / ".claims").iterdir())

@@ -9,11 +9,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import numpy as np
@@ -21,16 +19,14 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from squeeze_utils.base import machine, paths
-from squeeze_utils.base.claims import Claim, Claims
+from squeeze_utils.base.claims import CLAIMS, Claims
 from squeeze_utils.base.parallel import run_tasks
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
-from squeeze_utils.experiments.run_arm import CLAIMS
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.training.loop import Train
 
 ROW_KEYS = {"key", "curve", "seconds", "device", "commit", "date"}
-PATIENCE = 1.0  # seconds between two looks at a table that another run has claimed
 
 
 @dataclass(frozen=True)
@@ -77,18 +73,8 @@ def run_grid(grid: Grid, jobs: int = 1) -> None:
 
     One run at a time writes to the table: another one is waited for, unless it has died.
     """
-    with _claimed(grid):
+    with Claims(grid.path.parent / CLAIMS).wait_for(grid.name):
         _run(grid, jobs)
-
-
-def _claimed(grid: Grid) -> Claim:
-    claims, told = Claims(grid.path.parent / CLAIMS), False
-    while (claim := claims.take(grid.name)) is None:
-        if not told:
-            warnings.warn(f"another run trains {grid.name}: waiting for it", stacklevel=3)
-        told = True
-        sleep(PATIENCE)
-    return claim
 
 
 def _run(grid: Grid, jobs: int) -> None:
