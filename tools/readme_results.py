@@ -36,7 +36,7 @@ def results(root: Path) -> str:
         study = find(name, Scale("reference"))
         return Results(study, study.records(root / "data" / "runs"))
 
-    tables = (_study(found.study, found.found) for found in map(recorded, NETWORKS))
+    tables = (_study(found.study, found.by_key) for found in map(recorded, NETWORKS))
     network = next((table for table in tables if table), "")
     compared = _comparisons([(one, recorded(one.study)) for one in COMPARISONS])
     return "\n\n".join(part for part in (network, compared, _small_files(root)) if part)

@@ -92,7 +92,7 @@ def first_to_fail(found: Results) -> Sentence:
 
 def _how_rare(found: Results, name: str) -> str:
     """The class's share of the test objects or pixels and its rank, as a sentence to be added."""
-    for record in found.found.values():
+    for record in found.by_key.values():
         if "confusion" in record.final:
             counts = [sum(row) for row in record.final["confusion"]]  # a row for each true class
             break
@@ -226,7 +226,7 @@ def loss_figure(found: Results, title: str = "") -> Figure | None:
     ax.set_xticks(places, ["float" if bits == FLOAT else str(bits) for bits in table.index])
     ax.set(
         xlabel="bits of a weight",
-        ylabel=f"{measure_of(found.found).removeprefix('m')} of the class (%)",
+        ylabel=f"{measure_of(found.by_key).removeprefix('m')} of the class (%)",
     )
     counts = found.frame.groupby("bits")["seed"].nunique()
     least, most = counts.min(), counts.max()

@@ -115,7 +115,7 @@ def _what_differs(arms: Sequence[Arm]) -> str:
 def _of(found: Results, arms: Sequence[Arm]) -> list[Record]:
     """The records of these arms that there are."""
     keys = [arm.experiment.key for arm in arms]
-    return [found.found[key] for key in keys if key in found.found]
+    return [found.by_key[key] for key in keys if key in found.by_key]
 
 
 def study(name: str) -> NamedStudy:

@@ -115,7 +115,7 @@ def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
     """Whether every other recipe needs at least `times` the bytes, wherever one is as good."""
     rows = advantage(results)
     known = rows.dropna(subset=["times"])
-    missing = [arm for arm in results.study.arms if arm.experiment.key not in results.found]
+    missing = [arm for arm in results.study.arms if arm.experiment.key not in results.by_key]
     waiting = {dict(arm.labels)["network"] for arm in missing}
     settled = known.loc[~known["network"].isin(waiting), "times"]
     fails = bool((settled < times).any())  # one network decides it, the others may wait

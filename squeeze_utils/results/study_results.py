@@ -44,22 +44,22 @@ class Results:
     """
 
     study: Study
-    found: Mapping[str, Record]
+    by_key: Mapping[str, Record]
     cache: PrefixCache | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         """How many of the study's experiments have a record; none counts as false."""
-        return len(self.found)
+        return len(self.by_key)
 
     @property
     def frame(self) -> pd.DataFrame:
         """One row for each record: labels, seed, and every number measured after the last step."""
-        return results_table(self.study, self.found)
+        return results_table(self.study, self.by_key)
 
     @property
     def source(self) -> Sentence:
         """Where the results come from: images, seeds, epochs, device, versions, date."""
-        return Sentence(tables.source_line(self.found, self.study))
+        return Sentence(tables.source_line(self.by_key, self.study))
 
     def where(self, **labels: Any) -> Results:
         """The part whose labels are these, or among these: `where(bypass=("none", "simple"))`."""
@@ -69,7 +69,7 @@ class Results:
             raise ValueError(
                 f"no arm of {self.study.name} has the labels {labels}; there are {known}"
             )
-        return self._with(part, self.found)
+        return self._with(part, self.by_key)
 
     def _labels(self) -> list[dict[str, Any]]:
         """Of every arm, whether it has a record or not; the seed counts as a label."""
@@ -86,7 +86,7 @@ class Results:
         """Those records of `found` that are of the arms of `study`, with it."""
         keys = {arm.experiment.key for arm in study.arms}
         kept = {key: record for key, record in found.items() if key in keys}
-        return replace(self, study=study, found=kept)
+        return replace(self, study=study, by_key=kept)
 
     def with_control(self, by: str, control: Any, other: Results) -> Results:
         """The same arms, but the networks of `other` stand in the place of the arm `control`.
@@ -99,7 +99,7 @@ class Results:
         for arm in reversed(other.study.arms):
             kept = (pair for pair in arm.labels if pair[0] in known)
             arms.insert(place, replace(arm, labels=((by, control), *kept)))
-        return self._with(replace(self.study, arms=arms), {**self.found, **other.found})
+        return self._with(replace(self.study, arms=arms), {**self.by_key, **other.by_key})
 
     def table(self, by: str | None = None) -> pd.DataFrame:
         """A row for each arm: accuracy (mean ± sd), n, parameters, and what else tells them apart.
@@ -108,7 +108,7 @@ class Results:
         """
         if by is not None and self._labels():
             self._values(by)
-        return tables.summary_table(self.study, self.found, by)
+        return tables.summary_table(self.study, self.by_key, by)
 
     def costs(self, by: str) -> pd.DataFrame:
         """Multiply-adds, activation memory, and milliseconds of a step where they were timed."""
@@ -117,7 +117,7 @@ class Results:
 
     def recorded(self) -> Iterator[tuple[dict[str, Any], Record]]:
         """Each arm that has a record: its labels and seed as the beginning of a row, and it."""
-        return tables.recorded(self.study, self.found)
+        return tables.recorded(self.study, self.by_key)
 
     def epochs(self) -> pd.DataFrame:
         """One row for each epoch of each record: labels, seed, and all that was noted of the epoch.
@@ -156,7 +156,7 @@ class Results:
 
         None if there is no such record yet. Counts are of the test split, after the last step.
         """
-        found = self.where(**labels).found.values()
+        found = self.where(**labels).by_key.values()
         counts = [np.array(record.final["confusion"], dtype=np.int64) for record in found]
         return sum(counts) if counts else None
 
@@ -190,7 +190,7 @@ class Results:
     ) -> Sentence:
         """`compare` in one sentence."""
         gaps = self.compare(by, control, value, margin)
-        if not self.found:
+        if not self.by_key:
             return Sentence(tables.NO_RECORDS)
         if control not in set(self.frame[by]):
             return Sentence(f"{control} has no run yet: there is nothing to compare with.")
@@ -211,7 +211,7 @@ class Results:
         choose(by, control, known)
         for name in predicted:
             choose(f"{by} against {control!r}", name, [one for one in known if one != control])
-        if not self.found:
+        if not self.by_key:
             return Sentence(f"The prediction is still open: {tables.NO_RECORDS}.")
         gaps = self.compare(by, control, margin=margin)
         return Sentence(comparison.prediction_sentence(gaps, predicted))
@@ -221,7 +221,7 @@ class Results:
 
         None while there are no records.
         """
-        if not self.found:
+        if not self.by_key:
             return None
         return comparison_figure(
             self.frame, self.compare(by, control), by, control, title or self.study.title

@@ -106,8 +106,8 @@ def test_while_arms_are_missing_a_goal_that_none_reaches_is_undecided(tmp_path):
 
 def test_while_seeds_are_missing_a_goal_that_none_reaches_is_undecided(tmp_path):
     found = results("exchanges_long", tmp_path, exchanged)
-    first = {key: record for key, record in found.found.items() if not record.seed}
-    one_seed = replace(found, found=first)
+    first = {key: record for key, record in found.by_key.items() if not record.seed}
+    one_seed = replace(found, by_key=first)
     assert "not complete yet" in str(one_seed.compare("exchange", ALL, margin=0.5)["verdict"])
     assert "is undecided. 100 times fewer: " in shown.goal(one_seed, ALL)
 

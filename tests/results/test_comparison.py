@@ -141,8 +141,8 @@ def test_several_results_of_one_arm_and_seed_are_refused():
 def without(results: Results, kind: str, seed: int) -> Results:
     """The results before one of the networks was trained."""
     (lost,) = results.study.where(kind=kind, seed=seed).arms
-    found = {key: record for key, record in results.found.items() if key != lost.experiment.key}
-    return dataclasses.replace(results, found=found)
+    found = {key: record for key, record in results.by_key.items() if key != lost.experiment.key}
+    return dataclasses.replace(results, by_key=found)
 
 
 def test_there_is_no_verdict_before_all_networks_of_both_arms_are_trained():
@@ -250,8 +250,8 @@ def test_the_figure_shows_every_seed_and_every_interval(seeds):
 
 def test_a_study_that_still_grows_is_shown_as_far_as_it_went():
     whole = results_of(3)
-    without = {k: r for k, r in whole.found.items() if r.labels["kind"] != "plain"}
-    part = dataclasses.replace(whole, found=without)
+    without = {k: r for k, r in whole.by_key.items() if r.labels["kind"] != "plain"}
+    part = dataclasses.replace(whole, by_key=without)
     assert "plain has no run yet" in part.verdict("kind", "plain")
     assert "plain, which has no run yet" not in part.figure("kind", "up").axes[1].get_xlabel()
     assert "plain, which has no run yet" in part.figure("kind", "plain").axes[1].get_xlabel()

@@ -261,7 +261,7 @@ def test_cells_are_a_row_for_each_coder_and_keep_their_columns_without_records()
     assert frame.loc[0, "bytes"] > frame.loc[1, "bytes"] == frame.loc[2, "bytes"]
     assert frame["halvings"].tolist() == pytest.approx((-np.log2(frame["bytes"])).tolist())
     assert frame["test_accuracy"].nunique() == 1
-    empty = cells.cells(replace(found, found={}))
+    empty = cells.cells(replace(found, by_key={}))
     assert list(empty) == list(frame) and empty.empty
 
 
@@ -276,7 +276,7 @@ def test_predictions_are_judged_by_the_numbers_and_open_without_them():
         some = table(1).head(keep)
         said = " ".join(verdicts.predictions(whole, some, BASE))
         assert "(1)" in said and "(4)" in said
-    part = replace(whole, found=dict(list(whole.found.items())[:1]))
+    part = replace(whole, by_key=dict(list(whole.by_key.items())[:1]))
     waiting = replace(whole, study=replace(made, expected=made.arms[:1]))
     for unfinished in (part, waiting):
         (only,) = verdicts.predictions(unfinished, table(), BASE)

@@ -23,7 +23,7 @@ def runs(tmp_path, monkeypatch):
 
 def recorded(name, change):
     found = study(name).records()
-    for record in found.found.values():
+    for record in found.by_key.values():
         record.steps[-1].update(change(dict(record.labels)))
     return found
 
@@ -57,18 +57,18 @@ def test_the_gains_of_the_ladder_are_judged_together_and_against_neighbours_only
     finish("ladder", runs)
     order = [name for name, _ in headline.CHANGES]
     found = recorded("ladder", lambda labels: {"test_accuracy": 90.0 + order.index(labels["rung"])})
-    for number, record in enumerate(found.found.values()):
+    for number, record in enumerate(found.by_key.values()):
         record.steps[-1]["test_accuracy"] += number % 2 / 10
     alone = rungs(found.where(rung=tuple(order[:2]))).splitlines()[1]
     among = rungs(found).splitlines()[1]
     assert "+1.00 points (+0.70 to +1.30)" in alone
     assert "+1.00 points (" in among and among != alone  # four intervals hold at once: wider
-    early = {key: r for key, r in found.found.items() if r.labels["rung"] in order[:2]}
-    assert rungs(replace(found, found=early)).splitlines()[1] == among  # as wide before the rest
-    gone = {key: r for key, r in found.found.items() if r.labels["rung"] != order[1]}
-    assert "against" not in rungs(replace(found, found=gone)).splitlines()[1]
-    one = {key: r for key, r in found.found.items() if r.labels["rung"] != order[1] or not r.seed}
-    assert rungs(replace(found, found=one)).splitlines()[1].endswith("% (n = 1)")
+    early = {key: r for key, r in found.by_key.items() if r.labels["rung"] in order[:2]}
+    assert rungs(replace(found, by_key=early)).splitlines()[1] == among  # as wide before the rest
+    gone = {key: r for key, r in found.by_key.items() if r.labels["rung"] != order[1]}
+    assert "against" not in rungs(replace(found, by_key=gone)).splitlines()[1]
+    one = {key: r for key, r in found.by_key.items() if r.labels["rung"] != order[1] or not r.seed}
+    assert rungs(replace(found, by_key=one)).splitlines()[1].endswith("% (n = 1)")
 
 
 def test_a_study_without_rungs_is_refused(runs):
@@ -104,8 +104,8 @@ def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
     assert "The goal of 95 % is missed in the mean, not decided." in words  # a single network
     assert words.count("goal") == 2
     found = recorded("headline", lambda labels: {"test_accuracy": 94.0})
-    first = {key: r for key, r in found.found.items() if not r.seed}
-    partly = best_networks(replace(found, found=first))
+    first = {key: r for key, r in found.by_key.items() if not r.seed}
+    partly = best_networks(replace(found, by_key=first))
     assert "- SqueezeNet: 94.00 % (n = 1). The goal of 94 % is still open." in partly
     plain = best_networks(found)
     assert len(plain.splitlines()) == 3  # no views: no rows for them

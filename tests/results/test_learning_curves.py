@@ -63,11 +63,11 @@ def test_epochs_to_a_level_two_points_below_the_controls_end(found):
 
 def test_the_level_is_that_of_the_controls_own_last_epoch(found):
     shorter = {}
-    for key, record in found.found.items():
+    for key, record in found.by_key.items():
         (step,) = record.steps
         cut = step["history"][:-1] if record.labels["rule"] == "plain" else step["history"]
         shorter[key] = replace(record, steps=[{**step, "history": cut}])
-    table = learning_curves.epochs_to(replace(found, found=shorter), "rule", "plain")
+    table = learning_curves.epochs_to(replace(found, by_key=shorter), "rule", "plain")
     assert "nan" not in table.columns[0]
 
 

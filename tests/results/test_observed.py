@@ -30,7 +30,7 @@ def test_every_network_has_its_surface_and_its_blocks(seen):
 
 
 def test_a_study_without_records_has_no_observations():
-    found = replace(study("residual_views").records(), found={})
+    found = replace(study("residual_views").records(), by_key={})
     assert observations(found, "bypass") == {}
 
 

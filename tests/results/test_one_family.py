@@ -67,13 +67,13 @@ def test_a_margin_is_passed_on():
 
 def test_a_part_that_is_not_trained_yet_counts_and_has_no_row():
     every = parts(found("narrow", "pruned"))
-    waiting = {**every, "size 2": replace(every["size 2"], found={})}
+    waiting = {**every, "size 2": replace(every["size 2"], by_key={})}
     whole, part = (one_family.compare(p, "kind", "narrow") for p in (every, waiting))
     assert list(part.index) == ["size 0", "size 1"]
     assert part.loc["size 0", "low"] == whole.loc["size 0", "low"]
     told = one_family.prediction(waiting, "kind", "narrow", {"size 1": "lower", "size 2": "lower"})
     assert "**size 2**: predicted lower, found no run yet. The prediction is not decided." in told
-    nothing = {name: replace(one, found={}) for name, one in every.items()}
+    nothing = {name: replace(one, by_key={}) for name, one in every.items()}
     assert one_family.compare(nothing, "kind", "narrow").empty
     assert "no reference records" in one_family.verdict(nothing, "kind", "narrow")
     told = one_family.prediction(nothing, "kind", "narrow", {"size 0": "lower"})

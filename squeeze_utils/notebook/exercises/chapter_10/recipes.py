@@ -119,7 +119,7 @@ def forgets_a_class(answer: Any) -> Claims:
     for name in ("one shot", "SNIP", "SNIP, global"):
         part = named(given["never_named"], "one shot", "SNIP", "SNIP, global")[name]
         arms = schedules.where(schedule=(name,)).study.arms
-        tables = [schedules.found[arm.experiment.key].final["confusion"] for arm in arms]
+        tables = [schedules.by_key[arm.experiment.key].final["confusion"] for arm in arms]
         yield from number(name, part, _never(tables), mistakes)
 
 

@@ -102,7 +102,7 @@ def best_gap(answer: Any) -> Claims:
 def layer_by_layer(answer: Any) -> Claims:
     given = named(answer, "wrong_number", "layer", "width")
     found = study("deep_compression").records().where(network="LeNet-5", recipe="paper")
-    layers = next(iter(found.found.values())).final["layers"][:4]
+    layers = next(iter(found.by_key.values())).final["layers"][:4]
     widths = [float(layer["weight_bits"]) for layer in layers]
     place = next(i for i, width in enumerate(widths) if PAPER["codes"][i] > width)
     claimed = as_number(given["wrong_number"], "wrong_number")
