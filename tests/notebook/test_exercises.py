@@ -30,8 +30,12 @@ def notebook_of(chapter: str, solutions: bool = False) -> Any:
     return execute.read_notebook(path)
 
 
+def mistakes_module(chapter: str) -> Any:
+    return import_module(f"tests.notebook.mistakes.chapter_{chapter}")
+
+
 def mistakes_of(chapter: str) -> dict[int, list[tuple[Any, str]]]:
-    return import_module(f"tests.notebook.mistakes.chapter_{chapter}").MISTAKES
+    return mistakes_module(chapter).MISTAKES
 
 
 def checked(chapter: str) -> dict[int, Exercise]:
@@ -45,6 +49,12 @@ PLANTED = [
     for chapter in CHAPTERS
     for number, planted in mistakes_of(chapter).items()
     for place, (answer, expected) in enumerate(planted, 1)
+]
+RIGHT_TOO = [
+    pytest.param(chapter, number, answer, id=f"{chapter}-{number}")
+    for chapter in CHAPTERS
+    for number, answers in getattr(mistakes_module(chapter), "RIGHT_TOO", {}).items()
+    for answer in answers
 ]
 
 
@@ -87,6 +97,12 @@ def test_a_typical_mistake_gets_its_message(chapter, number, answer, expected, c
     assert expected in verdict.message
     assert "The check cannot use" not in verdict.message
     assert f"check.hint({number}) gives a hint" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("chapter", "number", "answer"), RIGHT_TOO)
+def test_a_right_answer_that_is_not_the_solutions_own_is_taken(chapter, number, answer):
+    verdict = package.load(chapter)(number, answer)
+    assert verdict.outcome == "right", verdict
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

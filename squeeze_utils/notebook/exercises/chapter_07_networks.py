@@ -38,6 +38,7 @@ def order_matters(answer: Any) -> Claims:
     filters = (taps[:, None] * taps)[None, None].repeat(3, 1, 1, 1)
     blurred = F.conv2d(x, filters, padding=1, groups=3)
     right, swapped = F.max_pool2d(blurred, 3, 2, ceil_mode=True), pooling("blur of 3x3", 3)(x)
+    padded = F.max_pool2d(blurred, 3, 2, padding=1)  # windows around every second pixel
 
     def inside(maps: torch.Tensor) -> torch.Tensor:
         return maps[..., 2:-2, 2:-2]
@@ -47,7 +48,8 @@ def order_matters(answer: Any) -> Claims:
     plain = pooling("max", 3)(x)
     yield "blur first", not close(inside(found), inside(plain), 1e-3), "nothing is blurred."
     differs = "inside the map it differs from the binomial filter, then 3 × 3 windows of stride 2."
-    yield "blur first", close(inside(found), inside(right), 1e-3), differs
+    accepted = (inside(right), inside(padded))
+    yield "blur first", any(close(inside(found), one, 1e-3) for one in accepted), differs
     layer = nn.Module()
     layer.forward = given["pool"]  # type: ignore[method-assign]
     layers = (pooling("max", 3), layer, pooling("blur of 3x3", 3))

@@ -112,7 +112,8 @@ def wide_zone(answer: Any) -> Claims:
     yield "price", priced > best, f"no code reaches {priced:.3f} with one bit per weight."
     worse = "a rounding that may choose the nearest number cannot be worse. Are they exchanged?"
     yield "price", priced < nearest, worse
-    yield "better", given["better"] == "price", "the better one has the smaller error."
+    said = answers.one_of(given["better"], "better", "nearest", "price")
+    yield "better", said == "price", "the better one has the smaller error."
 
 
 def how_many_pictures(answer: Any) -> Claims:
@@ -190,7 +191,7 @@ EXERCISES = {
     6: Exercise(
         "Calibrating on noise",
         on_noise,
-        "Noise: torch.randn(100, 1, 16, 16) * seen.std() + seen.mean(). Compare the argmax of "
-        "both networks on all test pictures.",
+        "Noise: calibration.std() * torch.randn(100, 1, 16, 16) + calibration.mean(). Compare the "
+        "argmax of both networks on all test pictures.",
     ),
 }

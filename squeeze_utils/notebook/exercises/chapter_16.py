@@ -178,6 +178,7 @@ EXERCISES = {
     7: Exercise(
         "Your own order",
         own_order,
-        "paired(found[4], found[2]) has low and high; there is a difference if zero lies outside.",
+        "squeeze_utils.results.statistics.paired(a, b) has low and high; there is a difference if "
+        "zero lies outside.",
     ),
 }

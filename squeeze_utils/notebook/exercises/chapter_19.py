@@ -134,7 +134,7 @@ EXERCISES = {
     1: Exercise(
         "One pixel too far",
         one_pixel,
-        "(n − 1)² / (2 n² − (n − 1)²). Try n = 1, 2, 3 ... until it is one half.",
+        "(n − 1)² / (2 n² − (n − 1)²). Try n = 1, 2, 3 ... until it is at least one half.",
     ),
     2: Exercise(
         "Dice and IoU",

@@ -150,7 +150,7 @@ def low_rank(answer: Any) -> Claims:
         64 * 16 / (64 + 16): "the 9 places of the kernel belong to the columns.",
         1 / one: "this is the share that is sent. How many times fewer is it?",
     }
-    yield from number("layer", given["layer"], one, known, relative=5e-3)
+    yield from number("layer", given["layer"], one, known, relative=1e-2)
     half = build("squeezenet_small", num_classes=10, width=0.5)
     right = answers.numbers_in(half) / _sent(half, 1)
     known = {

@@ -108,3 +108,5 @@ MISTAKES = {
         (BEST | {"chosen_on": "test"}, "the columns of the records"),
     ],
 }
+
+RIGHT_TOO = {1: [LOSSES | {"images": 691}]}  # by -log(1 - e) = e, as the hint says

@@ -37,9 +37,13 @@ def short_pool(x):
 LONG = {"gain": lambda f: math.cos(math.pi * f) ** 4, "pool": long_pool, "error": 0.9}
 
 
-def blur_first(x):
+def blur(x):
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-    return F.max_pool2d(F.avg_pool2d(F.avg_pool2d(padded, 2, 1), 2, 1), 3, 2, ceil_mode=True)
+    return F.avg_pool2d(F.avg_pool2d(padded, 2, 1), 2, 1)
+
+
+def blur_first(x):
+    return F.max_pool2d(blur(x), 3, 2, ceil_mode=True)
 
 
 ORDER = {"pool": blur_first, "max": 10.4, "blur, then max": 4.5, "max, then blur": 2.4}
@@ -128,3 +132,5 @@ MISTAKES = {
         (form(added=48_384), "two numbers for each channel"),
     ],
 }
+
+RIGHT_TOO = {5: [ORDER | {"pool": lambda x: F.max_pool2d(F.pad(blur(x), 4 * [1]), 3, 2)}]}

@@ -116,6 +116,7 @@ MISTAKES = {
         (FORGETS | {"empty_filters": empty_kernels}, "a kernel for each channel"),
         (FORGETS | {"empty_filters": empty_columns}, "the first axis of a mask"),
         (FORGETS | {"never_named": NAMED | {"SNIP": 3}}, "one for each seed"),
+        (FORGETS | {"never_named": NAMED | {"SNIP": 0}}, "in each run by itself"),
     ],
     7: [
         (lambda *given: product(*given, add=False), "add up over the weights"),

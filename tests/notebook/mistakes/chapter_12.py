@@ -109,3 +109,5 @@ MISTAKES = {
         (lambda w, H, step: w, "a multiple of 0.5"),
     ],
 }
+
+RIGHT_TOO = {2: [ZERO | {"error_of_sum": 41.1}]}  # rounded

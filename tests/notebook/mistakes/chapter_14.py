@@ -95,6 +95,7 @@ MISTAKES = {
         (ZONE | {"nearest": 0.2}, "too small"),
         (ZONE | {"price": 0.75}, "Are they exchanged"),
         (ZONE | {"better": "nearest"}, "the smaller error"),
+        (ZONE | {"better": "by price"}, "accepted: 'nearest', 'price'"),
     ],
     5: [
         (lambda loss, d: math.ceil(1.96 * d**0.5 / loss), "the square of 1 / loss"),

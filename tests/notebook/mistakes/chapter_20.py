@@ -155,3 +155,5 @@ MISTAKES = {
         (DILOCO | {"losses": {"plain": 0.042, "DiLoCo": 0.042}}, "the same loss"),
     ],
 }
+
+RIGHT_TOO = {3: [RANK | {"layer": 44}]}  # rounded

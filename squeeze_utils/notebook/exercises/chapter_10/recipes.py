@@ -115,7 +115,7 @@ def forgets_a_class(answer: Any) -> Claims:
     yield "a dense layer", found != 4, rows
     yield "a dense layer", found == 2, f"two of five rows have no weight; it counts {found:g}."
     schedules = study("pruning_schedules").records()
-    mistakes = {3.0: "these are the runs, one for each seed."}
+    mistakes = {3.0: "these are the runs, one for each seed.", 0.0: "count in each run by itself."}
     for name in ("one shot", "SNIP", "SNIP, global"):
         part = named(given["never_named"], "one shot", "SNIP", "SNIP, global")[name]
         arms = schedules.where(schedule=(name,)).study.arms
