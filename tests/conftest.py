@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+
 import pytest
+from hypothesis import settings
 
 from squeeze_utils.__main__ import main
 from squeeze_utils.training import loop
+
+settings.register_profile("series", deadline=None, derandomize=True, database=None)
+settings.load_profile("series")  # busy machines are slow, and a test fails today as tomorrow
+
+
+def _own_addresses() -> set[str]:
+    name = socket.gethostname()
+    try:
+        return {name, *socket.gethostbyname_ex(name)[2]}
+    except OSError:  # a machine that does not know its own address
+        return {name}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """No test reaches another machine. Its own addresses are fine: workers and servers use them."""
+    near = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None, *_own_addresses()}
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in near:
+            raise AssertionError(f"a test tried to connect to {address[0]}")
+        connect(self, address)
+
+    def look_up_here(host: object, *rest: object, **more: object) -> object:
+        if host not in near:
+            raise AssertionError(f"a test asked for the address of {host}")
+        return look_up(host, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        patch.setattr(socket, "getaddrinfo", look_up_here)
+        yield
 
 
 @pytest.fixture

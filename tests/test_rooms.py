@@ -90,6 +90,30 @@ def test_the_reader_of_imports_sees_them():
     assert {"experiments", "models"} <= rooms_used(PACKAGE / "studies" / "baseline.py")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from squeeze_utils.results import tables",
+        "from squeeze_utils import results",
+        "import squeeze_utils.results.tables",
+        "from ..results import tables",
+        "def later():\n    from squeeze_utils.results import tables",
+        'import_module("squeeze_utils.results.tables")',
+    ],
+)
+def test_no_way_of_importing_escapes_the_reader(text, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "planted.py").write_text(text)
+    assert rooms_used(tmp_path / "base" / "planted.py") == {"results"}
+
+
+def test_no_room_but_the_last_goes_through_the_facade():
+    facade = {"squeeze_utils", *(f"squeeze_utils.{name}" for name in squeeze_utils._HOMES)}
+    users = {path for path in FILES if module_names(path) & facade}
+    assert {room_of(path) for path in users} <= {"notebook", "__main__"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_no_room_uses_one_that_stands_below_it(path):
     room = room_of(path)

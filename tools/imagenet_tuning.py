@@ -46,6 +46,7 @@ def record(
 
     Rows of other seeds, targets, halves and stages stay as they are.
     """
+    measurements.read_measurement(tuning_gain.NAME)  # a damaged one is named before any work
     paths, others = pictures.find_pictures(folder), pictures.find_pictures(photographs)
     labels, model = pictures.labels(paths), original(tuning_gain.NETWORK)
     scores = judging.outputs(model, paths, progress=True)

@@ -9,6 +9,7 @@ process measures by its own how long a claim has not changed.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import socket
@@ -68,7 +69,8 @@ class Claims:
 
     def _generations(self, name: str) -> list[Path]:
         """The claims on `name`, oldest first; the last one counts."""
-        return sorted(self.folder.glob(f"{name}.*.claim"), key=_generation)
+        found = self.folder.glob(f"{glob.escape(name)}.*.claim")
+        return sorted((path for path in found if _parts(path)[0] == name), key=_generation)
 
     def _is_dead(self, path: Path) -> bool:
         try:
@@ -111,7 +113,7 @@ class Claim:
 
         That happens to a process that was stopped for longer than the limit.
         """
-        name, generation, _ = self.path.name.rsplit(".", 2)
+        name, generation = _parts(self.path)
         heir = self.path.with_name(f"{name}.{int(generation) + 1}.claim")
         return heir.exists() or not self.path.exists()
 
@@ -137,8 +139,14 @@ class Claim:
                 os.utime(self.path)
 
 
+def _parts(path: Path) -> tuple[str, str]:
+    """What a claim's file name says: what is claimed, and the generation."""
+    name, generation, _ = path.name.rsplit(".", 2)
+    return name, generation
+
+
 def _generation(path: Path) -> int:
-    number = path.name.rsplit(".", 2)[1]
+    number = _parts(path)[1]
     return int(number) if number.isdigit() else -1
 
 

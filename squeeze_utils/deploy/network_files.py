@@ -36,6 +36,7 @@ from squeeze_utils.deploy.write_files import (
 )
 from squeeze_utils.imagenet import judging, networks, pictures, wordnet
 from squeeze_utils.models.checkpoint_files import load_model
+from squeeze_utils.training.evaluation import check_size
 
 
 def torch_network(source: Path | str) -> nn.Module:
@@ -80,6 +81,7 @@ def calibration_batch(
             f"the network is made for {_task(model)}, {data} has labels for {images.task}"
         )
     _check_classes(model.num_classes, images.classes, data)
+    check_size(model, images.shape, data)
     return torch.from_numpy(scoring.inputs(images.train, images, count))
 
 
@@ -128,6 +130,7 @@ def deploy_file(
         size = pictures.side(model)
     shape = (channels, *(sides if size is None else 2 * [_side(size, sides[0])]))
     if data is None:
+        check_size(model, shape, "a file with this size")
         return write_files(model, target, path.stem, shape)
     batch = calibration_batch(model, data, CALIBRATION, size)
     sizes = write_files(model, target, path.stem, shape, batch)
@@ -180,6 +183,11 @@ def classify_files(
         if data is None:
             about = read_description(Path(source))
             classes, mean, std = (tuple(about[key]) for key in ("classes", "mean", "std"))
+            if len(mean) != runner.shape[0]:
+                raise ValueError(
+                    f"the JSON beside {Path(source).name} is for {len(mean)} channels, the network "
+                    f"takes {runner.shape[0]}"
+                )
         else:
             known = _images(data, runner.shape, size)
             classes, mean, std = known.classes, known.mean, known.std

@@ -6,7 +6,7 @@ LiteRT file starts without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +92,7 @@ def _onnx(path: Path, threads: int) -> Runner:
         try:
             return session.run(None, {name: images})[0]
         except Exception as error:  # the runtime raises classes of its own that share no base
-            shown, said = " x ".join(map(str, images.shape[1:])), _first_line(error)
-            raise ValueError(f"{path.name} takes no images of {shown}: {said}") from error
+            raise _takes_no(images.shape[1:], path.name, error) from error
 
     return Runner(path.stem, threads, batch, run, tuple(shape))
 
@@ -161,7 +160,10 @@ def torch_runner(model: Any, name: str, threads: int = 1, channels_last: bool = 
 
     @torch.inference_mode()
     def run(images: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(images).to(memory_format=layout)).numpy()
+        try:
+            return model(torch.from_numpy(images).to(memory_format=layout)).numpy()
+        except RuntimeError as error:
+            raise _takes_no(images.shape[1:], name, error) from error
 
     return Runner(name, threads, None, run, getattr(model, "input_shape", None))
 
@@ -179,6 +181,12 @@ def read_network(path: Path) -> Any:
     except ValueError as error:
         about = f"{path.name} is not a .sqz file: " if path.suffix == ".sqz" else ""
         raise ModelFileError(f"{about}{error}") from error
+
+
+def _takes_no(shape: Sequence[int], name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{name} takes no images of {' x '.join(map(str, shape))}: {_first_line(error)}"
+    )
 
 
 def _first_line(error: Exception) -> str:

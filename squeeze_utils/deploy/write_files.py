@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from squeeze_utils.base.checks import real_number
 from squeeze_utils.base.files import write_atomically
 from squeeze_utils.data import ImageSet
 from squeeze_utils.deploy.litert import convert
@@ -98,12 +99,28 @@ def read_description(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no {file} beside {path.name}: name the image set")
     try:
         about = json.loads(place.read_text(encoding="utf-8"))
-        lacking = [key for key in ("classes", "mean", "std") if key not in about]
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"{file} is damaged: {error}") from error
-    if lacking:
-        raise ValueError(f"{file} lacks {', '.join(lacking)}")
+    _check_description(about, file)
     return about
+
+
+def _check_description(about: Any, file: str) -> None:
+    """Refuse what does not say how a picture is normalised and what the classes are called."""
+    if not isinstance(about, dict):
+        raise ValueError(f"{file} is damaged: it holds no object")
+    needed = ("classes", "mean", "std")
+    if lacking := [key for key in needed if key not in about]:
+        raise ValueError(f"{file} lacks {', '.join(lacking)}")
+    for key in needed:
+        if not isinstance(about[key], list) or not about[key]:
+            raise ValueError(f"{file} is damaged: {key} must be a list")
+    for mean in about["mean"]:
+        real_number(f"{file}: a mean", mean)
+    for std in about["std"]:
+        real_number(f"{file}: a std", std, above=0)
+    if len(about["mean"]) != len(about["std"]):
+        raise ValueError(f"{file} is damaged: mean and std differ in length")
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from squeeze_utils.base import paths
+from squeeze_utils.base.checks import real_number
 from squeeze_utils.data import by_hand
 from squeeze_utils.data.sets import find_root, is_here
 from squeeze_utils.data.sources import NAMED_SETS
@@ -67,6 +68,7 @@ def draw_records(
 
     ValueError where there are fewer.
     """
+    real_number("minutes", minutes, above=0)
     candidates = list(_candidates(runs or paths.shipped("runs")))
     random.Random(seed).shuffle(candidates)
     found, left_out = [], Counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -104,22 +104,26 @@ def check_fits(model: nn.Module, data: ImageSet) -> None:
             f"the model has {model.num_classes} classes, {data.name} has {data.num_classes}: "
             f"build it with num_classes={data.num_classes}"
         )
-    if tuple(expected[1:]) != data.shape[1:]:
-        _try_size(model, data)
+    check_size(model, data.shape, data.name)
 
 
 @torch.no_grad()
-def _try_size(model: nn.Module, data: ImageSet) -> None:
-    """A dense part takes one image size only; networks without one take others too."""
+def check_size(model: nn.Module, shape: Sequence[int], name: str) -> None:
+    """Raise unless the model takes images of `shape`, (channels, side, side); `name` has them.
+
+    A dense part takes one image size only; networks without one take others too.
+    """
+    if tuple(model.input_shape) == tuple(shape):
+        return
     weight = next(model.parameters())
     try:
         with evaluating(model):
-            model(weight.new_zeros(1, *data.shape))
+            model(weight.new_zeros(1, *shape))
     except RuntimeError as error:
         side = model.input_shape[1]
         raise ValueError(
-            f"the model takes {side}-pixel images, {data.name} has {data.size}: build it with "
-            f"image_size={data.size}, or load the images with size={side}"
+            f"the model takes {side}-pixel images, {name} has {shape[1]}: build it with "
+            f"image_size={shape[1]}, or load the images with size={side}"
         ) from error
 
 

@@ -46,6 +46,12 @@ def test_one_has_it_until_it_is_given_back(tmp_path):
     assert others.take("work") is not None
 
 
+def test_names_are_no_patterns(tmp_path):
+    claims = Claims(tmp_path)
+    with claims.take("a.b"), claims.take("a[1]"), claims.take("a"), claims.take("a1"):
+        assert claims.take("a[1]") is None and claims.take("*") is not None
+
+
 def test_a_claim_that_another_has_is_waited_for(tmp_path, monkeypatch):
     other = Claims(tmp_path).take("work")
     monkeypatch.setattr("squeeze_utils.base.claims.time.sleep", lambda _: other.give_back())

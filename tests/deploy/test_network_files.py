@@ -7,25 +7,12 @@ import pytest
 import torch
 from image_folders import pixels, write_folder
 
-from squeeze_utils.__main__ import main
 from squeeze_utils.compress.sqz.container import save_sqz
 from squeeze_utils.deploy import network_files, optional_parts
 from squeeze_utils.deploy.runners import Runner
 from squeeze_utils.models import build
 
 SMALL = {"in_channels": 1, "image_size": 48, "width": 0.25}
-
-
-@pytest.fixture
-def says(capsys):
-    """The one line that a command with a mistake in it answers."""
-
-    def get(*arguments: object) -> str:
-        assert main([str(argument) for argument in arguments]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return get
 
 
 @pytest.fixture

@@ -91,7 +91,18 @@ def test_the_converter_makes_the_same_forms(tmp_path, monkeypatch, images):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "net.json is damaged"), ("{}", "net.json lacks classes, mean, std")],
+    [
+        ("{", "net.json is damaged"),
+        ("{}", "net.json lacks classes, mean, std"),
+        ('"classes mean std"', "net.json is damaged: it holds no object"),
+        ('{"classes": 3, "mean": [0], "std": [1]}', "classes must be a list"),
+        ('{"classes": ["a"], "mean": 5, "std": [1]}', "mean must be a list"),
+        ('{"classes": ["a"], "mean": [], "std": [1]}', "mean must be a list"),
+        ('{"classes": ["a"], "mean": ["0"], "std": [1]}', r"net\.json: a mean must be a finite"),
+        ('{"classes": ["a"], "mean": [0], "std": [0]}', r"net\.json: a std must be positive"),
+        ('{"classes": ["a"], "mean": [0], "std": [NaN]}', r"net\.json: a std must be positive"),
+        ('{"classes": ["a"], "mean": [0, 0], "std": [1]}', "mean and std differ in length"),
+    ],
 )
 def test_a_damaged_description_is_named(tmp_path, text, words):
     (tmp_path / "net.json").write_text(text)

@@ -76,9 +76,10 @@ def test_the_ratio_is_to_the_whole_network_and_means_are_over_seeds():
 @pytest.mark.parametrize("name", ["priced", "priced_large"])
 def test_estimates_and_code_sections_of_every_committed_record_agree_within_2_per_cent(name):
     study = sq.study(name).records()
+    if not study and name == "priced_large":
+        pytest.skip("it has no committed records yet")
     rows = on_off.agreement(study)
-    assert bool(len(rows)) == bool(len(study))
-    assert (rows["percent"].abs() <= 2).all()
+    assert len(rows) and (rows["percent"].abs() <= 2).all()
 
 
 def test_the_estimate_is_an_upper_bound_for_files_with_contexts():

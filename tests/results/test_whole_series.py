@@ -47,8 +47,8 @@ def test_the_committed_records_are_all_there():
     found = whole_series.every_network()
     assert len(found) > 150 and not found.isna().any().any()
     assert found["chapter"].nunique() >= 8 and found["test"].between(20, 100).all()
-    dense = found[(found["study"] == "residual_best") & (found["network"] == "none")]
-    assert dense.empty or dense["bytes"].iloc[0] == 4 * 730_570
+    dense = found[(found["study"] == "residual_best") & (found["network"] == "SqueezeNet, plain")]
+    assert dense["bytes"].tolist() == [4 * 730_570]
     shared = found[
         (found["study"] == "deep_compression") & (found["network"] == "SqueezeNet, ours")
     ]

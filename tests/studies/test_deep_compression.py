@@ -8,19 +8,11 @@ from squeeze_utils.base.scale import SCALES, Scale
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.sharing.steps import TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
-from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.studies import deep_compression as chapter
 from squeeze_utils.studies import sharing
 
 STUDIES = chapter.STUDIES | sharing.STUDIES
 CASES = [(name, scale) for name in STUDIES for scale in SCALES]
-
-
-@pytest.mark.parametrize(("name", "scale"), CASES)
-def test_every_experiment_comes_back_from_its_record(name, scale):
-    for arm in STUDIES[name](Scale(scale)).arms:
-        again = Experiment.from_dict(arm.experiment.as_dict())
-        assert again == arm.experiment and again.key == arm.experiment.key
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)

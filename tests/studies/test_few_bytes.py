@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-import pytest
-
-from squeeze_utils.base.scale import SCALES, Scale
+from squeeze_utils.base.scale import Scale
 from squeeze_utils.compress.pricing.in_training import PriceBits
 from squeeze_utils.compress.pricing.steps import Squeeze
-from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.models import checkpoint_files
 from squeeze_utils.studies import few_bytes, priced, residual
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.start_from_checkpoint import Load
 
 REFERENCE = Scale("reference")
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_every_experiment_comes_back_from_its_record(scale):
-    for arm in few_bytes.few_bytes(Scale(scale)).arms:
-        again = Experiment.from_dict(arm.experiment.as_dict())
-        assert again == arm.experiment and again.key == arm.experiment.key
 
 
 def test_all_begin_with_the_best_network_which_chapter_09_keeps():

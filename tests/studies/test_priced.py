@@ -7,17 +7,8 @@ from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pricing.silent_units import RemoveSilent
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.sqz.steps import Encode
-from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.studies import priced, priced_photographs
 from squeeze_utils.training.loop import Train
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("make", [priced.on_digits, priced_photographs.on_photographs])
-def test_every_experiment_comes_back_from_its_record(make, scale):
-    for arm in make(Scale(scale)).arms:
-        again = Experiment.from_dict(arm.experiment.as_dict())
-        assert again == arm.experiment and again.key == arm.experiment.key
 
 
 def epochs(arm) -> int:

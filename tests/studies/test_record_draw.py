@@ -79,6 +79,13 @@ def test_images_that_lie_in_the_folder_are_here(tmp_path: Path, no_images: Path)
     assert [one.images for one in draw_records(1, 10, 0, tmp_path).drawn] == ["intel"]
 
 
+@pytest.mark.parametrize("minutes", [float("nan"), float("inf"), 0, -1])
+def test_impossible_minutes_are_refused(minutes: float, tmp_path: Path) -> None:
+    recorded(tmp_path, ["digits"])
+    with pytest.raises(ValueError, match="minutes must"):
+        draw_records(1, minutes, 0, tmp_path)
+
+
 def test_what_can_be_downloaded_is_fetched_only_when_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

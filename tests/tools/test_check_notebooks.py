@@ -72,6 +72,11 @@ def make_large(notebook):
     notebook.cells[4].source += "x" * check_notebooks.LARGEST_FILE
 
 
+def add_exercises(notebook):
+    more = "\n\n".join(f"**{n}. More** (easy, 10 min). Why?" for n in range(5, 10))
+    notebook.cells[8].source += f"\n\n{more}"
+
+
 def add_long_cells(notebook):
     for count in range(8, 16):
         cell = new_code_cell("x = 1\n" * 20, execution_count=count)
@@ -86,6 +91,7 @@ def put_cell_metadata(**values):
     return lambda notebook: code(notebook, 2).metadata.update(values)
 
 
+PRINTED = "   rate  kind\n0  0.10     a\n1  0.25  long\n"
 SPOILED = {
     "no title": (edit(0, "# 01 · A sample", "A sample"), "must start with '# 01 · Title'"),
     "wrong number": (edit(0, "# 01 ·", "# 02 ·"), "must start with '# 01 · Title'"),
@@ -162,6 +168,15 @@ SPOILED = {
     ),
     "dead link": (put_markdown("[there](02_nothing.ipynb#x)"), "links to 02_nothing.ipynb, which"),
     "dead image": (put_markdown('<img alt="x" src="no.png">'), "links to no.png"),
+    "printed table": (
+        put_output(new_output("stream", name="stdout", text=PRINTED)),
+        "prints a table",
+    ),
+    "fat summary": (
+        lambda nb: code(nb, 3).outputs.append(output("- one\n" * 7, "text/markdown")),
+        "bullets, not 3 to 6",
+    ),
+    "nine exercises": (add_exercises, "exercises numbered"),
     "too large": (make_large, "over 1,000,000"),
     "magic": (put_code("%pip install x"), "not plain Python"),
     "figure missing": (

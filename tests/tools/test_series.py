@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("nbclient")
 
+from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_samples import faultless, write_sample
 
@@ -47,6 +47,28 @@ def bare(root: Path, name: str, *sources: str) -> Path:
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     execute.write_notebook(notebook, path)
     return path
+
+
+PARTS = ("check_series", "predictions.check", "readme.check_readme")
+
+
+@pytest.mark.parametrize("bad", [*PARTS, None])
+def test_the_check_reports_every_part_and_fails(bad, home, monkeypatch, capsys):
+    for part in PARTS:
+        found = [f"{part} is bad"] if part == bad else []
+        monkeypatch.setattr(f"tools.series.{part}", lambda root, found=found: found)
+    assert series.main(["check"]) == (bad is not None)
+    assert (f"{bad} is bad" if bad else "no problems") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["README.md", "CITATION.cff"])
+def test_a_wrong_address_beside_the_notebooks_is_named(file, tmp_path):
+    faultless(tmp_path)
+    (tmp_path / file).write_text("git clone https://github.com/other/place")
+    assert any(
+        problem.startswith(f"{file}: wrong address other/place")
+        for problem in series.check_series(tmp_path)
+    )
 
 
 def test_a_run_goes_on_after_failures_and_names_them(home, capsys):
@@ -96,14 +118,16 @@ def test_an_interrupted_run_ends_its_kernel_and_says_what_is_kept(home, capsys):
     assert "the notebooks that were finished are kept" in capsys.readouterr().err
 
 
-def test_ctrl_c_before_the_first_cell_ends_as_one_in_a_cell_does(home, capsys):
+def test_ctrl_c_before_the_first_cell_ends_as_one_in_a_cell_does(home, capsys, monkeypatch):
+    starts = NotebookClient.async_start_new_kernel
+
+    async def pressed(self: NotebookClient, **how: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # the kernel is starting
+        await starts(self, **how)
+
     bare(home, "00_waits.ipynb", "1")
-    stop = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))  # the kernel is starting
-    stop.start()
-    try:
-        assert series.main(["run", "00"]) == 130
-    finally:
-        stop.join()
+    monkeypatch.setattr(NotebookClient, "async_start_new_kernel", pressed)
+    assert series.main(["run", "00"]) == 130
     assert "the notebooks that were finished are kept" in capsys.readouterr().err
 
 

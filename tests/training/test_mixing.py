@@ -73,20 +73,20 @@ def test_training_mixes_training_images_only_and_knows_how_far_it_is(monkeypatch
         epochs, "mixed_loss", lambda *args: losses.append(args) or mixed_loss(*args)
     )
     data = tiny_set()
-    history = fit(tiny_spec().build(), data, Train(2, mixup=1.0, label_smoothing=0.1, **QUICK))
+    fit(tiny_spec().build(), data, Train(2, mixup=1.0, label_smoothing=0.1, **QUICK))
     assert dones == pytest.approx([(step + 0.5) / 6 for step in range(6)])
     assert len(losses) == 6 and {args[3] for args in losses} == {0.1}
-    assert history[-1]["train_loss"] > 0
 
 
 def test_the_same_seed_mixes_alike():
     plan = Train(2, mixup=0.3, **QUICK)
 
-    def trained(seed: int) -> torch.Tensor:
+    def trained(seed: int, drawing: int = 0) -> torch.Tensor:
         torch.manual_seed(0)
         model = tiny_spec().build()
         torch.manual_seed(seed)
-        fit(model, tiny_set(), plan)
+        fit(model, tiny_set(), plan, generator=torch.Generator().manual_seed(drawing))
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
     assert torch.equal(trained(1), trained(2))
+    assert not torch.equal(trained(1), trained(1, drawing=1))

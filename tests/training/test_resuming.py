@@ -28,18 +28,12 @@ DENSE = tiny_spec(num_classes=3)
 SQUEEZENET = ModelSpec.of("squeezenet_small", num_classes=3, width=0.125, in_channels=1)
 PLAIN = Train(EPOCHS, shift=1, cutout=2, **QUICK)
 
+pytestmark = pytest.mark.usefixtures("keep_every_epoch")
+
 
 @pytest.fixture(scope="module")
 def data():
     return tiny_set()
-
-
-@pytest.fixture(autouse=True)
-def keep_every_epoch(monkeypatch):
-    monkeypatch.setattr(
-        "squeeze_utils.experiments.state_cache.HalfwayFile",
-        lambda path: HalfwayFile(path, seconds=0),
-    )
 
 
 class CutOff(Exception):

@@ -55,12 +55,11 @@ def test_records_of_classification_have_no_new_entry():
     assert last["test_accuracy"] == evaluate(state.model, state.data.test, state.data).accuracy
 
 
+@pytest.mark.usefixtures("keep_every_epoch")
 @pytest.mark.parametrize("name", MEASURE)
 def test_a_training_that_was_cut_off_goes_on_to_the_same_result(name: str, tmp_path):
     whole, steps = run_experiment(experiment(name))
-    cache = PrefixCache(tmp_path)
-    half = cache.halfway(experiment(name).key)
-    half.seconds = 0.0
+    cache, plan = PrefixCache(tmp_path), experiment(name)
 
     class Cut(Exception):
         pass
@@ -68,18 +67,10 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_result(name: str, tmp_p
     def stop(epoch: dict) -> None:
         raise Cut
 
-    plan = experiment(name)
-    from squeeze_utils.experiments import state_cache
-
-    original = state_cache.HalfwayFile
-    state_cache.HalfwayFile = lambda path: original(path, seconds=0.0)
-    try:
-        with pytest.raises(Cut):
-            run_experiment(plan, cache=cache, after_epoch=stop)
-        assert list(tmp_path.glob("*.halfway"))
-        resumed, again = run_experiment(plan, cache=cache)
-    finally:
-        state_cache.HalfwayFile = original
+    with pytest.raises(Cut):
+        run_experiment(plan, cache=cache, after_epoch=stop)
+    assert list(tmp_path.glob("*.halfway"))
+    resumed, again = run_experiment(plan, cache=cache)
     assert same_states(whole, resumed)
     assert timeless(steps)[0]["history"] == timeless(again)[0]["history"]
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils.base.checks import whole_number
 from squeeze_utils.compress.updates.messages import (
     added,
     decode_update,
@@ -128,7 +129,7 @@ class Server:
         if not results:
             raise ValueError(f"no client has answered in round {server_round}")
         shapes = {name: tensor.shape for name, tensor in self.weights.items()}
-        total = sum(fitted.num_examples for _, fitted in results)
+        total = sum(whole_number("images of a client", f.num_examples, 1) for _, f in results)
         change = {name: torch.zeros_like(tensor) for name, tensor in self.weights.items()}
         for _, fitted in results:
             for name, part in decode_update(as_message(fitted.parameters), shapes).items():

@@ -57,7 +57,10 @@ def encode_update(
 
 
 def decode_update(message: bytes, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """The update in a message; ContainerError if it is damaged or has another number of values."""
+    """The update in a message, all of it finite.
+
+    ContainerError if the message is damaged or has another number of values.
+    """
     outer = Reader(message)
     reader = outer.framed("the update")
     outer.end()
@@ -67,6 +70,8 @@ def decode_update(message: bytes, shapes: Mapping[str, torch.Size]) -> dict[str,
     read = {}
     for name, shape in shapes.items():
         values = _decoded(reader, shape.numel(), KINDS[number])
+        if not np.isfinite(values).all():
+            raise ContainerError(f"{name} in the update is not finite")
         read[name] = torch.from_numpy(values).view(shape)
     reader.end()
     return read

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -64,6 +66,7 @@ def test_more_than_the_scan_has_seen_is_refused():
 
 
 def test_pruning_by_sensitivity_reaches_the_sparsity_over_all(state):
+    state = copy.deepcopy(state)
     Prune(0.6, scope="sensitivity").apply(state)
     names = list(prunable(state.model))
     assert sparsity(state.model, names) == pytest.approx(0.6, abs=0.01)

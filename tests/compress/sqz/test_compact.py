@@ -117,9 +117,8 @@ def test_damage_is_noticed(coder):
     model, steps = on_grids(keep=0.02)
     data, _ = encode_sqz(model, coder, steps)
     for at in range(0, len(data), 37):
-        for size in (at,):
-            with pytest.raises(ContainerError):
-                decode_sqz(data[:size])
+        with pytest.raises(ContainerError):
+            decode_sqz(data[:at])
         broken = bytearray(data)
         broken[at] ^= 1 << (at % 8)
         with pytest.raises(ContainerError):
@@ -132,7 +131,7 @@ def test_hostile_files_are_refused_or_make_a_network(name, size, coder):
     """Bytes changed, and the checksum made to fit: nothing but a ContainerError comes out."""
     model, steps = on_grids(name, 0.02, image_size=size)
     data, _ = encode_sqz(model, coder, steps)
-    rng, refused = random.Random(0), 0
+    rng, refused, read = random.Random(0), 0, 0
     for _ in range(300):
         body = bytearray(data[8:])
         for _ in range(rng.choice((1, 2, 8))):
@@ -142,7 +141,9 @@ def test_hostile_files_are_refused_or_make_a_network(name, size, coder):
             decode_sqz(data[:4] + checksum(bytes(cut)) + bytes(cut))
         except ContainerError:
             refused += 1
-    assert refused > 200
+        else:
+            read += 1
+    assert refused > 200 and read
 
 
 def test_an_unknown_version_names_those_that_are_known():

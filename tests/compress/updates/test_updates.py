@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
+import numpy as np
 import pytest
 import torch
 from tiny import tiny_set, tiny_spec
 
 from squeeze_utils.base import machine
-from squeeze_utils.compress.sqz.bits import ContainerError
+from squeeze_utils.compress.sqz.bits import ContainerError, Reader, checksum, varint
 from squeeze_utils.compress.updates.client_and_server import Fitted, Server, as_parameters
 from squeeze_utils.compress.updates.federated import Federate, unequal_parts
 from squeeze_utils.compress.updates.messages import (
@@ -71,6 +73,40 @@ def test_damage_and_nonsense_are_refused():
         encode_update(UPDATE, "zip")
     with pytest.raises(ValueError, match="w is not finite"):
         encode_update({"w": torch.tensor([float("nan")])})
+
+
+def framed(body: bytes) -> bytes:
+    """A message with this content and the right checksum."""
+    return varint(len(body)) + body + checksum(body)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_messages_are_refused_or_finite(kind):
+    body = bytes(Reader(encode_update(UPDATE, kind)[0]).framed("the update").data)
+    assert torch.equal(
+        decode_update(framed(body), SHAPES)["w"], encode_update(UPDATE, kind)[1]["w"]
+    )
+    random, refused, read = Random(0), 0, 0
+    for _ in range(200):
+        wrong = bytearray(body)
+        for _ in range(random.choice((1, 3))):
+            place = random.randrange(min(len(wrong), random.choice((6, len(wrong)))))
+            wrong[place] = random.randrange(256)
+        try:
+            found = decode_update(framed(bytes(wrong)), SHAPES)
+        except ContainerError:
+            refused += 1
+            continue
+        read += 1
+        assert all(tensor.isfinite().all() for tensor in found.values())
+    assert refused and read
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(wrong):
+    for body in (b"\0" + np.float32(wrong).tobytes(), b"\1" + np.float32(wrong).tobytes() + b"\1"):
+        with pytest.raises(ContainerError, match="w in the update is not finite"):
+            decode_update(framed(body), {"w": torch.Size([1])})
 
 
 def test_a_difference_added_is_the_new_network():
@@ -141,6 +177,15 @@ def test_a_variance_that_rounding_took_below_zero_is_zero_and_catches_up():
     model = torch.nn.BatchNorm1d(2).eval()
     model.running_var.copy_(server.weights["bn.running_var"])
     assert model(torch.ones(1, 2)).isfinite().all()
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5])
+def test_a_client_with_an_impossible_number_of_images_is_refused(count):
+    server = Server(dict(UPDATE), "float", step=1.0)
+    fitted = Fitted(as_parameters(encode_update(UPDATE, "float")[0]), count, {})
+    with pytest.raises(ValueError, match="images of a client must be a whole number"):
+        server.aggregate_fit(1, [(None, fitted)])
+    assert all(torch.equal(server.weights[name], UPDATE[name]) for name in UPDATE)
 
 
 def test_clients_change_their_images_as_the_recipe_says():
