@@ -41,7 +41,7 @@ def one_rate_for_all(pilots: Iterable[tuple[pd.DataFrame, str]]) -> Sentence:
             names[str(name)] = None
     if not networks:
         return Sentence(f"{NO_RECORDS}.")
-    best = pd.DataFrame({" = ".join(names): row for names, row in networks.values()}).T
+    best = pd.DataFrame({_all_names(*names): row for names, row in networks.values()}).T
     votes = best["best rate"].value_counts().sort_index()
     counted = ", ".join(f"{lr:g} for {n}" for lr, n in votes.items())
     edge = ", ".join(map(str, best.index[best["at the edge"].astype(bool)])) or "none"
@@ -49,6 +49,10 @@ def one_rate_for_all(pilots: Iterable[tuple[pd.DataFrame, str]]) -> Sentence:
         f"Best rates: {counted} of {len(best)} networks. At the edge of the rates tried: {edge}. "
         f"The prediction of one rate for all {'holds' if len(votes) == 1 else 'fails'}."
     )
+
+
+def _all_names(first: str, *others: str) -> str:
+    return f"{first} (also called {', '.join(others)})" if others else first
 
 
 def accuracies_by_rate(frame: pd.DataFrame, by: str) -> Sentence:

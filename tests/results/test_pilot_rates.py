@@ -38,7 +38,7 @@ def test_one_rate_for_all_is_judged_over_several_pilots():
     assert alone.endswith("holds.")
     again = frame.replace("fast", "quick").rename(columns={"rule": "kind"})
     both = pilot_rates.one_rate_for_all([(frame, "rule"), (again, "kind")])
-    assert "of 2 networks. At the edge of the rates tried: plain, fast = quick." in both
+    assert "of 2 networks. At the edge of the rates tried: plain, fast (also called quick)." in both
     assert pilot_rates.one_rate_for_all([]) == f"{NO_RECORDS}."
 
 
