@@ -157,20 +157,23 @@ def _range(x: np.ndarray, accuracy: np.ndarray, within: float) -> tuple[float, f
     return end(range(best, -1, -1)), end(range(best, len(x)))
 
 
-def ahead_by_rate(frame: pd.DataFrame, by: str, arm: str, control: str) -> Sentence:
+def ahead_by_rate(
+    frame: pd.DataFrame, by: str, arm: str, control: str, *, predicted: bool = False
+) -> Sentence:
     """By how much an arm of a pilot is ahead of the control at each rate that both were tried at.
 
-    Means of accuracy on validation images, in points.
+    Means of accuracy on validation images, in points. Where it was `predicted` to be ahead at
+    every rate, the sentence judges that.
     """
     if frame.empty or not {arm, control} <= set(frame[by]):
         return Sentence(f"{arm} against {control} at each rate: {NO_RECORDS}.")
     means = frame.pivot_table(VALIDATION, "lr", by)
     ahead = (means[arm] - means[control]).dropna()
     gaps = ", ".join(f"{gap:+.2f} at {lr:g}" for lr, gap in ahead.items())
-    return Sentence(
-        f"{arm} minus {control}, in points on validation images: {gaps}. "
-        f"Ahead at {(ahead > 0).sum()} of {len(ahead)} rates."
-    )
+    found = f"Ahead at {(ahead > 0).sum()} of {len(ahead)} rates."
+    if predicted and len(ahead):
+        found += f" Predicted: at all of them. It {'holds' if (ahead > 0).all() else 'fails'}."
+    return Sentence(f"{arm} minus {control}, in points on validation images: {gaps}. {found}")
 
 
 def means_by_epochs(*parts: Results) -> Sentence:

@@ -138,6 +138,11 @@ def test_a_lead_is_told_for_each_rate_that_both_were_tried_at():
         "fast minus plain, in points on validation images: +1.50 at 0.02, -1.00 at 0.04. "
         "Ahead at 1 of 2 rates."
     )
+    judged = learning_curves.ahead_by_rate(frame, "rule", "fast", "plain", predicted=True)
+    assert judged.endswith("Ahead at 1 of 2 rates. Predicted: at all of them. It fails.")
+    low = frame[frame["lr"] == 0.02]
+    judged = learning_curves.ahead_by_rate(low, "rule", "fast", "plain", predicted=True)
+    assert judged.endswith("Ahead at 1 of 1 rates. Predicted: at all of them. It holds.")
 
 
 def test_a_lead_is_not_told_while_one_of_both_has_no_record():
