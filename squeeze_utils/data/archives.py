@@ -54,7 +54,7 @@ class Archive:
         with urlopen(address, timeout=TIMEOUT) as answer:
             size = int(answer.headers.get("Content-Length", 0)) or None
             with tqdm(total=size, desc=address, unit="B", unit_scale=True) as bar:
-                while piece := answer.read(PIECE):
+                while piece := answer.read1(PIECE):  # what has come, without waiting for more
                     if seconds is not None and time.monotonic() - start > seconds:
                         raise OSError(f"only {bar.n / 1e6:.0f} MB after {seconds:.0f} s")
                     file.write(piece)

@@ -78,7 +78,8 @@ def list_folder(folder: Path, order: Callable[[list[str]], list[str]] = sorted) 
         spans[split] = (start, len(files))
     key = files_key((file.path.removeprefix(str(folder)), file.stat()) for file in files)
     paths = [file.path for file in files]
-    return Listing(tuple(classes), paths, np.asarray(labels, np.int64), spans, f"{classes} {key}")
+    known = f"{folder.resolve()} {classes} {key}"  # sizes and times of two folders may be equal
+    return Listing(tuple(classes), paths, np.asarray(labels, np.int64), spans, known)
 
 
 def is_image_file(name: str) -> bool:

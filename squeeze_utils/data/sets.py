@@ -80,7 +80,7 @@ def load_images(
     ``digits_noisy`` and ``digits_thickened``), ``mnist``, ``fashion_mnist``,
     ``cifar10``, a folder under ``root`` or the path of any folder of images, laid out as
     ``{train,validation,test}/CLASS/*`` or ``CLASS/*``. Missing splits are cut from the training
-    images with a fixed seed, class by class: 10 % for validation, 20 % for test.
+    images with a fixed seed, class by class: 20 % for test, then 10 % of the rest for validation.
 
     ``size`` is the side in pixels (default: the set's own, 32 for digits, 64 for a folder).
     Square images are resized; others are cropped to their central square and resized, so that

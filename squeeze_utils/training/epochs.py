@@ -68,7 +68,9 @@ class Epochs:
         self.exchange = plan.make_exchange(model, self.steps)
         self.seed = torch.initial_seed()
         # With all fields: a key leaves out what holds its default, and defaults change.
-        self.name = json.dumps([plan.as_dict(), data.fingerprint, self.precision, device.type])
+        together = [] if here().alone else [here().size]
+        about = [plan.as_dict(), data.fingerprint, self.precision, device.type, *together]
+        self.name = json.dumps(about)
 
     def run(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images, then one over the validation images."""

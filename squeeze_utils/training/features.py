@@ -14,15 +14,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from squeeze_utils import models
 from squeeze_utils.base import machine, paths
-from squeeze_utils.data import Batches, ImageSet, Split
+from squeeze_utils.data import Batches, ImageSet, Split, batches
 from squeeze_utils.models import SqueezeNet
 from squeeze_utils.training.evaluation import evaluating
 from squeeze_utils.training.tensor_files import keep, load_kept
 
 WORTH_KEEPING = 20_000_000  # numbers of a split's pictures, from where its features go to disk
 BATCH = 100
-CODE = Path(__file__)  # what it has computed is out of date if it changes
+# What computes features: if it changes, those that are kept are out of date.
+CODE = (
+    Path(__file__),
+    Path(batches.__file__),
+    *sorted(Path(models.__file__).parent.glob("*.py")),
+)
 
 
 def check_linear_head(model: nn.Module) -> None:
@@ -65,7 +71,8 @@ def signature(model: nn.Module, split: Split, data: ImageSet) -> dict[str, str]:
     images.update(repr((tuple(split.images.shape), data.mean, data.std)).encode())
     images.update(split.images.permute(0, 2, 3, 1).contiguous().cpu().numpy())
     code = hashlib.blake2b(repr(machine.versions()).encode(), digest_size=16)
-    code.update(CODE.read_bytes())
+    for file in CODE:
+        code.update(file.read_bytes())
     found = {"weights": weights, "images": images, "code": code}
     return {name: one.hexdigest() for name, one in found.items()}
 

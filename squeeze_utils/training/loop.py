@@ -218,9 +218,10 @@ def _run(
     bar = tqdm(left, "epochs", count, initial=len(history), disable=hidden)
     try:
         for epoch in bar:
-            history.append(epochs.run(epoch))
+            noted = epochs.run(epoch)
             finished = _copy(epochs.average.network if epochs.average else model)
             masks = dict(going.masks)
+            history.append(noted)
             if halfway and here().first:
                 halfway.keep(going, history)
             if after_epoch:

@@ -76,8 +76,18 @@ def owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def masks_from_zeros(state: State) -> None:
-    """Make what is zero in weights of two or more dimensions the masks of the state."""
-    masks = {n: p.detach() != 0 for n, p in state.model.named_parameters() if p.ndim >= 2}
+    """Make what is zero in weights of two or more dimensions the masks of the state.
+
+    Where whole channels were pruned, masks held biases as well: then a bias that is zero stays so
+    if no weight of its channel is left.
+    """
+    parameters = {n: p.detach() for n, p in state.model.named_parameters()}
+    masks = {n: p != 0 for n, p in parameters.items() if p.ndim >= 2}
+    if any(mask.ndim == 1 for mask in state.masks.values()):
+        for name in list(masks):
+            bias = f"{name.removesuffix('weight')}bias"
+            if bias in parameters:
+                masks[bias] = masks[name].flatten(1).any(1) | (parameters[bias] != 0)
     state.masks = {n: mask for n, mask in masks.items() if not mask.all()}
 
 

@@ -122,6 +122,11 @@ class FitHead(Step):
         """Fit the last layer; the rest of the network stays as it is."""
         _check_head(state, self)
         check_linear_head(state.model)
+        if state.model.num_classes != state.data.num_classes:
+            raise ValueError(
+                f"the head has {state.model.num_classes} outputs, {state.data.name} has "
+                f"{state.data.num_classes} classes: build it with as many"
+            )
         parts = []
         for split in (state.data.train, state.data.validation):
             x = kept_features(state.model, split, state.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 
@@ -68,6 +69,16 @@ def test_threads_do_not_change_the_result(tmp_path, monkeypatch):
         listing = image_files.list_folder(folder)
         results.append(image_files.decode_files(listing.paths, 6, 3, ""))
     assert len(results[0]) == 606 and np.array_equal(*results)
+
+
+def test_two_folders_with_files_of_equal_names_sizes_and_times_have_keys_of_their_own(tmp_path):
+    keys = []
+    for place in ("a", "b"):
+        folder = make_set(tmp_path / place)
+        for file in folder.rglob("*.*"):
+            os.utime(file, (1, 1))
+        keys += [image_files.list_folder(folder).key, image_files.list_folder(folder).key]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
 
 
 def test_a_failure_ends_the_rest(monkeypatch):

@@ -291,6 +291,8 @@ def test_a_failed_process_is_quoted():
         "[0]:\n  rank      : 1 (local_rank: 1)\n  exitcode  : 1 (pid: 7)\n"
     )
     assert launching._what_failed(text, 2) == "process 1 of 2 has failed: this is bad"
+    later = f"[rank0]: ValueError: a consequence\n{text}"
+    assert launching._what_failed(later, 2) == "process 1 of 2 has failed: this is bad"
     dead = text.replace("exitcode  : 1", "exitcode  : -9")
     assert "process 1 of 2 was ended by SIGKILL" in launching._what_failed(dead, 2)
     assert launching._what_failed("", 2) == "2 processes could not be started: nothing was said"

@@ -12,7 +12,7 @@ from torch import nn
 
 from squeeze_utils.data import Augment, DataError, Split
 from squeeze_utils.models import build
-from squeeze_utils.training import epochs, evaluation, optimizers
+from squeeze_utils.training import epochs, evaluation, loop, optimizers
 from squeeze_utils.training.evaluation import evaluate
 from squeeze_utils.training.loop import DivergedError, Train, TrainingInterrupted, fit
 from squeeze_utils.training.step import State, reapply_masks
@@ -177,6 +177,22 @@ def test_ctrl_c_leaves_the_last_finished_epoch(plan, data):
     assert isinstance(caught.value, KeyboardInterrupt)
     found = evaluate(model, data.validation, data)
     assert found.accuracy == caught.value.history[0]["validation_accuracy"]
+
+
+def test_ctrl_c_while_an_epoch_is_noted_leaves_the_epoch_before(data, monkeypatch):
+    model, copies, real = thin(), [], loop._copy
+
+    def copied(model: nn.Module) -> dict:
+        copies.append(real(model))
+        if len(copies) == 3:  # before the first epoch, behind it, behind the second
+            raise KeyboardInterrupt
+        return copies[-1]
+
+    monkeypatch.setattr(loop, "_copy", copied)
+    with pytest.raises(TrainingInterrupted, match="as after epoch 1") as caught:
+        fit(model, data, PLAN)
+    assert [epoch["epoch"] for epoch in caught.value.history] == [1]
+    assert same(model.state_dict(), copies[1])
 
 
 def test_a_loss_that_is_not_finite_says_where_and_what_to_try(data):

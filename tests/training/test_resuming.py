@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -128,6 +129,16 @@ def test_a_training_cut_off_after_its_last_epoch_ends_with_the_average(data, tmp
 )
 def test_what_binds_the_weights_goes_on_too(recipe, data, tmp_path, monkeypatch):
     goes_on(recipe, data, PrefixCache(tmp_path), monkeypatch)
+
+
+def test_a_training_by_more_processes_is_another_training(data, monkeypatch):
+    def name(size: int) -> str:
+        group = SimpleNamespace(alone=size == 1, first=True, rank=0, size=size)
+        monkeypatch.setattr("squeeze_utils.training.epochs.here", lambda: group)
+        about = (torch.Generator(), torch.device("cpu"), [], {}, [])
+        return Epochs(DENSE.build(), data, PLAIN, *about).name
+
+    assert name(1) == name(1) and len({name(1), name(2), name(3)}) == 3
 
 
 def kept(data, cache: PrefixCache, monkeypatch) -> tuple[Experiment, HalfwayFile]:

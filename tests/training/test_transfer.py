@@ -75,6 +75,12 @@ def test_few_images_are_drawn_by_the_seed_and_no_more_than_there_are():
     assert FitHead(per_class=50).apply(State(small(), data))["head_images"] == 30
 
 
+def test_a_head_with_another_number_of_outputs_is_refused_before_features_are_made(monkeypatch):
+    monkeypatch.setattr(features, "averaged_features", lambda *a: pytest.fail("computed"))
+    with pytest.raises(ValueError, match="the head has 5 outputs, tiny has 3 classes"):
+        FitHead().apply(State(small(num_classes=5), tiny_set(size=16)))
+
+
 def test_a_head_behind_an_activation_is_refused():
     with pytest.raises(ValueError, match="final_relu=False"):
         FitHead().apply(State(small(final_relu=True), tiny_set(size=16)))
@@ -104,7 +110,7 @@ def test_other_code_and_other_libraries_make_features_anew(tmp_path, monkeypatch
     monkeypatch.setattr(features, "averaged_features", lambda *a: calls.append(1) or real(*a))
     folder, changed = tmp_path / "features", tmp_path / "features.py"
     changed.write_text("BATCH = 50\n")
-    for name, value in (("CODE", changed), ("machine.versions", lambda: {"torch": "9"})):
+    for name, value in (("CODE", (changed,)), ("machine.versions", lambda: {"torch": "9"})):
         features.kept_features(model, data.train, data, folder)
         monkeypatch.setattr(f"squeeze_utils.training.features.{name}", value)
     features.kept_features(model, data.train, data, folder)

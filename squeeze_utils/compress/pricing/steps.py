@@ -45,5 +45,7 @@ class Squeeze(Step):
         found = squeeze(state.model.cpu(), x.cpu(), self.target_bytes, seed, state.progress)
         state.model = found.model.to(state.device, memory_format=torch.channels_last)
         masks_from_zeros(state)
-        state.saved.setdefault("grids", {}).update(found.grids)
+        state.saved.setdefault("grids", {}).update(
+            {name: step.to(state.device) for name, step in found.grids.items()}
+        )
         return {"price": found.price, "rounded": found.layers}

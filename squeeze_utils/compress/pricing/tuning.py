@@ -191,6 +191,8 @@ def _fast(thing: T) -> T:
 
 def _step_of(name: str, bias: Tensor) -> float:
     """The step that rounded biases are multiples of; 1 if all are zero."""
+    if bias.numel() == 1:  # any number is a multiple of itself
+        return abs(float(bias)) or 1.0
     found = forms.find_steps(forms.values_of(bias), 1)
     if found is None:
         raise ValueError(f"the biases of {name} are not rounded; accepted: what squeeze gives")

@@ -130,11 +130,12 @@ def _channel_scores(places: list[tuple[Place, ...]], scores: Scores) -> Tensor:
         names = [(f"{module}.weight", index) for module, index in channel]
         parts = [scores[name][index].flatten() for name, index in names if name in scores]
         if not parts:
-            return torch.tensor(torch.inf)
+            return torch.tensor(torch.inf, device=device)
         together = torch.cat(parts)
         free = together[~together.isneginf()]
-        return free.sum() / len(together) if len(free) else torch.tensor(-torch.inf)
+        return free.sum() / len(together) if len(free) else together.new_tensor(-torch.inf)
 
+    device = next((one.device for one in scores.values()), None)
     return torch.stack([score(channel) for channel in places])
 
 
@@ -175,7 +176,8 @@ def _choose(scores: dict[str, Tensor], sparsity: float, scope: str) -> dict[str,
         return whole
     if scope == "global":
         scores = {
-            n: s / s[s.isfinite()].mean().nan_to_num().clamp_min(1e-12) for n, s in scores.items()
+            n: s / s[s.isfinite()].abs().mean().nan_to_num().clamp_min(1e-12)
+            for n, s in scores.items()
         }
         for score in scores.values():
             score[score.argmax()] = torch.inf  # one channel of each group stays
@@ -207,6 +209,8 @@ class Shrink(Step):
         """Replace the state's model; masks of single weights go on, those of channels end."""
         if state.codebooks:
             raise ValueError("shrink before weights are shared: codebooks keep the old shapes")
+        if "grids" in state.saved or "float" in state.saved:
+            raise ValueError("shrink before rounding: what it remembers keeps the old shapes")
         off = silent(state.model, state.masks)
         removed = sum(map(len, off.values()))
         if not removed:

@@ -15,6 +15,8 @@ from squeeze_utils.compress.pruning.scores import CRITERIA, freeze_layer_options
 from squeeze_utils.data import Batches
 from squeeze_utils.training.step import State, Step, check_not_shared, seeded, trained_parameter
 
+BATCH = 250  # images, of which statistics are means
+
 SCOPES: tuple[str, ...] = (*masks.SCOPES, "sensitivity")
 
 
@@ -159,6 +161,7 @@ class Rewind(Step):
                 values = state.model.spec.build().state_dict()
         else:
             values = _first_weights(state)
+        _check_same_network(state.model, values)
         state.model.load_state_dict(values)
         for name in ("float", "grids"):  # of weights that are no longer rounded
             state.saved.pop(name, None)
@@ -175,6 +178,15 @@ def _first_weights(state: State) -> dict[str, Tensor]:
     return state.initial().state_dict()
 
 
+def _check_same_network(model: nn.Module, values: dict[str, Tensor]) -> None:
+    now = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if now != {name: tensor.shape for name, tensor in values.items()}:
+        raise ValueError(
+            "the network has been rebuilt since it had the weights to go back to: put Rewind "
+            "before steps that do so, such as FoldBatchNorm, Shrink or Calibrate(bits=...)"
+        )
+
+
 def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
     order = torch.randperm(mask.numel(), generator=generator).to(mask.device)
     return mask.flatten()[order].view(mask.shape)
@@ -182,7 +194,9 @@ def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Recalibrate(Step):
-    """Measure batch normalisation's statistics anew on `images` training images.
+    """Measure batch normalisation's statistics anew on at most `images` training images.
+
+    They are averages over batches of 250; more images than that are cut to whole batches.
 
     >>> import squeeze_utils as sq
     >>> model = sq.build("squeezenet_small", width=0.25, in_channels=1)
@@ -200,8 +214,10 @@ class Recalibrate(Step):
         """Cumulative averages over batches of training images; weights stay as they are."""
         if not any(isinstance(module, nn.BatchNorm2d) for module in state.model.modules()):
             raise ValueError("nothing to recalibrate: the model has no batch normalisation")
-        data, some = state.data, state.data.train.first(self.images)
-        batches = Batches(some, 250, mean=data.mean, std=data.std)
+        data, count = state.data, min(self.images, len(state.data.train))
+        count -= count % BATCH if count > BATCH else 0  # every batch counts alike in the average
+        some = data.train.first(count)
+        batches = Batches(some, BATCH, mean=data.mean, std=data.std)
         with seeded(state):  # dropout draws
             update_bn(batches, state.model, state.device)
         return {"images": len(some)}

@@ -65,7 +65,8 @@ class QuantizeWeights(Step):
             unrounded[name] = weight.detach().clone()
             scale = weight_scale(weight, bits_of[name], self.granularity, self.range)
             after = quantized_weight(weight, scale, bits_of[name])
-            left[name] = round(sqnr(weight, after), 2)
+            if weight.any():  # zeros are no signal, and nothing of them is lost
+                left[name] = round(sqnr(weight, after), 2)
             weight.copy_(after)
             grids[name] = scale
         return {"sqnr_db": left}

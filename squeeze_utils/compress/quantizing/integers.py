@@ -19,6 +19,7 @@ from squeeze_utils.models import Fire
 from squeeze_utils.models.fake_quant import FakeQuant, levels
 
 WORD = 31  # bits of the multiplier
+LONGEST = 62  # bits by which a product of two words is shifted at most
 
 
 def fixed_point(factor: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,7 +29,10 @@ def fixed_point(factor: Tensor) -> tuple[Tensor, Tensor]:
     mantissa, exponent = torch.frexp(factor.double())
     multiplier = (mantissa * 2.0**WORD).round().long()
     full = multiplier == 2**WORD  # 0.99999... rounded up to 1
-    return torch.where(full, multiplier // 2, multiplier), WORD - exponent.long() - full.long()
+    shift = WORD - exponent.long() - full.long()
+    if not bool(((shift >= 0) & (shift <= LONGEST)).all()):
+        raise ValueError(f"a factor of {float(factor.min()):g} needs a shift beyond 0 to {LONGEST}")
+    return torch.where(full, multiplier // 2, multiplier), shift
 
 
 def shifted(product: Tensor, shift: Tensor) -> Tensor:
@@ -138,6 +142,8 @@ def integer_conv(
     scale = weight_scale(conv.weight, bits).double()
     numbers = (conv.weight / scale).round().clamp(low, high)
     own, target = before.scale.detach().double(), step.detach().double()
+    silent = (conv.weight == 0).flatten(1).all(1)  # its bias alone is left: any step will do
+    scale = torch.where(silent.view_as(scale), target / own, scale)
     multiplier, shift = fixed_point(scale.flatten() * own / target)
     exact = multiplier.double() / 2.0**shift * target  # s_x s_w
     bias = (conv.bias / exact).round()

@@ -86,9 +86,9 @@ def encode_sqz(
     out.add("magic and version", MAGIC + bytes([VERSION]))
     config.add("config", json.dumps(list(spec.as_dict().values()), separators=(",", ":")).encode())
     out.add_framed("config", config)
-    state, collected = dict(_tensors(model)), []
-    for name, _ in _tensors(_without_memory(spec)):  # a model's own order depends on its history
-        coded = forms.smallest(state[name], coder, (grids or {}).get(name))
+    collected = []
+    for name, tensor in _as_built(model, spec).items():
+        coded = forms.smallest(tensor, coder, (grids or {}).get(name))
         collected.append(Floats(name, coded.form.floats, coded.form.kind == "codebook"))
         _write_tensor(out, name, coded)
     write_floats(out, collected, "best" if coder == "contexts" else coder)
@@ -98,14 +98,25 @@ def encode_sqz(
 def _encode_compact(
     model: nn.Module, spec: ModelSpec, version: int, grids: Mapping[str, Tensor]
 ) -> tuple[bytes, dict[str, int]]:
-    out, state = Writer(), dict(_tensors(model))
+    out, state = Writer(), _as_built(model, spec)
     out.add("magic and version", MAGIC + bytes([version]))
-    names = [name for name, _ in _tensors(_without_memory(spec))]
-    values = {name: forms.values_of(state[name]) for name in names}
-    shapes = {name: forms.layout(state[name].shape) for name in names}
+    values = {name: forms.values_of(tensor) for name, tensor in state.items()}
+    shapes = {name: forms.layout(tensor.shape) for name, tensor in state.items()}
     known = shapes if version == COMPACT["compact contexts"] else None
     compact.write_compact(out, list(spec.as_dict().values()), values, grids, known)
     return bytes(out.data), out.parts
+
+
+def _as_built(model: nn.Module, spec: ModelSpec) -> dict[str, Tensor]:
+    """The tensors in the order of a new network of `spec`; a model's own depends on its history."""
+    state, built = dict(_tensors(model)), dict(_tensors(_without_memory(spec)))
+    for name in [*built, *state]:
+        if name not in state or name not in built or state[name].shape != built[name].shape:
+            raise ValueError(
+                f"{name} is not as {spec} builds it, so a file could not be read again: build the "
+                "network with options that describe it"
+            )
+    return {name: state[name] for name in built}
 
 
 def _without_memory(spec: ModelSpec) -> nn.Module:

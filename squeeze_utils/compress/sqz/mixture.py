@@ -43,9 +43,9 @@ def mixture_table(counts: Counts, most: int) -> np.ndarray:
     They come from products and quotients alone, which every processor rounds alike.
     """
     n, nonzero, size = (float(value) for value in counts)
-    q = (size - nonzero) / size if size else 0.0
+    q = (size - nonzero) / size
     tail = np.full(most, q)
-    tail[:1] = nonzero / n * 0.5 * ((1 - q) or 1.0)
+    tail[:1] = nonzero / n * 0.5 * (1 - q)
     tail = np.multiply.accumulate(tail)
     table = np.concatenate([tail[::-1], [(n - nonzero) / n], tail])
     return np.floor(table * TOTAL).astype(np.int64) + 1

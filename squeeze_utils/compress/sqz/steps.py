@@ -58,6 +58,9 @@ class Encode(Step):
     @torch.no_grad()
     def apply(self, state: State) -> dict[str, Any]:
         """Measure the bytes, in all and by kind of part; every tensor must come back equal."""
+        for name, tensor in state.model.state_dict().items():
+            if not tensor.isfinite().all():
+                raise ValueError(f"{name} is not finite: the training before Encode diverged")
         grids = state.saved.get("grids", {})
         sizes = {coder: len(_written(state, coder, grids)[0]) for coder in self.coders}
         data, parts, model = _written(state, self.coder, grids)

@@ -22,7 +22,7 @@ from squeeze_utils.base.processes import child_environment
 from squeeze_utils.training.distributed.ranks import LostProcessError, joined, loopback
 
 GRACE = 10.0  # seconds that processes have to end by themselves
-_OURS = re.compile(r"^(?:\[rank\d+\]: ?)?[\w.]*Error: (.+)$", re.MULTILINE)
+_OURS = re.compile(r"^(?:\[rank(\d+)\]: ?)?[\w.]*Error: (.+)$", re.MULTILINE)
 
 
 def launch(
@@ -127,9 +127,9 @@ def _what_failed(text: str, count: int) -> str:
     rank, code = int(cause[1]), int(cause[2])
     if code < 0:
         name = signal.Signals(-code).name
-        how = f"process {rank} of {count} was ended by {name}"
-        return f"{how}. What was finished is kept: the same call goes on from there"
-    said = [line for line in _OURS.findall(text) if "another of the" not in line]
+        return f"process {rank} of {count} was ended by {name}"
+    found = [(who, line) for who, line in _OURS.findall(text) if "another of the" not in line]
+    said = [line for _, line in sorted(found, key=lambda one: one[0] != str(rank))]
     return f"process {rank} of {count} has failed: {said[0] if said else _last(text)}"
 
 

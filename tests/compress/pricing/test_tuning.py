@@ -126,6 +126,13 @@ def test_a_state_whose_file_is_too_large_does_not_count(model, rounded, held, mo
     assert tune(rounded, model, batches(), held, TARGET, steps=20).squeezed is rounded
 
 
+@pytest.mark.parametrize("bias", [0.5, -3.7, 0.0])
+def test_a_single_bias_is_its_own_step(bias):
+    one = torch.tensor([bias])
+    step = tuning._step_of("one", one)
+    assert step > 0 and float(one) / step in (-1, 0, 1)
+
+
 def test_bad_arguments_are_refused(model, rounded, held):
     with pytest.raises(ValueError, match="steps must be a whole number of at least 1, got 0"):
         tune(rounded, model, batches(), held, TARGET, steps=0)

@@ -12,7 +12,9 @@ from squeeze_utils.compress.pruning import filters, sensitivity
 from squeeze_utils.compress.pruning.filters import Shrink
 from squeeze_utils.compress.pruning.scores import NothingToPrune
 from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sharing.steps import Share
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
@@ -221,6 +223,33 @@ def test_channels_that_were_silent_before_folding_can_be_taken_out_after_it():
         expected = masked(x)
         assert Shrink().apply(state)["channels_removed"] > 100
         assert torch.allclose(state.model(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"activation": "gelu"}, {"linear_squeeze": True}])
+def test_training_between_folding_and_shrinking_revives_no_channel(options):
+    state = state_of(**options)
+    Prune(0.5, granularity="filter").apply(state)
+    gone = sum(map(len, filters.silent(state.model, state.masks).values()))
+    FoldBatchNorm().apply(state)
+    Train(1, batch_size=16, lr=0.01, precision="float32").apply(state)
+    check_masks(state)
+    assert Shrink().apply(state)["channels_removed"] == gone > 100
+
+
+@pytest.mark.parametrize("step", [QuantizeWeights(8), QuantizedTrain(1, batch_size=16)])
+def test_what_is_rounded_is_not_shrunk(step):
+    state = state_of()
+    Prune(0.5, granularity="filter").apply(state)
+    step.apply(state)
+    with pytest.raises(ValueError, match="shrink before rounding"):
+        Shrink().apply(state)
+
+
+def test_scores_below_zero_are_made_comparable_by_their_size():
+    scores = {"a": torch.tensor([5.0, -6.0, -2.0, 1.0]), "b": torch.tensor([1.0, 2.0, 3.0, 4.0])}
+    kept = filters._choose(scores, 0.5, "global")
+    assert kept["a"].tolist() == [True, False, False, False]
+    assert kept["b"].tolist() == [False, True, True, True]
 
 
 def test_a_group_that_is_pruned_already_loses_its_channels_first():

@@ -8,10 +8,12 @@ from torch import nn
 from squeeze_utils.compress.pruning.during_training import Gradual
 from squeeze_utils.compress.pruning.scores import CRITERIA, NothingToPrune, prunable
 from squeeze_utils.compress.pruning.steps import Densify, Prune, Recalibrate, Remember, Rewind
-from squeeze_utils.compress.quantizing.after_training import QuantizeWeights
+from squeeze_utils.compress.quantizing.after_training import Calibrate, QuantizeWeights
+from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm
 from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.quantizing.mixed_bits import MixedBits
 from squeeze_utils.compress.sharing.steps import Share
+from squeeze_utils.data import Batches
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.run_experiment import run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -155,6 +157,18 @@ def test_recalibration_measures_the_statistics_and_nothing_else(state):
     assert all(torch.equal(a, b) for a, b in zip(weights, state.model.parameters(), strict=True))
 
 
+def test_recalibration_weighs_every_image_alike():
+    torch.manual_seed(0)
+    many = tiny_set(size=16, counts=(251, 20, 20))
+    model = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1, num_classes=3).build()
+    assert Recalibrate().apply(State(model, many)) == {"images": 250}
+    some = many.train.first(250)
+    (x, _), *_ = Batches(some, 250, mean=many.mean, std=many.std)
+    convolution, norm = model.features[0], model.features[1]
+    expected = convolution(x).mean((0, 2, 3)).detach()
+    torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_recalibration_with_dropout_leaves_the_global_generator_alone():
     model = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1, dropout=0.5).build()
     before = torch.get_rng_state()
@@ -196,6 +210,17 @@ def test_recalibration_finds_a_constant_channel_that_its_running_mean_lags_behin
 def test_bad_settings_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         Prune(**options)
+
+
+@pytest.mark.parametrize("change", [Calibrate(bits=8), FoldBatchNorm()])
+@pytest.mark.parametrize("before", [(), (Remember(),)])
+def test_a_network_that_was_rebuilt_has_no_weights_to_go_back_to(change, before):
+    spec = ModelSpec.of("squeezenet_small", width=0.125, in_channels=1, num_classes=3)
+    state = State(spec.build(), DATA, initial=spec.build)
+    for step in (*before, change):
+        step.apply(state)
+    with pytest.raises(ValueError, match="the network has been rebuilt since"):
+        Rewind().apply(state)
 
 
 def test_steps_without_what_they_need_are_refused(state):

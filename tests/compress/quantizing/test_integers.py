@@ -40,6 +40,19 @@ def test_whole_numbers_equal_the_simulation_bit_for_bit(seed, bits, maps):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("bias", [0.3, 0.0, 1e-9, -0.3])
+def test_a_channel_without_weights_is_its_bias(bias):
+    fire, source, q = calibrated(1)
+    fire.expand1x1.weight[2], fire.expand1x1.bias[2] = 0.0, bias
+    whole, simulated = integer_fire(fire, source)
+    step, x = simulated.expand_activation[1].scale, source.double().scale * (q - source.zero)
+    found = whole(q).double() * step
+    assert torch.equal(found, simulated(x.double()))
+    assert found[:, 2].unique().numel() == 1
+    assert (found[:, 2] - max(bias, 0)).abs().max() <= step / 2
+
+
+@torch.no_grad()
 def test_the_simulation_is_close_to_the_module_it_stands_for():
     fire, source, q = calibrated(0)
     _, simulated = integer_fire(fire, source)
@@ -89,3 +102,6 @@ def test_bad_factors_are_refused():
     for bad in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="only positive factors"):
             fixed_point(torch.tensor([bad]))
+    for extreme in (1e-12, 1e12):
+        with pytest.raises(ValueError, match="needs a shift beyond 0 to 62"):
+            fixed_point(torch.tensor([extreme]))

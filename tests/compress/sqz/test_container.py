@@ -261,6 +261,15 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
         save_sqz(nn.Linear(2, 2), path)
     with pytest.raises(ValueError, match="only float32 and shorter"):
         save_sqz(build("lenet5").double(), path)
+    for coder in ("best", *container.COMPACT):
+        other = build("lenet_300_100")
+        other.classifier[4] = nn.Linear(100, 3)
+        with pytest.raises(ValueError, match=r"classifier\.4\.weight is not as .* builds it"):
+            save_sqz(other, path, coder)
+        other = build("lenet_300_100")
+        nn.utils.parametrizations.weight_norm(other.classifier[0])
+        with pytest.raises(ValueError, match=r"classifier\.0\.weight is not as .* builds it"):
+            save_sqz(other, path, coder)
     assert not path.exists()
 
 

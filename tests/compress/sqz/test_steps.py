@@ -46,6 +46,13 @@ def test_the_network_goes_on_as_the_one_read_from_its_file(state, coder):
     assert found["coder_bytes"]["best"] == min(found["coder_bytes"].values())
 
 
+def test_a_network_that_has_diverged_is_named_as_such(state):
+    with torch.no_grad():
+        state.model.features[0].weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"features\.0\.weight is not finite: .*diverged"):
+        Encode().apply(state)
+
+
 def test_training_shared_weights_does_not_change_the_order_in_the_file():
     """Tied weights are registered anew, behind the bias: a file in that order is unreadable."""
     spec = ModelSpec.of("lenet_300_100", image_size=16, num_classes=3)
