@@ -86,7 +86,7 @@ def first_to_fail(found: Results) -> Sentence:
     if len(sizes.columns):
         fell = sizes.loc[FLOAT] - sizes.loc[fewest]
         listed = ", ".join(f"{name} {value:.1f}" for name, value in fell.items())
-        words += f" Points fewer of the objects found, by size: {listed}."
+        words += f" Share of objects found, points lost by size: {listed}."
     return Sentence(words)
 
 

@@ -128,7 +128,7 @@ def files_prediction(found: Results) -> str:
     end = "" if large.decided(0.5) and small.decided(0.5) else "; the intervals do not decide it"
     return (
         f"120 kB: {_told(large)}. 70 kB: {_told(small)}. "
-        f"The prediction of 0.5 points {word} in the means{end}."
+        f"The prediction (below 0.5 points, then above) {word} in the means{end}."
     )
 
 
@@ -170,10 +170,11 @@ def goal(
         verdict += ", not decided"
     if len(lost.seeds) < SEEDS:
         verdict = "stays open until all seeds are there"
+    within = f"{points:g} point{'' if points == 1 else 's'}"
     floor = f" in {most_bytes:,.0f} bytes" if most_bytes < math.inf else ""
     floor += f" and a dense network of at least {dense:g} %" if dense else ""
     start = "The goal" if against == "dense" else "Judged against this network, the goal"
     return (
         f"**{images}, {file}** ({lost.bytes:,} bytes at most): *{against}* {lost.dense:.2f} %, "
-        f"{_told(lost)}. {start} of at most {points:g} points{floor} {verdict}."
+        f"{_told(lost)}. {start} of at most {within}{floor} {verdict}."
     )

@@ -13,15 +13,15 @@ from squeeze_utils.results.diagrams.networks import numbers_in
 NOTE = "Below each block: channels, height × width of the map. Blocks are not drawn to scale."
 
 
-def detector_and_segmenter(image_size: tuple[int, int] = (240, 320)) -> Figure:
-    """Above the detector, below the segmenter, on the backbone of SqueezeNet 1.1."""
+def detector_and_segmenter() -> Figure:
+    """Above the detector for BCCD, below the segmenter for CamVid, on SqueezeNet 1.1's backbone."""
     with torch.device("meta"):
-        detector = build("detector", num_classes=3, image_size=image_size, pools=2)
-        segmenter = build("segmenter", num_classes=11, image_size=image_size)
-        image = torch.zeros(1, *detector.input_shape)
+        detector = build("detector", num_classes=3, image_size=(240, 320), pools=2)
+        segmenter = build("segmenter", num_classes=11, image_size=(180, 240))
+        seen, masked = (torch.zeros(1, *model.input_shape) for model in (detector, segmenter))
     drawing = Diagram()
-    _draw_detector(drawing, detector.eval(), image, 2.6)
-    _draw_segmenter(drawing, segmenter.eval(), image, 0.95)
+    _draw_detector(drawing, detector.eval(), seen, 2.6)
+    _draw_segmenter(drawing, segmenter.eval(), masked, 0.95)
     drawing.text(8.9, 0.09, NOTE, ha="right", color="#595959")
     return drawing.figure
 
