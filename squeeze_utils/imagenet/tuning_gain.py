@@ -53,7 +53,7 @@ def sentences() -> list[str]:
 def _sentence(row: dict[str, Any]) -> str:
     size, pictures = (
         f"At most {row['bytes']:,} bytes",
-        f"{row['n']} pictures, seeds: {row['seeds']}",
+        f"{row['n']} pictures, {row['seeds']} seed{'s' * (row['seeds'] > 1)}",
     )
     if not row["moved"]:
         return (

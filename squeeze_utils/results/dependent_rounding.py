@@ -99,7 +99,8 @@ def savings_sentence(found: pd.DataFrame) -> Sentence:
     if found.empty:
         return Sentence("Not measured yet.")
     parts = [
-        f"{bits:g} bits a weight {row['saved']:+.1f} % ({row['low']:+.1f} to {row['high']:+.1f})"
+        f"{bits:g} bit{'s' * (bits != 1)} a weight {row['saved']:+.1f} % "
+        f"({row['low']:+.1f} to {row['high']:+.1f})"
         for bits, row in found.iterrows()
     ]
     return Sentence(

@@ -76,7 +76,7 @@ def same_coder_sentence(results: Results) -> Sentence:
     if same.empty:
         return Sentence(f"With the same coder: {NO_RECORDS} to compare.")
     others = set(every["as good without a price"]) - set(same["as good without a price"])
-    named = f"Another coder wrote the files of {', '.join(sorted(others))}. " if others else ""
+    named = f"Another coder wrote the files of “{'”, “'.join(sorted(others))}”. " if others else ""
     return Sentence(
         f"{named}Against files of the same coder alone, the others need "
         f"{span(same['times'], '.1f')} times the bytes."
@@ -107,7 +107,7 @@ def advantage_sentence(results: Results) -> Sentence:
             parts.append(f"{network}: no recipe without a price has as small an error")
             continue
         times = span(known["times"], ".1f")
-        parts.append(f"{network}: the others need {times} times the bytes for no larger an error")
+        parts.append(f"{network}: at no larger an error the others need {times} times the bytes")
     return Sentence("; ".join(parts) + ".")
 
 
@@ -123,7 +123,7 @@ def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
         return Sentence("The prediction is still open: records are missing.")
     return Sentence(
         f"The prediction of {times:g} times the bytes {'fails' if fails else 'holds'}: the "
-        f"smallest ratio is {settled.min():.1f}, over {len(settled)} of {len(rows)} files."
+        f"smallest ratio is {settled.min():.1f} (files compared: {len(settled)} of {len(rows)})."
     )
 
 

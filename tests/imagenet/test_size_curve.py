@@ -118,6 +118,21 @@ def test_nncodec_is_compared_at_equal_divergence_where_it_is_measured(kept):
     )
     assert "0.1500 nats in 1,000 bytes, nncodec 1,100" in sentence
     assert "0.0150 nats in 2,000 bytes, nncodec 1,300" in sentence
+    assert sentence.endswith("nncodec 1,300.")
+
+
+def test_our_files_beyond_the_settings_of_nncodec_are_counted(kept):
+    rows = [
+        {"tool": f"SqueezeNet 1.0: nncodec, qp {qp}", "bytes": size, "divergence": nats}
+        for qp, size, nats in ((-22, 1500, 0.1), (-18, 900, 1.5))
+    ]
+    measurements.keep_measurement("libraries/released", rows)
+    sentence = size_curve.against_nncodec("squeezenet1_0")
+    assert "at 1 of the 1 divergences" in sentence and "more even" not in sentence
+    rows[0]["bytes"] = 2500
+    measurements.keep_measurement("libraries/released", rows)
+    sentence = size_curve.against_nncodec("squeezenet1_0")
+    assert sentence.endswith(" At 1 more even its largest file, of 2,500 bytes, differs more.")
 
 
 def test_what_is_unknown_is_named(kept):

@@ -47,7 +47,7 @@ def test_a_sentence_has_the_numbers_and_the_verdict(monkeypatch):
     keep(monkeypatch, list(rows()))
     first, second, source = tuning_gain.sentences()
     row = tuning_gain.gains().iloc[0]
-    assert first.startswith("At most 199 bytes") and "**lower** (80 pictures, seeds: 2)" in first
+    assert first.startswith("At most 199 bytes") and "**lower** (80 pictures, 2 seeds)" in first
     share = 100 * row["change"] / row["rounded"]
     assert f"{row['rounded']:.4f}" in first and f"({share:+.1f} %)" in first and share < -5
     assert f"{row['change']:+.4f}" in first

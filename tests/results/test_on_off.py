@@ -106,7 +106,7 @@ def test_with_the_same_coder_files_of_another_do_not_count():
     assert on_off.advantage(with_rows(*rows))["times"].tolist() == [2]
     assert on_off.advantage(with_rows(*rows), same_coder=True)["times"].tolist() == [3]
     assert on_off.same_coder_sentence(with_rows(*rows)) == (
-        "Another coder wrote the files of pruned and shared. Against files of the same coder "
+        "Another coder wrote the files of “pruned and shared”. Against files of the same coder "
         "alone, the others need 3.0 times the bytes."
     )
     assert "no reference records yet" in on_off.same_coder_sentence(with_rows(*rows[:1]))
