@@ -110,8 +110,11 @@ def _litert(path: Path, threads: int) -> Runner:
         raise ModelFileError(f"{path.name} does not take a batch of images")
 
     def run(images: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(given["index"], to_grid(images, given))
-        interpreter.invoke()
+        try:
+            interpreter.set_tensor(given["index"], to_grid(images, given))
+            interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise _takes_no(images.shape[1:], path.name, error) from error
         return from_grid(interpreter.get_tensor(made["index"]), made)
 
     batch, *shape = map(int, given["shape"])

@@ -127,7 +127,7 @@ def order(first: Results, longer: Results, by: str) -> Sentence:
     if lacking:
         return Sentence(
             f"Whether the order of **{arm}** and {control} lasts for {epochs} epochs is open: "
-            f"{lacking} of their networks have no record yet."
+            f"{lacking} of their networks {'has' if lacking == 1 else 'have'} no record yet."
         )
     gaps = [pair.compare(by, control).loc[arm] for pair in pairs]
     shorter = _epochs(pairs[0].study.arms[0].experiment)

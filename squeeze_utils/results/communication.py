@@ -22,7 +22,6 @@ SENT = "sent_bytes"
 NOISE = 5.0  # per cent of a step: medians of a few steps differ by about as much
 MARGIN = 0.5  # points
 CHANGES = "libraries/updates"  # one client's change by us and by nncodec, measured
-GOOD = ("higher", "equal")  # how such a verdict begins
 
 
 def exchange_shares(counted: pd.DataFrame, gigabits: Sequence[float] = (1, 10)) -> Sentence:
@@ -69,22 +68,25 @@ def exchange_table(found: Results, control: str) -> pd.DataFrame:
 
 
 def goal(found: Results, control: str, times: float = 100) -> Sentence:
-    """Which arms send that many `times` fewer bytes within half a point of the control."""
+    """Which arms send that many `times` fewer bytes and lose at most half a point on the control.
+
+    An arm is within it, or is not, where its whole interval says so.
+    """
     frame = found.frame
     if frame.empty or SENT not in frame or control not in set(frame["exchange"]):
         return Sentence(f"Whether the goal is reached is open: {tables.NO_RECORDS}.")
     sent = frame.groupby("exchange")[SENT].mean()
     few = [name for name in sent.index if sent[control] / sent[name] >= times]
-    gaps = found.compare("exchange", control, margin=MARGIN)
-    verdicts = gaps["verdict"].astype(str)
-    reached = [name for name in few if verdicts.get(name, "").startswith(GOOD)]
+    gaps = found.compare("exchange", control, margin=MARGIN).reindex(few)
+    unfinished = gaps["verdict"].astype(str).str.startswith(UNFINISHED)
+    reached = list(gaps.index[(gaps["low"] > -MARGIN) & ~unfinished])
+    missed = set(gaps.index[(gaps["high"] < -MARGIN) & ~unfinished])
     wanted = f"at least {times:g} times fewer bytes, within {MARGIN:g} points"
     if reached:
         return Sentence(f"The goal ({wanted}) is reached by: {', '.join(reached)}.")
     known = ", ".join(few) or "no arm"
     waiting = set(planned_networks(found.study, "exchange")) - set(sent.index)
-    still_open = ("undecided", UNFINISHED)
-    if waiting or any(verdicts.get(name, UNFINISHED).startswith(still_open) for name in few):
+    if waiting or set(few) - missed:
         return Sentence(
             f"Whether the goal ({wanted}) is reached is undecided. {times:g} times fewer: {known}."
         )
@@ -149,8 +151,9 @@ def rounds(found: Results) -> pd.DataFrame:
 def bytes_to(found: Results, accuracy: float) -> pd.DataFrame:
     """Rounds and megabytes (both directions) until validation accuracy (%) first reached this.
 
-    `reached` says how many of the seeds did; the other numbers are means over those. "first
-    download" is the part of the megabytes with which the clients got the network.
+    `reached` says how many of the seeds did; rounds and megabytes are means over those. "first
+    download", the part of the megabytes with which the clients got the network, and the best
+    accuracy are means over all.
     """
     sent = [f"MB to {accuracy:g} %", "first download"]
     titles = ["reached", "rounds", *sent, "best accuracy (%)"]

@@ -101,8 +101,10 @@ def differences(
         )
     table = known.pivot_table(index="seed", columns=by, values=value, sort=False)
     if control not in table:
-        known = ", ".join(map(str, table.columns))
-        raise ValueError(f"no {by} is called {control!r}; there are: {known}")
+        if control in set(frame[by]):
+            raise ValueError(f"{control!r} has no {value}, so nothing can be compared with it")
+        names = ", ".join(map(str, table.columns))
+        raise ValueError(f"no {by} is called {control!r}; there are: {names}")
     sure = [name for name in certain if name in table]
     for name in sure:
         table[name] = table[name].dropna().iloc[0]
@@ -195,11 +197,10 @@ def comparison_sentence(gaps: pd.DataFrame, control: Any) -> str:
     """A table of differences in words: which arms are higher, lower or equal, which undecided."""
     if gaps.empty:
         return f"Only {control} has run so far."
-    known = gaps.dropna()
-    if known.empty:
+    if gaps.dropna().empty:
         return f"No arm and {control} have two seeds each: no difference can be told from luck."
     parts = []
-    for verdict, part in known.groupby("verdict", sort=False):
+    for verdict, part in gaps.groupby("verdict", sort=False):
         arms = ", ".join(_gap(name, row) for name, row in part.iterrows())
         parts.append(f"{verdict}: {arms}")
     level = " ".join(filter(None, ("95 % intervals", comparisons_together(gaps))))

@@ -38,7 +38,8 @@ def copies_table(found: Results) -> pd.DataFrame:
         if kept is None or left is None:
             continue
         for group, chosen in _groups(name, kept).items():
-            cases[name, group] = (_right(left)[chosen], _right(kept)[chosen])
+            if chosen.any():
+                cases[name, group] = (_right(left)[chosen], _right(kept)[chosen])
     gaps = family({key: mcnemar(*case) for key, case in cases.items()}) if cases else {}
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for key, gap in gaps.items():

@@ -12,10 +12,10 @@ import pandas as pd
 from squeeze_utils.data.dense_sets import SETS
 from squeeze_utils.results.comparison import complete, planned_networks
 from squeeze_utils.results.figures import PALETTE, curve_style
-from squeeze_utils.results.goals import MISSED, REACHED, judge
+from squeeze_utils.results.goals import MISSED, NOT_DECIDED, REACHED, judge
 from squeeze_utils.results.statistics import paired
 from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import NO_RECORDS, NOT_TRAINED, measure_of
+from squeeze_utils.results.tables import NO_RECORDS, NOT_TRAINED, measure_of, numbered
 from squeeze_utils.studies.dense_answers import DENSE, FLOAT
 from squeeze_utils.training.detection import THIRDS
 from squeeze_utils.training.segmentation import Segmentation
@@ -158,6 +158,9 @@ def aim(
     }
     every = trained == set(planned_networks(found.study, "bits"))
     said = MISSED if every else f"open, {NOT_TRAINED}"
+    small = [one for one in files.values() if one.bytes <= most_bytes]
+    if every and not all(judge(one.lost, points).decided for one in small):
+        said = NOT_DECIDED.format(MISSED)
     if good:
         bits, one = min(good.items(), key=lambda pair: pair[1].bytes)
         said = (
@@ -173,7 +176,7 @@ def aim(
 
 def _spread(values: Sequence[float], unit: str) -> str:
     """The mean, its 95 % interval, and every seed."""
-    words = f"{fmean(values):.2f} {unit} in the mean of {len(values)} seeds"
+    words = f"{fmean(values):.2f} {unit} in the mean of {numbered([len(values)], 'seed')}"
     if len(values) < 2:
         return words
     gap, each = paired(values, [0.0] * len(values)), ", ".join(f"{v:.2f}" for v in values)

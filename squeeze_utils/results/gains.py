@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from squeeze_utils.results.comparison import differences_table
+from squeeze_utils.results.comparison import COLUMNS, differences_table
 from squeeze_utils.results.statistics import with_interval
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS
@@ -29,6 +29,8 @@ def gains_in_groups(
     >>> gains_in_groups(short, "recipe", "bypass", "none").loc[("strong", "simple"), "verdict"]
     'undecided'
     """
+    if frame.empty:
+        return pd.DataFrame(columns=COLUMNS)
     parts = dict(list(frame.groupby(group, sort=False)))
     for name, part in parts.items():
         if control not in set(part[by]):
@@ -52,8 +54,8 @@ def gains_sentence(gains: pd.DataFrame) -> Sentence:
         f"*{gap['verdict']}*"
         for (name, arm), gap in gains.iterrows()
     ]
-    together = f"95 % intervals for {len(gains)} comparisons together"
-    return Sentence(f"In points ({together}): {'; '.join(parts)}.")
+    together = f" for {len(gains)} comparisons together" if len(gains) > 1 else ""
+    return Sentence(f"In points (95 % intervals{together}): {'; '.join(parts)}.")
 
 
 def gains_figure(

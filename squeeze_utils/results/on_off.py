@@ -7,7 +7,7 @@ import pandas as pd
 from squeeze_utils.compress.sqz.container import COMPACT
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, times_smaller
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, numbered, times_smaller
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
@@ -119,8 +119,12 @@ def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
     waiting = {dict(arm.labels)["network"] for arm in missing}
     settled = known.loc[~known["network"].isin(waiting), "times"]
     fails = bool((settled < times).any())  # one network decides it, the others may wait
-    if known.empty or (waiting and not fails):
+    if rows.empty or (waiting and not fails):
         return Sentence("The prediction is still open: records are missing.")
+    if known.empty:
+        return Sentence(
+            "The prediction cannot be tested: no recipe without a price has as small an error."
+        )
     return Sentence(
         f"The prediction of {times:g} times the bytes {'fails' if fails else 'holds'}: the "
         f"smallest ratio is {settled.min():.1f} (files compared: {len(settled)} of {len(rows)})."
@@ -157,14 +161,15 @@ def agreement_sentence(results: Results) -> Sentence:
     if len(plain := rows[~contexts]):
         worst = plain.loc[plain["percent"].abs().idxmax()]
         parts.append(
-            f"In the {len(plain)} files with an estimate, the code section differs from it by at "
-            f"most {abs(worst['percent']):.1f} % ({worst['network']}, {worst['recipe']})."
+            f"In the {numbered([len(plain)], 'file')} with an estimate, the code section differs "
+            f"from it by at most {abs(worst['percent']):.1f} % "
+            f"({worst['network']}, {worst['recipe']})."
         )
     if len(known := rows[contexts]):
         low, high = (-known["percent"]).min(), (-known["percent"]).max()
         parts.append(
-            f"In the {len(known)} files written with contexts, the code section is {low:.1f} to "
-            f"{high:.1f} % smaller than the estimate, which knows no contexts."
+            f"In the {numbered([len(known)], 'file')} written with contexts, the code section is "
+            f"{low:.1f} to {high:.1f} % smaller than the estimate, which knows no contexts."
         )
     return Sentence(" ".join(parts))
 

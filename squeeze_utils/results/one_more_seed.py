@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from squeeze_utils.results.tables import numbered
+
 
 @dataclass(frozen=True)
 class OneMoreSeed:
@@ -44,9 +46,8 @@ class OneMoreSeed:
         score = "" if self.measure == "accuracy" else f" {self.measure}"
         got = f"Seed {self.seed} reaches **{self.accuracy:.2f} %**{score} on the test pictures."
         if len(self.known) < 2:
-            return (
-                f"{got} The records have {len(self.known)} seeds of this arm: too few to compare."
-            )
+            few = numbered([len(self.known)], "seed")
+            return f"{got} The records have {few} of this arm: too few to compare."
         low, high = self.interval
         where = "It lies inside." if self.inside else "It lies outside: one seed in twenty does."
         return (

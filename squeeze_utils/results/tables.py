@@ -134,7 +134,7 @@ def source_line(records: Mapping[str, Record], study: Study) -> str:
     parts = [
         _any_of(_data(record) for record in found),
         _seeds(records, study),
-        _span({_planned(record) for record in found}, "epoch"),
+        numbered({_planned(record) for record in found}, "epoch"),
         _any_of(_devices(found)),
         _any_of(_versions(record) for record in found),
         _dates({record.date for record in found}),
@@ -169,7 +169,7 @@ def _seeds(records: Mapping[str, Record], study: Study) -> str:
     for arm in study.arms:
         if arm.experiment.key in records:
             groups.setdefault(arm.labels, set()).add(arm.experiment.seed)
-    return _span({len(seeds) for seeds in groups.values()}, "seed")
+    return numbered({len(seeds) for seeds in groups.values()}, "seed")
 
 
 def _devices(records: Sequence[Record]) -> list[str]:
@@ -197,7 +197,8 @@ def _any_of(texts: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(texts))
 
 
-def _span(counts: Collection[int], unit: str) -> str:
+def numbered(counts: Collection[int], unit: str) -> str:
+    """How many: "1 seed", "3 seeds" or "3 to 5 seeds"."""
     low, high = min(counts), max(counts)
     number = f"{low}" if low == high else f"{low} to {high}"
     return f"{number} {unit}{'' if high == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -124,27 +125,34 @@ def files_prediction(found: Results) -> str:
     large, small = (loss(found, "intel", file) for file in ("120 kB", "70 kB"))
     if large is None or small is None:
         return "The prediction is still open: not trained yet."
-    word = "holds" if large.mean < 0.5 < small.mean else "fails"
-    end = "" if large.decided(0.5) and small.decided(0.5) else "; the intervals do not decide it"
+    parts = [(large.mean < 0.5, large.decided(0.5)), (small.mean > 0.5, small.decided(0.5))]
     return (
         f"120 kB: {_told(large)}. 70 kB: {_told(small)}. "
-        f"The prediction (below 0.5 points, then above) {word} in the means{end}."
+        f"The prediction (below 0.5 points, then above) {_of_all(parts)}."
     )
+
+
+def _of_all(parts: Sequence[tuple[bool, bool]]) -> str:
+    """What a prediction of several parts comes to: whether each holds, and whether that is sure.
+
+    A single part that surely fails decides it.
+    """
+    word = "holds" if all(held for held, _ in parts) else "fails"
+    sure = all(sure for _, sure in parts) or any(sure and not held for held, sure in parts)
+    return f"{word} in the means{'' if sure else '; the intervals do not decide it'}"
 
 
 def added_prediction(found: Results) -> str:
     """Whether both files that are trained on reach the goals for scenes, as was predicted later."""
     limits = {"120 kB, trained on": (0.5, 120_000), "70 kB, trained on": (1.0, 70_000)}
-    held, decided = [], []
+    parts = []
     for file, (points, most_bytes) in limits.items():
         lost = loss(found, "intel", file)
         if lost is None or len(lost.seeds) < SEEDS:
             return "The added prediction is still open: not all seeds are trained yet."
-        held.append(lost.mean <= points and lost.dense >= 90 and lost.bytes <= most_bytes)
-        decided.append(lost.decided(points))
-    word = "holds" if all(held) else "fails"
-    end = "" if all(decided) else "; the intervals do not decide it"
-    return f"The added prediction on the two files that are trained on {word} in the means{end}."
+        others = lost.dense >= 90 and lost.bytes <= most_bytes
+        parts.append((others and lost.mean <= points, not others or lost.decided(points)))
+    return f"The added prediction on the two files that are trained on {_of_all(parts)}."
 
 
 def goal(

@@ -112,6 +112,28 @@ def test_while_seeds_are_missing_a_goal_that_none_reaches_is_undecided(tmp_path)
     assert "is undecided. 100 times fewer: " in shown.goal(one_seed, ALL)
 
 
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (0.1, "is reached by: seldom"),  # lower, and surely within half a point
+        (0.5, "is undecided"),
+        (0.9, "is not reached"),
+    ],
+)
+def test_the_interval_and_not_the_sign_decides_the_goal(tmp_path, lost, words):
+    found = results("exchanges_long", tmp_path, exchanged, (ALL, "seldom"))
+    study = found.study.where(exchange=(ALL, "seldom"))
+    moved = {}
+    for key, record in found.by_key.items():
+        down = lost if record.labels["exchange"] == "seldom" else 0.0
+        last = record.steps[-1] | {"test_accuracy": 90 - down + 0.03 * record.seed}
+        moved[key] = replace(record, steps=[*record.steps[:-1], last])
+    found = Results(study, moved)
+    gap = found.compare("exchange", ALL, margin=0.5).loc["seldom"]
+    assert gap["verdict"] == ("equal within ±0.5" if lost == 0.1 else "lower")
+    assert words in shown.goal(found, ALL)
+
+
 def test_with_all_records_the_goal_is_decided(tmp_path):
     found = results("exchanges_long", tmp_path, exchanged)
     table = shown.exchange_table(found, ALL)

@@ -198,6 +198,24 @@ def test_wrong_names_are_refused_with_a_list_of_the_right_ones(ask, says):
         ask(results_of(2))
 
 
+def test_a_control_without_the_value_is_named_as_such():
+    frame = pd.DataFrame({"kind": ["dense", "a"], "seed": [0, 0], "bytes": [np.nan, 9.0]})
+    with pytest.raises(ValueError, match="'dense' has no bytes, so nothing can be compared"):
+        comparison.differences(frame, "kind", "dense", "bytes")
+    with pytest.raises(ValueError, match="no kind is called 'none'; there are: a"):
+        comparison.differences(frame, "kind", "none", "bytes")
+
+
+def test_arms_without_an_interval_stay_in_the_sentence():
+    rows = [("plain", 0, 90.0), ("plain", 1, 90.2), ("a", 0, 95.0), ("a", 1, 95.2), ("b", 0, 50.0)]
+    frame = pd.DataFrame(rows, columns=["kind", "seed", "test_accuracy"])
+    planned = {"plain": 2, "a": 2, "b": 3}
+    gaps = comparison.differences_table(frame, "kind", "plain", planned=planned)
+    said = comparison.comparison_sentence(gaps, "plain")
+    assert "for 2 comparisons together" in said
+    assert "not complete yet, 1 of 3: **b** -40.10" in said
+
+
 def test_an_empty_study_gives_empty_tables_and_says_so():
     empty = Results(Study("kinds", "which kind?", [], expected=arms(1)), {})
     assert not empty and empty.table("kind").empty and empty.epochs().empty

@@ -95,6 +95,12 @@ def test_aims_are_judged_seed_by_seed_and_open_without_records(tmp_path, monkeyp
     assert "2 points lost: missed." in dense_losses.aim(found, "cells", 57, 49)
     assert "at least 40 %: reached (" in dense_losses.aim(found, "cells", 40)
     assert "2 bits: 50 bytes at most" in dense_losses.file_prediction(found, "cells", bits=2)
+    files = {4: dense_losses._Files(50, [1.1, 2.3, 3.0], [60.0] * 3)}
+    with monkeypatch.context() as patch:
+        patch.setattr(dense_losses, "_files", lambda found: files)
+        assert "lost: missed in the mean, not decided." in dense_losses.aim(found, "cells", 57)
+        files[4] = dense_losses._Files(50, [2.9, 3.0, 3.1], [60.0] * 3)
+        assert "points lost: missed." in dense_losses.aim(found, "cells", 57)
     none = Results(found.study, {})
     assert dense_losses.aim(none, "cells", 57) == "**Aims for cells**: open, not trained yet."
 

@@ -51,6 +51,11 @@ def test_the_sentence_names_every_arm_and_the_size_of_the_family():
     assert said.startswith("In points (95 % intervals for 2 comparisons together): weak recipe, ")
     assert "strong recipe, **simple** +10.00 (" in said and said.endswith("*higher*.")
     assert gains_sentence(pd.DataFrame()) == f"{NO_RECORDS}."
+    nothing = gains_in_groups(frame().iloc[:0], "recipe", "bypass", "none")
+    assert gains_sentence(nothing) == f"{NO_RECORDS}."
+    strong = frame()[frame()["recipe"] == "strong"]
+    alone = gains_sentence(gains_in_groups(strong, "recipe", "bypass", "none"))
+    assert alone.startswith("In points (95 % intervals): strong recipe, ")
 
 
 def test_the_figure_has_a_line_for_each_study_with_rows_and_bars_for_ours_alone():

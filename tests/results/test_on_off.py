@@ -48,6 +48,13 @@ def test_one_finished_network_can_decide_the_prediction():
     assert "still open" in on_off.prediction_sentence(with_rows(*rows))
 
 
+def test_a_prediction_without_anything_to_compare_cannot_be_tested():
+    rows = [row("dense", 4000, 98.0), row("price 1e-6", 3000, 99.2)]
+    every = dict.fromkeys(arm.experiment.key for arm in STUDY.arms)
+    found = type("Some", (type(with_rows()),), {"rows": rows})(STUDY, every)
+    assert "cannot be tested" in on_off.prediction_sentence(found)
+
+
 def test_the_smallest_other_file_that_is_as_good_is_what_counts():
     found = on_off.advantage(
         with_rows(

@@ -283,6 +283,19 @@ def test_what_was_predicted_of_two_files_fails_where_both_lose_as_much():
     assert "open" in file_results.files_prediction(results(transfer_files.files, "one arm"))
 
 
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([(True, True), (True, True)], "holds in the means"),
+        ([(True, True), (True, False)], "holds in the means; the intervals do not decide it"),
+        ([(False, True), (True, False)], "fails in the means"),
+        ([(False, False), (True, True)], "fails in the means; the intervals do not decide it"),
+    ],
+)
+def test_one_part_that_surely_fails_decides_a_prediction(parts, words):
+    assert file_results._of_all(parts) == words
+
+
 def test_with_few_images_seeds_see_other_images_and_ways_take_as_many_steps():
     study = planned(transfer_images.few_images)
     draws = {(arm.experiment.seed, arm.experiment.data.draw) for arm in study.arms}
