@@ -63,7 +63,8 @@ def apply_periodically(layer: nn.Module, tile: Tensor) -> Tensor:
     if len(rows) != stride * out.shape[2] or MARGIN % stride or tile.shape[2] % stride:
         raise ValueError(
             f"a layer that makes {out.shape[2]} rows of {len(rows)} has no whole stride that "
-            f"divides {MARGIN} and {tile.shape[2]}: pooling layers of the series have stride 2"
+            f"divides {MARGIN} and {tile.shape[2]}: accepted are layers that give a whole part of "
+            "the rows, such as those of stride 2 with padding or ceil_mode"
         )
     edge, height, width = MARGIN // stride, tile.shape[2] // stride, tile.shape[3] // stride
     return out[:, :, edge : edge + height, edge : edge + width]
@@ -99,7 +100,7 @@ def pooling_layers(model: nn.Module) -> dict[str, nn.Module]:
     kinds = (nn.MaxPool2d, nn.AvgPool2d, BlurPool, WideBlurPool, MixedPool)
 
     def halves(layer: nn.Module) -> bool:
-        depthwise = isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels
+        depthwise = isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels
         return isinstance(layer, kinds) or (depthwise and layer.stride == (2, 2))
 
     return {name: layer for name, layer in model.named_modules() if halves(layer)}

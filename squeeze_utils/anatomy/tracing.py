@@ -117,8 +117,9 @@ class Recorder(TorchDispatchMode):
         is_new = self._is_new(output)
         self.touched.append({_storage(tensor) for tensor in (*inputs, output)} - self.fixed)
         if operation == "cat":
-            for tensor in inputs:
-                self.joined.setdefault(_storage(tensor), _storage(output))
+            for tensor in inputs:  # a part of a map that is read elsewhere too stays where it is
+                if FLOAT32 * tensor.numel() == self.bytes.get(_storage(tensor)):
+                    self.joined.setdefault(_storage(tensor), _storage(output))
         if is_new or used or func._schema.is_mutable or not has_children(self.calls[-1].module):
             row = self._row(operation)
             self._count_parameters(row, used)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import secrets
 import socket
 import threading
 import time
@@ -90,8 +91,8 @@ class Claims:
 class Claim:
     """One claim, renewed by a thread until it is given back. Use it in a `with` statement."""
 
-    def __init__(self, path: Path, older: list[Path], beat: float) -> None:
-        self.path, self._older, self._beat = path, older, beat
+    def __init__(self, path: Path, token: str, older: list[Path], beat: float) -> None:
+        self.path, self._token, self._older, self._beat = path, token, older, beat
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
@@ -99,23 +100,29 @@ class Claim:
     @classmethod
     def make(cls, path: Path, older: list[Path], beat: float) -> Claim | None:
         """The claim in the file `path`, which must be new; None where another was faster."""
-        text = json.dumps({"machine": _machine(), "process": os.getpid()})
+        token = secrets.token_hex(8)
+        text = json.dumps({"machine": _machine(), "process": os.getpid(), "token": token})
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return None
         with os.fdopen(handle, "w") as file:
             file.write(text)
-        return cls(path, older, beat)
+        return cls(path, token, older, beat)
 
     def is_lost(self) -> bool:
         """Whether another process took this one for dead, and has the claim now.
 
-        That happens to a process that was stopped for longer than the limit.
+        That happens to a process that was stopped for longer than the limit. Others may even have
+        come and gone since, and the file be that of a new owner: it has another token.
         """
         name, generation = _parts(self.path)
         heir = self.path.with_name(f"{name}.{int(generation) + 1}.claim")
-        return heir.exists() or not self.path.exists()
+        return heir.exists() or not self._is_ours()
+
+    def _is_ours(self) -> bool:
+        found = _read(self.path)
+        return found is not None and found.get("token") == self._token
 
     def give_back(self) -> None:
         """Others may have it now. Doing so twice does no harm."""
@@ -136,7 +143,8 @@ class Claim:
     def _renew(self) -> None:
         while not self._over.wait(self._beat):
             with suppress(OSError):  # a folder that is away for a moment
-                os.utime(self.path)
+                if self._is_ours():
+                    os.utime(self.path)
 
 
 def _parts(path: Path) -> tuple[str, str]:

@@ -41,8 +41,7 @@ def extended(
     runs = {lr: runs_at(lr) for lr in rates}
     while (best := edge(records, runs)) is not None and len(runs) < MOST_RATES:
         added = best / 2 if best == min(runs) else best * 2
-        runs[added] = runs_at(added)
-    runs = dict(sorted(runs.items()))
+        runs = dict(sorted({**runs, added: runs_at(added)}.items()))
     if best is not None:
         tried = ", ".join(f"{lr:g}" for lr in runs)
         warnings.warn(
@@ -72,10 +71,10 @@ def best_rate(
 ) -> float | None:
     """The peak rate whose runs ended best on validation images, in the mean over their seeds.
 
-    None while a run is missing.
+    Of equal ones it is the lowest. None while a run is missing.
     """
     means = {}
-    for lr, experiments in runs.items():
+    for lr, experiments in sorted(runs.items()):
         found = [records.get(experiment.key) for experiment in experiments]
         if not all(found):
             return None

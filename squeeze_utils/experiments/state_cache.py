@@ -45,13 +45,13 @@ class PrefixCache:
         return HalfwayFile(self.folder / f"{key}.halfway")
 
     def missing(self, experiment: Experiment) -> list[str]:
-        """The keys of its prefixes that have no file here, the shortest first: what it will make.
+        """The keys of its prefixes beyond the longest that has a file here: what it will make.
 
-        The last one is that of the experiment itself.
+        The shortest comes first; the last one is that of the experiment itself.
         """
-        lengths = range(1, len(experiment.recipe) + 1)
-        keys = (experiment.prefix(count).key for count in lengths)
-        return [key for key in keys if not self.path(key).is_file()]
+        keys = [experiment.prefix(count + 1).key for count in range(len(experiment.recipe))]
+        made = [count for count, key in enumerate(keys, 1) if self.path(key).is_file()]
+        return keys[max(made, default=0) :]
 
     def lacks(self, experiment: Experiment) -> str:
         """What of it runs next: the first that is `missing`, or itself where nothing is."""
@@ -111,7 +111,7 @@ def _made_by(experiment: Experiment, steps: list[dict[str, Any]]) -> bool:
     """
     try:
         made = [Step.from_dict(step["step"]).as_dict() for step in steps]
-    except ValueError:  # a step had other fields then
+    except (ValueError, TypeError):  # a step had other fields then
         return False
     return made == experiment.as_dict()["recipe"]
 

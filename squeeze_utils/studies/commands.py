@@ -49,9 +49,10 @@ def run_study_named(
     If no arm of the pilot has `only` in its name, the whole pilot is run: it chooses the settings
     of this study's. Records may add arms, as where the best rate of a pilot lies at the edge of its
     grid: then it goes on with those. The states of networks are kept, so that what was interrupted
-    goes on where it stopped. An arm that fails is named at the end; it does not keep others from
-    running. `backend` is one of joblib's, as in `run_study`; "dask" finds the scheduler that
-    DASK_SCHEDULER_ADDRESS names.
+    goes on where it stopped. An arm that fails does not keep others of its study from running, and
+    is named at their end; a study does not begin where an arm of its pilot has failed. `backend`
+    is one of joblib's, as in `run_study`; "dask" finds the scheduler that DASK_SCHEDULER_ADDRESS
+    names.
     """
     catalogue.find(name, scale).refuse_early(only)  # before a pilot runs
     with workers_of(backend):

@@ -59,7 +59,8 @@ def training_images(experiment: Experiment) -> int:
     """How many images an epoch of the experiment sees."""
     data = experiment.data
     if data.per_class:
-        return data.per_class * dict(experiment.model.options)["num_classes"]
+        with torch.device("meta"):
+            return data.per_class * experiment.model.build().num_classes
     choose("images", data.name, IMAGES)
     train, validation = IMAGES[data.name]
     return data.train_limit or train + validation * data.train_on_validation

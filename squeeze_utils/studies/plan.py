@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from squeeze_utils.base import machine, paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import usual_cache
-from squeeze_utils.experiments.study import Study
+from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.studies import catalogue, durations
 
 # By importance: first what the chapters' summaries rest on, chapter 16's combinations after that.
@@ -81,7 +82,7 @@ def make_plan() -> list[Line]:
     lines = []
     usual = durations.usual_speed(studies.values())
     for name in [*(name for name in ORDER if name in studies), *others]:
-        line, group = Line(name, 0, 0, 0.0), list(_with_pilots(name, studies))
+        line, group = Line(name, 0, 0, 0.0), [part for part, _ in _with_pilots(name, studies)]
         images = 0.0
         for study in group:
             if study.name not in listed:
@@ -123,10 +124,12 @@ def announce(name: str, only: str = "") -> Announcement:
     scale = Scale("reference")
     catalogue.find(name, scale).refuse_early(only)  # as is an unknown study
     studies = {known: make(scale) for known, make in catalogue.catalogue().items()}
-    group, done = list(_with_pilots(name, studies)), _recorded_keys()
+    parts, done = list(_with_pilots(name, studies, only)), _recorded_keys()
+    group = [study for study, _ in parts]
     todo: dict[str, Experiment] = {}
-    for study in group:
-        todo |= _todo(_part(study, only, whole=study.name != name), done)
+    for study, text in parts:
+        named = study.each(partial(_if_named, text.lower()))
+        todo |= _todo(named, done)
     trained: set[str] = set()
     left = [part for experiment in todo.values() for part in _left(experiment, trained)]
     speed = durations.speed(group, durations.usual_speed(studies.values()))
@@ -160,11 +163,22 @@ def show_plan() -> str:
     return "\n".join([*rows, "", how])
 
 
-def _with_pilots(name: str, studies: dict[str, Study]) -> Iterator[Study]:
+def _with_pilots(
+    name: str, studies: dict[str, Study], only: str = ""
+) -> Iterator[tuple[Study, str]]:
+    """A study behind its pilots, each with the text that its arms must have in their names.
+
+    As in `commands.run_study_named`, a pilot without such an arm is run whole, with its own pilots.
+    """
     study = studies[name]
     for pilot in study.pilots:
-        yield from _with_pilots(pilot, studies)
-    yield study
+        named = any(only.lower() in arm.slug for arm in studies[pilot].arms)
+        yield from _with_pilots(pilot, studies, only if named else "")
+    yield study, only
+
+
+def _if_named(text: str, arm: Arm) -> Arm | None:
+    return arm if text in arm.slug else None
 
 
 def _recorded_keys() -> set[str]:
@@ -179,21 +193,15 @@ def _todo(study: Study, done: set[str]) -> dict[str, Experiment]:
     return {key: experiment for key, experiment in found.items() if key not in done}
 
 
-def _part(study: Study, only: str, whole: bool) -> Study:
-    """The arms with `only` in their names; where there is none, a `whole` study if that is run."""
-    part = study.each(lambda arm: arm if only.lower() in arm.slug else None)
-    return study if whole and not part.arms else part
-
-
 def _left(experiment: Experiment, trained: set[str]) -> list[float]:
     """For each step that still has to train: its images, in images of HALF in bfloat16.
 
     Steps that are in `trained`, or whose state is kept, do not count. Afterwards `trained` has all.
     """
-    states, left = usual_cache(), []
+    missing, left = set(usual_cache().missing(experiment)), []
     for position in range(len(experiment.recipe)):
         key, images = experiment.prefix(position + 1).key, durations.units(experiment, position)
-        if images and key not in trained and not states.path(key).is_file():
+        if images and key not in trained and key in missing:
             left.append(images)
         trained.add(key)
     return left

@@ -28,6 +28,7 @@ from squeeze_utils.training.step import Step
 # Of rounded weights. The rate was chosen from 1e-4, 3e-4, 1e-3, 2e-3 and 4e-3 on validation images
 # of scenes (seed 0); those runs were not kept.
 TUNING_RATE, TUNING_EPOCHS = 2e-3, 12
+LONGER = "dense, trained on"  # at the rate of training all layers, not that of its start
 
 
 def files(scale: Scale) -> Study:
@@ -48,7 +49,9 @@ def files(scale: Scale) -> Study:
         folded = scale.pick((FoldBatchNorm(),), ())
         for kind, steps in {"dense": (), **kinds}.items():
             noted = (*folded, ObserveAnswers(pictures=True), *steps)
-            arms += each_seed(scale, name, way, noted, images=name, file=kind)
+            settled = kind != LONGER or rate(scale, ALL)[1]
+            each = each_seed(scale, name, way, noted, images=name, file=kind)
+            arms += [(arm, known and settled) for arm, known in each]
     return study_of("transfer_files", "how small a file does the new network fit into?", arms)
 
 
@@ -89,7 +92,7 @@ def _trained_on(scale: Scale, starts: Mapping[int, int]) -> dict[str, tuple[Step
     tune = training(scale, ALL, TUNING_RATE, TUNING_EPOCHS, **how)
     longer = training(scale, ALL, rate(scale, ALL)[0], TUNING_EPOCHS)
     ends = (*WITH_CONTEXTS, ObserveAnswers())
-    return {"dense, trained on": (longer, ObserveAnswers())} | {
+    return {LONGER: (longer, ObserveAnswers())} | {
         f"{size // 1000} kB, trained on": (Squeeze(start, 500), tune, *ends)
         for size, start in starts.items()
     }

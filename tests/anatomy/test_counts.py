@@ -180,6 +180,19 @@ def test_activation_bytes_by_hand():
     assert anatomy.summary(model, (1, 6, 6))["activation_bytes"] == 2 * 128
 
 
+def test_a_part_of_a_map_that_is_read_elsewhere_too_is_written_twice():
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 8, 1), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            left, right = self.first(x).chunk(2, 1)
+            return torch.cat((left, self.second(right)), 1)
+
+    assert anatomy.written_bytes(Halves(), (3, 8, 8)) == 4 * 64 * (8 + 8)  # second: in its place
+
+
 def test_what_is_concatenated_is_written_once():
     fire = models.Fire(2, 1, 3, 4)
     assert anatomy.written_bytes(fire, (2, 6, 6)) == 4 * 36 * (1 + 3 + 4)

@@ -137,6 +137,8 @@ def test_bad_layers_and_options_are_refused(images):
 
 @pytest.mark.parametrize("name", (*POOLINGS, "blur of 3x3"))
 def test_the_pooling_layers_of_a_network_are_found_in_order(name, images):
+    grey = pooling_layers(build("squeezenet1_1", in_channels=1))
+    assert "features.0" not in grey and len(grey) == 3  # its first convolution has one channel
     torch.manual_seed(0)
     model = build("squeezenet_small", pooling=name, width=0.25, in_channels=2).train()
     layers = pooling_layers(model)

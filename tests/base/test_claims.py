@@ -63,7 +63,8 @@ def test_a_claim_that_another_has_is_waited_for(tmp_path, monkeypatch):
 def test_a_claim_that_is_renewed_stays(tmp_path):
     claim = Claims(tmp_path, **FAST).take("work")
     path = claim.path
-    path.write_text(json.dumps({"machine": "another", "process": 1}))  # as if seen from afar
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({**about, "machine": "another"}))  # as if seen from afar
     watcher, end = Claims(tmp_path, **FAST), time.monotonic() + 1.2
     while time.monotonic() < end:
         assert watcher.take("work") is None
@@ -106,6 +107,19 @@ def test_a_killed_owner_on_this_machine_is_followed_at_once(tmp_path):
     with claims.take("work") as claim:
         assert claim.path.name == "work.1.claim"
     assert not list(tmp_path.glob("*.claim"))
+
+
+def test_an_owner_that_comes_back_leaves_the_claim_of_a_later_one_alone(tmp_path):
+    stopped = Claims(tmp_path).take("work")
+    stopped._over.set()  # it renews nothing, as a stopped process
+    stopped.path.write_text(json.dumps({"machine": "another", "process": 1}))
+    stopped.path.unlink()  # its heir has come and gone
+    later = Claims(tmp_path).take("work")
+    assert later.path == stopped.path and stopped.is_lost() and not later.is_lost()
+    stopped._over.clear()
+    stopped.give_back()
+    assert later.path.exists() and Claims(tmp_path).take("work") is None
+    later.give_back()
 
 
 @pytest.mark.parametrize("dead", [False, True])

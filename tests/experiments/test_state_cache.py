@@ -61,6 +61,39 @@ def test_what_a_cache_lacks_is_what_runs_next(data, cache):
     assert cache.missing(experiment) == []
 
 
+def test_a_longer_kept_state_stands_for_a_shorter_one_that_is_gone(data, cache):
+    experiment = tiny_experiment(ONE, TWO, ONE)
+    run_experiment(experiment.prefix(2), data=data, cache=cache)
+    cache.path(experiment.prefix(1).key).unlink(missing_ok=True)
+    assert cache.missing(experiment) == [experiment.key] == [cache.lacks(experiment)]
+    cache.path(experiment.prefix(2).key).unlink()
+    assert cache.lacks(experiment) == experiment.prefix(1).key
+
+
+def test_a_state_from_before_a_step_needed_a_field_is_not_used(data, cache, monkeypatch, recwarn):
+    monkeypatch.setattr(Step, "kinds", dict(Step.kinds))
+
+    @dataclass(frozen=True)
+    class Told(Step):
+        def apply(self, state: State) -> dict:
+            return {}
+
+    run_experiment(tiny_experiment(Told()), data=data, cache=cache)
+    earlier = cache.path(tiny_experiment(Told()).key)
+
+    @dataclass(frozen=True)
+    class Told(Step):
+        what: str
+
+        def apply(self, state: State) -> dict:
+            return {"what": self.what}
+
+    now = tiny_experiment(Told("more"))
+    earlier.rename(cache.path(now.key))
+    _, steps = run_experiment(now, data=data, cache=cache)
+    assert steps[0]["what"] == "more" and not recwarn
+
+
 def test_all_that_binds_a_state_comes_back_from_the_cache(data, cache):
     experiment = tiny_experiment()
     state, steps = run_experiment(experiment, data=data)

@@ -156,6 +156,10 @@ def test_what_is_announced_with_a_name_are_the_arms_that_are_run(known):
     assert plan.announce("named", "0.2").experiments == 1 + 1  # the pilot has no such arm: whole
     assert plan.announce("named", "0.7").experiments == 1  # the pilot alone has it
     assert plan.announce("first_long", "0.1").experiments == 1  # an arm of the pilot, and expected
+    known["last"] = lambda scale: Study("last", "?", rates(0.2, 0.4).arms, "middle")
+    known["middle"] = lambda scale: Study("middle", "?", rates(0.3).arms, "before")
+    known["before"] = lambda scale: Study("before", "?", rates(0.2, 0.5, 0.6).arms)
+    assert plan.announce("last", "0.4").experiments == 1 + 1 + 3  # the pilot's pilot is whole, too
     with pytest.raises(ValueError, match="no arm of named has 'fancy' in its name"):
         plan.announce("named", "fancy")
 

@@ -105,6 +105,19 @@ def test_a_grid_goes_on_beyond_its_edge_until_the_best_rate_lies_inside(shipped)
     assert list(chapter.grid(blurred, QUICK, {})) == [0.01, 0.1, 0.2]
 
 
+def test_of_equal_rates_the_lowest_is_taken_and_the_grid_goes_on_below_it(shipped):
+    chapter = replace(CHAPTER, extends_rates=True)
+    (_, blurred) = chapter.variants
+    for best in ({0.1, 0.2}, {0.01, 0.1}, {0.005, 0.01}):
+        pilot = chapter.pilot(REFERENCE)
+        for arm in pilot.where(kind="blurred").arms:
+            lr = dict(arm.labels)["lr"]
+            measure(arm, shipped / pilot.name, 60.0 if lr in best else 50.0)
+        grid = chapter.grid(blurred, REFERENCE, chapter.pilot_records(REFERENCE))
+        expected = [0.01, 0.1, 0.2] if best == {0.1, 0.2} else [0.005, 0.01, 0.1, 0.2]
+        assert list(grid) == (expected if 0.005 not in best else [0.0025, *expected])
+
+
 def test_a_best_rate_at_the_edge_of_a_grid_that_ends_is_warned_of(shipped, recwarn):
     chapter = replace(CHAPTER, extends_rates=True)
     (_, blurred) = chapter.variants
