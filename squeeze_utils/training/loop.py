@@ -31,6 +31,7 @@ from squeeze_utils.training.step import (
     Step,
     Within,
     check_masks,
+    forget_rounding,
     reapply_masks,
     shared_weights,
 )
@@ -115,7 +116,7 @@ class Train(Step):
     def apply(self, state: State) -> dict[str, Any]:
         """Train `state.model`, keeping pruned weights at zero and shared ones equal."""
         measured = {"precision": machine.precision(self.precision, state.device)}
-        state.saved.pop("float", None)  # of weights that are about to change
+        forget_rounding(state, self.only)
         try:
             with shared_weights(state), only_parts(state.model, self.only), ExitStack() as parts:
                 for part in self.during:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from squeeze_utils.data import ImageSet
+from squeeze_utils.training.frozen import is_in
 from squeeze_utils.training.resuming import HalfwayFile
 
 AfterStep = Callable[[nn.Module, int, int], None]
@@ -89,6 +90,17 @@ def masks_from_zeros(state: State) -> None:
             if bias in parameters:
                 masks[bias] = masks[name].flatten(1).any(1) | (parameters[bias] != 0)
     state.masks = {n: mask for n, mask in masks.items() if not mask.all()}
+
+
+def forget_rounding(state: State, parts: Sequence[str] = ()) -> None:
+    """Weights of `parts`, or all, are about to move: they will lie on their grids no longer.
+
+    What they were before they were rounded is forgotten for all of them.
+    """
+    state.saved.pop("float", None)
+    grids = state.saved.pop("grids", {})
+    if parts and (kept := {n: step for n, step in grids.items() if not is_in(n, parts)}):
+        state.saved["grids"] = kept
 
 
 def check_masks(state: State) -> None:

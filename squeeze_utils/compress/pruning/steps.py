@@ -13,7 +13,14 @@ from squeeze_utils.base.checks import choose, whole_number
 from squeeze_utils.compress.pruning import filters, masks, sensitivity
 from squeeze_utils.compress.pruning.scores import CRITERIA, freeze_layer_options, prunable, scores
 from squeeze_utils.data import Batches
-from squeeze_utils.training.step import State, Step, check_not_shared, seeded, trained_parameter
+from squeeze_utils.training.step import (
+    State,
+    Step,
+    check_not_shared,
+    forget_rounding,
+    seeded,
+    trained_parameter,
+)
 
 BATCH = 250  # images, of which statistics are means
 
@@ -163,8 +170,7 @@ class Rewind(Step):
             values = _first_weights(state)
         _check_same_network(state.model, values)
         state.model.load_state_dict(values)
-        for name in ("float", "grids"):  # of weights that are no longer rounded
-            state.saved.pop(name, None)
+        forget_rounding(state)
         hold(state, dict(state.masks))
         return {"sparsity": sparsity(state.model, list(prunable(state.model)))}
 

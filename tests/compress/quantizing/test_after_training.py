@@ -7,6 +7,7 @@ import torch
 from states import DATA, outputs, state_of
 from torch import nn
 
+from squeeze_utils.compress.pricing.frozen_codes import FreezeCodes
 from squeeze_utils.compress.pruning.scores import prunable
 from squeeze_utils.compress.pruning.steps import Prune
 from squeeze_utils.compress.quantizing.after_training import (
@@ -93,6 +94,20 @@ def test_what_a_state_knows_by_name_follows_the_layers_when_maps_are_given_bits(
     Share(3).apply(shared)
     Calibrate(40, bits=8).apply(shared)
     assert shared.codebooks.keys() == prunable(shared.model).keys()
+
+
+def test_what_trains_on_leaves_its_grids():
+    state = state_of(norm="none", width=0.125)
+    QuantizeWeights(4).apply(state)
+    first, *rest = prunable(state.model)
+    part = first.rpartition(".")[0]
+    how = {"batch_size": 16, "lr": 1e-3, "precision": "float32"}
+    Train(1, only=(part,), **how).apply(state)
+    assert list(state.saved["grids"]) == rest and "float" not in state.saved
+    Train(1, **how).apply(state)
+    assert "grids" not in state.saved
+    with pytest.raises(ValueError, match="no grids to freeze"):
+        FreezeCodes().apply(state)
 
 
 def test_names_follow_the_layers_also_after_a_training_that_put_weights_behind_biases():
