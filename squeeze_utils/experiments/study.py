@@ -115,9 +115,14 @@ class Study:
 
     def only(self, text: str) -> Study:
         """The same study with those arms alone whose slug contains `text`."""
+        pilots = " and ".join(self.pilots)
         if not self.arms and self.expected:
-            raise ValueError(f"{self.name} has no arms before its pilot {self.pilot} is complete")
-        arms = [arm for arm in self.arms if text.lower() in arm.slug]
+            raise ValueError(f"{self.name} has no arms before its pilot {pilots} is complete")
+        arms, expected = (
+            [arm for arm in part if text.lower() in arm.slug] for part in (self.arms, self.expected)
+        )
+        if expected and not arms:
+            raise ValueError(f"{expected[0].slug} of {self.name} waits for its pilot {pilots}")
         if not arms:
             slugs = ", ".join(arm.slug for arm in self.arms)
             raise ValueError(f"no arm of {self.name} has {text!r} in its name; there are: {slugs}")
