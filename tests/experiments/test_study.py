@@ -30,7 +30,7 @@ def test_a_study_is_narrowed_by_a_part_of_its_names():
     with pytest.raises(ValueError, match="small has no arms before its pilot first is complete"):
         replace(study, arms=(), expected=study.arms, pilot="first").only("0.2")
     partly = replace(study, arms=study.arms[:1], expected=study.arms[1:], pilot="first")
-    with pytest.raises(ValueError, match="0.2-a-b-c-s0 of small waits for its pilot first"):
+    with pytest.raises(ValueError, match=r"0\.2-a-b-c-s0 of small waits for its pilot first"):
         partly.only("0.2")
 
 
