@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import pandas as pd
 
 from squeeze_utils.compress.sqz.container import COMPACT
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
-from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, numbered, times_smaller
+from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, NOT_TRAINED, numbered, times_smaller
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
@@ -15,12 +18,12 @@ CONTEXTS = "compact contexts"  # a coder of which the estimate knows nothing
 
 
 def recipes(results: Results) -> pd.DataFrame:
-    """A row for each network and recipe with records: mean error and bytes over seeds, and n."""
+    """A row for each network, recipe and number of epochs: mean error and bytes, and n seeds."""
     frame = results.frame
     if frame.empty:
-        return pd.DataFrame(columns=["network", "recipe", "error", "bytes", "n"])
+        return pd.DataFrame(columns=["network", "recipe", "epochs", "error", "bytes", "n"])
     frame = frame.assign(error=100 - frame[ACCURACY])
-    grouped = frame.groupby(["network", "recipe"], sort=False)
+    grouped = frame.groupby(["network", "recipe", "epochs"], sort=False)
     means = grouped.agg(error=("error", "mean"), bytes=("file_bytes", "mean"), n=("error", "size"))
     return means.reset_index()
 
@@ -37,7 +40,7 @@ def on_off_table(results: Results) -> pd.DataFrame:
 
 
 def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
-    """For each file made at a price: the smallest other file with at most the same error.
+    """For each file made at a price: the smallest other with at most its error and equal epochs.
 
     `times` says how many times larger that one is; it is missing where no other is as good.
     With `same_coder` only files that a compact coder wrote count, as it wrote those at a price.
@@ -48,7 +51,8 @@ def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
     for network, part in found.groupby("network", sort=False):
         priced = part["recipe"].str.startswith(PRICED)
         for row in part[priced].itertuples():
-            others = part[~priced & (part["error"] <= row.error)].sort_values("bytes")
+            fair = ~priced & (part["epochs"] == row.epochs) & (part["error"] <= row.error)
+            others = part[fair].sort_values("bytes")
             best = others.iloc[0] if len(others) else None
             rows.append(
                 {
@@ -72,7 +76,7 @@ def _compact_recipes(results: Results) -> set[str]:
 
 def same_coder_sentence(results: Results) -> Sentence:
     """How many times the bytes others need whose files the same coder wrote, and who else won."""
-    every, same = (advantage(results, only).dropna(subset=["times"]) for only in (False, True))
+    every, same = (_settled(results, advantage(results, only)) for only in (False, True))
     if same.empty:
         return Sentence(f"With the same coder: {NO_RECORDS} to compare.")
     others = set(every["as good without a price"]) - set(same["as good without a price"])
@@ -83,13 +87,22 @@ def same_coder_sentence(results: Results) -> Sentence:
     )
 
 
-def _without_records(results: Results, network: str) -> list[str]:
-    """The recipes of a network that have no record yet, in the order of the study."""
-    labels = [dict(arm.labels) for arm in results.study.arms]
-    mine = dict.fromkeys(one["recipe"] for one in labels if one["network"] == network)
+def _settled(results: Results, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that compare something, of networks that lack no record."""
+    done = [not _waiting(results, network) for network in rows["network"]]
+    return rows[done].dropna(subset=["times"])
+
+
+def _waiting(results: Results, network: str) -> list[str]:
+    """The recipes of a network that lack records of a seed, in the order of the study."""
+    planned = Counter(
+        one["recipe"]
+        for arm in results.study.planned
+        if (one := dict(arm.labels))["network"] == network
+    )
     frame = results.frame
-    known = set(frame.loc[frame["network"] == network, "recipe"])
-    return [recipe for recipe in mine if recipe not in known]
+    there = Counter(frame.loc[frame["network"] == network, "recipe"])
+    return [recipe for recipe, count in planned.items() if there[recipe] < count]
 
 
 def advantage_sentence(results: Results) -> Sentence:
@@ -99,7 +112,7 @@ def advantage_sentence(results: Results) -> Sentence:
         return Sentence(f"The comparison is still open: {NO_RECORDS} of files made at a price.")
     parts = []
     for network, part in rows.groupby("network", sort=False):
-        if waiting := _without_records(results, network):
+        if waiting := _waiting(results, network):
             parts.append(f"{network}: still open, not trained yet: {', '.join(waiting)}")
             continue
         known = part.dropna(subset=["times"])
@@ -114,9 +127,9 @@ def advantage_sentence(results: Results) -> Sentence:
 def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
     """Whether every other recipe needs at least `times` the bytes, wherever one is as good."""
     rows = advantage(results)
+    networks = dict.fromkeys(dict(arm.labels)["network"] for arm in results.study.planned)
+    waiting = [] if rows.empty else [n for n in networks if _waiting(results, n)]
     known = rows.dropna(subset=["times"])
-    missing = [arm for arm in results.study.arms if arm.experiment.key not in results.by_key]
-    waiting = {dict(arm.labels)["network"] for arm in missing}
     settled = known.loc[~known["network"].isin(waiting), "times"]
     fails = bool((settled < times).any())  # one network decides it, the others may wait
     if rows.empty or (waiting and not fails):
@@ -129,6 +142,29 @@ def prediction_sentence(results: Results, times: float = 2.0) -> Sentence:
         f"The prediction of {times:g} times the bytes {'fails' if fails else 'holds'}: the "
         f"smallest ratio is {settled.min():.1f} (files compared: {len(settled)} of {len(rows)})."
     )
+
+
+def fits_sentence(
+    results: Results, sizes: Mapping[str, int], points: float, dense: str
+) -> Sentence:
+    """Whether for each network of `sizes` a priced file fits into its bytes, and no other does.
+
+    The mean error may be at most `points` above that of the recipe `dense`.
+    """
+    found = recipes(results)
+    open_yet = [n for n in sizes if found.empty or _waiting(results, n)]
+    if open_yet:
+        return Sentence(f"The prediction is still open: {', '.join(open_yet)}: {NOT_TRAINED}.")
+    parts, holds = [], True
+    for network, size in sizes.items():
+        part = found[found["network"] == network].set_index("recipe")
+        fits = part[(part["bytes"] <= size) & (part["error"] <= part.at[dense, "error"] + points)]
+        named = ", ".join(f"“{recipe}”" for recipe in fits.index) or "none"
+        priced = fits.index.str.startswith(PRICED)
+        holds &= bool(len(fits) and priced.all())
+        parts.append(f"{network} in {size:,} bytes: {named}")
+    word = "holds" if holds else "fails"
+    return Sentence(f"In the means the prediction {word}. {'; '.join(parts)}.")
 
 
 def agreement(results: Results) -> pd.DataFrame:

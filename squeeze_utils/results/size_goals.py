@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from squeeze_utils.results.goals import MISSED, NOT_DECIDED, judge
+from squeeze_utils.results.goals import MISSED, REACHED, judge
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
@@ -16,7 +16,7 @@ from squeeze_utils.studies.few_bytes import NETWORK as BEST
 from squeeze_utils.studies.priced import DENSE, FIRE
 from squeeze_utils.training.start_from_checkpoint import Load
 
-ANSWER = ("nearest file", "bytes at most", "error (%)", "n", "epochs", "dense error (%)", "verdict")
+ANSWER = ("chosen file", "bytes at most", "error (%)", "n", "epochs", "dense error (%)", "verdict")
 
 
 class Goal(NamedTuple):
@@ -63,12 +63,14 @@ GOALS = (
 class File(NamedTuple):
     """A recipe of which every seed has a record: its largest file and its test errors (percent).
 
-    `certain` are those that no seed changes, and `loaded` those that begin with one checkpoint.
+    `validation` is its mean error on validation images, by which it is chosen. `certain` are those
+    that no seed changes, and `loaded` those that begin with one checkpoint.
     """
 
     recipe: str
     bytes: int
     errors: tuple[float, ...]
+    validation: float
     epochs: int
     certain: bool
     loaded: bool
@@ -88,13 +90,14 @@ class File(NamedTuple):
 
 
 def goal_table(*studies: Results) -> pd.DataFrame:
-    """A row for each goal of the studies' networks: the nearest file, and whether it is enough.
+    """A row for each goal of the studies' networks: the file chosen for it, and its verdict.
 
-    What counts is the largest file, and the test error as mean ± deviation over seeds. A file
-    reaches the error, or misses it, where the 95 % interval of its mean lies on one side of the
-    limit, each goal by itself; elsewhere the verdict says that it is not decided. Seeds that all
-    begin with one checkpoint tell how its files differ, not how those of other networks would.
-    If several recipes reach a goal in the mean, the smallest file is named.
+    Of the recipes whose largest file is small enough, the best on validation images is chosen;
+    where none is small enough, the smallest, which misses. Then its test error is judged, as mean ±
+    deviation over seeds. It reaches the limit, or misses it, where the 95 % interval of the mean
+    lies on one side of it, each goal by itself; elsewhere the verdict says that it is not decided.
+    Seeds that all begin with one checkpoint tell how its files differ, not how those of other
+    networks would.
     """
     rows = {}
     for results in studies:
@@ -120,7 +123,8 @@ def _files(results: Results, network: str) -> tuple[list[File], set[str]]:
             errors = tuple(round(100 - part[ACCURACY], 6))
             size, epochs = int(part["file_bytes"].max()), int(part["epochs"].max())
             certain = recipe in results.study.certain
-            found.append(File(str(recipe), size, errors, epochs, certain, loaded))
+            validation = 100 - float(part["validation_accuracy"].mean())
+            found.append(File(str(recipe), size, errors, validation, epochs, certain, loaded))
     return found, set(seeds) - {file.recipe for file in found}
 
 
@@ -133,17 +137,14 @@ def _answer(goal: Goal, found: Sequence[File], missing: set[str]) -> tuple[str, 
     waiting = (*["–"] * 5, control, NOT_TRAINED)
     if goal.needs_dense and (dense is None or any(r.startswith(DENSE) for r in missing)):
         return waiting
-    limit = goal.error if goal.error is not None else round(dense.error + goal.points, 6)
-    good = [file for file in files if file.bytes <= goal.bytes and file.error <= limit]
-    if not files or (missing and not good):
-        return waiting
-    over = {file: max(file.bytes / goal.bytes, file.error / limit) for file in files}
-    nearest = min(good or files, key=lambda file: file.bytes if good else over[file])
-    verdict = _verdict(goal, nearest, dense)
     small = [file for file in files if file.bytes <= goal.bytes]
-    if verdict == MISSED and any(_verdict(goal, file, dense) != MISSED for file in small):
-        verdict = NOT_DECIDED.format(MISSED)  # another file fits, and its interval has the limit
-    return (*nearest.cells, control, verdict)
+    if not files or (missing and not small):
+        return waiting
+    chosen = min(small, key=lambda f: f.validation) if small else min(files, key=lambda f: f.bytes)
+    verdict = _verdict(goal, chosen, dense)
+    if missing and not verdict.startswith(REACHED):
+        return waiting  # what is missing may be better
+    return (*chosen.cells, control, verdict)
 
 
 def _verdict(goal: Goal, file: File, dense: File | None) -> str:

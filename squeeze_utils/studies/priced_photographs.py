@@ -11,13 +11,23 @@ from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning.during_training import Gradual
 from squeeze_utils.compress.quantizing.after_training import Halve
 from squeeze_utils.compress.quantizing.fold_batch_norm import FoldBatchNorm, MergeStatistics
+from squeeze_utils.compress.quantizing.in_training import QuantizedTrain
 from squeeze_utils.compress.sharing.steps import Share, TuneCentroids
 from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.studies.deep_compression import CIFAR10, PHOTOS, QUICK, VGG, model
-from squeeze_utils.studies.priced import AFTERWARDS, COMPACT, DENSE, FREE, PRUNED, recipe_name
+from squeeze_utils.studies.priced import (
+    AFTERWARDS,
+    COMPACT,
+    DENSE,
+    FREE,
+    PRUNED,
+    ROUNDED_BITS,
+    STEPPED,
+    recipe_name,
+)
 from squeeze_utils.studies.variants import MUON
 from squeeze_utils.training.loop import Train
 from squeeze_utils.training.step import Step
@@ -33,6 +43,8 @@ LARGE: dict[str, tuple[int, int, tuple[float, ...], tuple[int, ...]]] = {
 # Networks compressed in the other ways too, and the bytes of what is rounded after training. The
 # challenger's blocks cannot be rounded layer by layer: its bypasses add maps.
 OTHER_WAYS = {"SqueezeNet": (100_000, 66_000), "VGG-11": (400_000, 150_000)}
+# The record has the size with contexts beside that of the file.
+END = (MergeStatistics(), *COMPACT[:-1], Encode("compact", coders=("compact contexts",)))
 # Layers that are pruned less, or more, than the rest (90 %).
 SPARSITY = {
     "SqueezeNet": {"features.0.weight": 0.3, "classifier.1.weight": 0.6},
@@ -48,7 +60,6 @@ def large_recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
     then: dict[str, Any] = {"epochs": after, "lr": 0.02, "schedule": "linear", **how}
     if scale.name == "quick":
         then = {"epochs": 1, "lr": 2e-3, "schedule": "cosine", **QUICK}
-    end = (MergeStatistics(), *COMPACT)
     found: dict[str, tuple[Step, ...]] = {
         DENSE: (first, Train(**then), MergeStatistics(), Encode())
     }
@@ -56,14 +67,14 @@ def large_recipes(name: str, scale: Scale) -> dict[str, tuple[Step, ...]]:
         found |= _without_a_price(name, first, then, scale)
     for price in prices:
         during = (PriceBits(price),)
-        found[recipe_name(price)] = (first, Train(**then, during=during), *end)
+        found[recipe_name(price)] = (first, Train(**then, during=during), *END)
     return found
 
 
 def _without_a_price(
     name: str, first: Step, then: dict[str, Any], scale: Scale
 ) -> dict[str, tuple[Step, ...]]:
-    """Pruned and shared as in chapter 13, rounded as in chapter 14, and learned steps alone."""
+    """Pruned in two ways, rounded as in chapter 14, and learned steps alone."""
     tuning = scale.pick(0, 2)
     own = tuple(scale.pick({}, SPARSITY[name]).items())
     pruning = Gradual(scale.pick(0.5, 0.9), end=0.5, per_layer=own)
@@ -71,14 +82,25 @@ def _without_a_price(
     shared = (Share(4), *((TuneCentroids(tuning, lr=1e-3, **tune),) if tuning else ()))
     pruned = Train(**{**then, "epochs": then["epochs"] - tuning}, during=(pruning,))
     found: dict[str, tuple[Step, ...]] = {
-        PRUNED: (first, pruned, *shared, MergeStatistics(), Halve(), Encode())
+        PRUNED: (first, pruned, *shared, MergeStatistics(), Halve(), Encode()),
+        STEPPED: (first, *_stepped(then, pruning), *END),
     }
     for target in scale.pick((30_000,), OTHER_WAYS[name]):
         squeeze = Squeeze(target, scale.pick(64, 1000))
         label = f"{AFTERWARDS}, {target // 1000} kB"
-        found[label] = (first, Train(**then), FoldBatchNorm(), squeeze, *COMPACT)
+        found[label] = (first, Train(**then), FoldBatchNorm(), squeeze, *END[1:])
     free = Train(**then, during=(PriceBits(0.0),))
-    return found | {FREE: (first, free, MergeStatistics(), *COMPACT)}
+    return found | {FREE: (first, free, *END)}
+
+
+def _stepped(then: dict[str, Any], pruning: Gradual) -> tuple[Step, ...]:
+    """Pruned in half of the epochs, then rounded with learned steps at half of the rate."""
+    half = then["epochs"] // 2
+    rest = {**then, "epochs": then["epochs"] - half, "lr": then["lr"] / 2}
+    rounding = QuantizedTrain(**rest, bits=ROUNDED_BITS, granularity="tensor", steps="learned")
+    if not half:
+        return (rounding,)  # at quick scale there is one epoch
+    return Train(**{**then, "epochs": half}, during=(pruning,)), rounding
 
 
 def large_network(name: str, scale: Scale) -> ModelSpec:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from priced_results import DENSE, STUDY, row, with_rows
+from priced_results import DENSE, PHOTOGRAPHS, every_recipe, row, with_rows
 
 import squeeze_utils as sq
 from squeeze_utils.results import on_off
+from squeeze_utils.studies import priced
 
 
 def test_without_records_everything_is_empty_and_says_so():
@@ -25,34 +26,85 @@ def test_one_arm_alone_is_compared_with_nothing():
     assert "still open" in on_off.advantage_sentence(only_dense)
 
 
+def lenet(changed: dict[str, tuple[float, float]]) -> list[dict]:
+    """A row for each seed of each recipe of LeNet-5, with these bytes and accuracies.
+
+    Other prices are so good that nothing is as good; other recipes are bad.
+    """
+    rows = every_recipe("LeNet-5", 16_000, 98.0)
+    for one in rows:
+        usual = (1, 99.9) if one["recipe"].startswith("price ") else (16_000, 98.0)
+        one["file_bytes"], one["test_accuracy"] = changed.get(one["recipe"], usual)
+    return rows
+
+
+TWO = {"price 1e-6": (4_000, 99.2), "dense": (8_000, 99.4)}
+
+
 def test_a_network_with_all_its_recipes_gets_an_answer():
-    labels = [dict(arm.labels) for arm in STUDY.arms]
-    recipes = dict.fromkeys(one["recipe"] for one in labels if one["network"] == "LeNet-5")
-    worse = [row(recipe, 16_000, 99.3 if "price" in recipe else 98.0) for recipe in recipes]
-    free = next(one for one in worse if one["recipe"].endswith("price 0"))
-    free["test_accuracy"] = 98.0
-    assert "no recipe without a price" in on_off.advantage_sentence(with_rows(*worse))
-    free |= {"test_accuracy": 99.4, "file_bytes": 32_000}
-    assert "the others need 2.0 times" in on_off.advantage_sentence(with_rows(*worse))
+    alone = with_rows(*lenet({"price 1e-6": (4_000, 99.2)}))
+    assert "no recipe without a price" in on_off.advantage_sentence(alone)
+    assert "the others need 2.0 times" in on_off.advantage_sentence(with_rows(*lenet(TWO)))
+    fewer = [one for one in lenet(TWO) if one["recipe"] != "dense"] + lenet(TWO)[:2]
+    assert "still open, not trained yet: dense" in on_off.advantage_sentence(with_rows(*fewer))
+
+
+def test_only_files_of_equally_many_epochs_are_compared():
+    rows = [{**one, "epochs": 28 if one["recipe"] == "dense" else 50} for one in lenet(TWO)]
+    found = on_off.advantage(with_rows(*rows)).set_index("recipe")
+    assert found.loc["price 1e-6", "as good without a price"] == "none"
 
 
 def test_one_finished_network_can_decide_the_prediction():
-    rows = [row("dense", 4000, 99.4), row("price 1e-6", 3000, 99.2)]
-    labels = {arm.experiment.key: dict(arm.labels)["network"] for arm in STUDY.arms}
-    finished = {key: None for key, network in labels.items() if network == "LeNet-5"}
-    found = type("Some", (type(with_rows()),), {"rows": rows})(STUDY, finished)
-    assert "of 2 times the bytes fails: the smallest ratio is 1.3" in on_off.prediction_sentence(
-        found
-    )
-    assert "still open" in on_off.prediction_sentence(found, times=1.2)
-    assert "still open" in on_off.prediction_sentence(with_rows(*rows))
+    finished = with_rows(*lenet({"price 1e-6": (3_000, 99.2), "dense": (3_900, 99.4)}))
+    told = on_off.prediction_sentence(finished)
+    assert "of 2 times the bytes fails: the smallest ratio is 1.3" in told
+    assert "still open" in on_off.prediction_sentence(finished, times=1.2)
+    assert "still open" in on_off.prediction_sentence(with_rows(*lenet(TWO)[1:]))
 
 
 def test_a_prediction_without_anything_to_compare_cannot_be_tested():
-    rows = [row("dense", 4000, 98.0), row("price 1e-6", 3000, 99.2)]
-    every = dict.fromkeys(arm.experiment.key for arm in STUDY.arms)
-    found = type("Some", (type(with_rows()),), {"rows": rows})(STUDY, every)
-    assert "cannot be tested" in on_off.prediction_sentence(found)
+    rows = [one for network in priced.NETWORKS for one in every_recipe(network, 4_000, 98.0)]
+    for one in rows:
+        one["test_accuracy"] += one["recipe"].startswith("price ")
+    assert "cannot be tested" in on_off.prediction_sentence(with_rows(*rows))
+
+
+def large(accuracies: dict[str, float]) -> list[dict]:
+    """Rows of both networks of photographs that have a limit; named recipes are small files."""
+    sizes = {"SqueezeNet": 90e3, "VGG-11": 140e3}
+    return [
+        {**one, "file_bytes": size, "test_accuracy": accuracies[one["recipe"]]}
+        if one["recipe"] in accuracies
+        else one
+        for network, size in sizes.items()
+        for one in every_recipe(network, 5e6, 92.0, PHOTOGRAPHS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "word", "named"),
+    [
+        ({"price 5e-7": 91.5, "price 2e-7": 91.6}, "holds", "“price 2e-7”"),
+        ({"price 5e-7": 91.5, "price 2e-7": 91.4}, "fails", "VGG-11 in 150,000 bytes: none"),
+        (
+            {"price 5e-7": 91.5, "price 2e-7": 91.6, "pruned and shared": 92.0},
+            "fails",
+            "“pruned and shared”",
+        ),
+    ],
+)
+def test_a_priced_file_fits_and_no_other(accuracies, word, named):
+    limits = {"SqueezeNet": 100_000, "VGG-11": 150_000}
+    found = with_rows(*large(accuracies), study=PHOTOGRAPHS)
+    told = on_off.fits_sentence(found, limits, 0.5, "dense")
+    assert told.startswith(f"In the means the prediction {word}.") and named in told
+    fewer = with_rows(*large(accuracies)[1:], study=PHOTOGRAPHS)
+    assert on_off.fits_sentence(fewer, limits, 0.5, "dense") == (
+        "The prediction is still open: SqueezeNet: not trained yet."
+    )
+    nothing = with_rows(study=PHOTOGRAPHS)
+    assert "SqueezeNet, VGG-11" in on_off.fits_sentence(nothing, limits, 0.5, "dense")
 
 
 def test_the_smallest_other_file_that_is_as_good_is_what_counts():
@@ -105,18 +157,15 @@ def test_files_with_contexts_are_spoken_of_apart():
 
 
 def test_with_the_same_coder_files_of_another_do_not_count():
-    rows = (
-        row("pruned and shared", 8_000, 99.3),
-        row("pruned, learned steps", 12_000, 99.3),
-        row("price 1e-6", 4_000, 99.2),
-    )
-    assert on_off.advantage(with_rows(*rows))["times"].tolist() == [2]
-    assert on_off.advantage(with_rows(*rows), same_coder=True)["times"].tolist() == [3]
-    assert on_off.same_coder_sentence(with_rows(*rows)) == (
+    sizes = {"pruned and shared": 8_000, "pruned, learned steps": 12_000, "price 1e-6": 4_000}
+    found = with_rows(*lenet({recipe: (size, 99.2) for recipe, size in sizes.items()}))
+    assert set(on_off.advantage(found)["times"].dropna()) == {2}
+    assert set(on_off.advantage(found, same_coder=True)["times"].dropna()) == {3}
+    assert on_off.same_coder_sentence(found) == (
         "Another coder wrote the files of “pruned and shared”. Against files of the same coder "
         "alone, the others need 3.0 times the bytes."
     )
-    assert "no reference records yet" in on_off.same_coder_sentence(with_rows(*rows[:1]))
+    assert "no reference records yet" in on_off.same_coder_sentence(with_rows(*found.rows[1:]))
 
 
 @pytest.mark.parametrize(("values", "text"), [((1.04, 1.01), "1.0"), ((2, 1), "1.0 to 2.0")])

@@ -16,12 +16,50 @@ def epochs(arm) -> int:
     return sum(getattr(step, "epochs", 0) for step in steps)
 
 
+def is_longer(arm) -> bool:
+    return dict(arm.labels)["recipe"].endswith(priced.TWICE)
+
+
+def test_some_recipes_get_twice_the_epochs_and_a_dense_control():
+    study = priced.on_digits(Scale("reference"))
+    for network, price in priced.LONGER.items():
+        arms = study.where(network=network, seed=0).arms
+        long = {dict(arm.labels)["recipe"]: arm for arm in arms if is_longer(arm)}
+        recipe = priced.recipe_name(price)
+        assert list(long) == [f"{name}, {priced.TWICE}" for name in (priced.DENSE, recipe)]
+        usual = {dict(arm.labels)["recipe"]: arm for arm in arms}
+        for name, arm in long.items():
+            short = usual[name.partition(",")[0]]
+            assert epochs(arm) == 2 * epochs(short)
+            changed = [
+                one
+                for one, other in zip(arm.experiment.recipe, short.experiment.recipe, strict=True)
+                if one != other
+            ]
+            assert changed == [arm.experiment.recipe[1]]
+    assert not any(map(is_longer, priced.on_digits(Scale("quick")).arms))
+
+
+@pytest.mark.parametrize("name", priced.NETWORKS)
+def test_pruning_by_hand_has_three_sparsities(name):
+    found = priced.recipes(name, Scale("reference"))
+    kept = {}
+    for recipe in priced.SPARSER:
+        _, pruning, rounding, *_ = found[recipe]
+        kept[recipe] = [1 - share for _, share in pruning.during[0].per_layer]
+        assert rounding == found[priced.STEPPED][2] and pruning.epochs == 12 + 8 * (
+            name == "LeNet-300-100"
+        )
+    for recipe, parts in priced.SPARSER.items():
+        assert kept[recipe] == pytest.approx([k / parts for k in kept[priced.STEPPED]])
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("make", [priced.on_digits, priced_photographs.on_photographs])
 def test_all_recipes_of_a_network_take_the_same_epochs_and_begin_alike(make, scale):
     study = make(Scale(scale))
     for network in {dict(arm.labels)["network"] for arm in study.arms}:
-        arms = study.where(network=network).arms
+        arms = [a for a in study.where(network=network).arms if not is_longer(a)]
         assert len({epochs(arm) for arm in arms}) == 1
         assert len({arm.experiment.recipe[0] for arm in arms}) == 1
         assert all(isinstance(arm.experiment.recipe[-1], Encode) for arm in arms)
@@ -50,7 +88,7 @@ def test_recipes_of_photographs_name_their_precision(name):
 @pytest.mark.parametrize("name", priced.NETWORKS)
 def test_whatever_has_learned_steps_loses_its_silent_units_before_the_same_coder(name):
     found = priced.recipes(name, Scale("reference"))
-    for recipe in (priced.STEPPED, priced.FREE):
+    for recipe in (*priced.SPARSER, priced.FREE):
         narrowed = any(isinstance(step, RemoveSilent) for step in found[recipe])
         assert narrowed == (name != priced.FIRE)
         assert found[recipe][-1] == Encode("compact")
