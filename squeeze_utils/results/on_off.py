@@ -28,14 +28,15 @@ def recipes(results: Results) -> pd.DataFrame:
     return means.reset_index()
 
 
-def on_off_table(results: Results) -> pd.DataFrame:
+def on_off_table(*studies: Results) -> pd.DataFrame:
     """Error, bytes and ratio of every recipe that has records; empty where none has."""
-    frame, rows = results.frame, {}
-    if frame.empty:
+    rows = {}
+    for frame in (results.frame for results in studies if len(results.frame)):
+        for group, part in frame.groupby(["network", "recipe"], sort=False):
+            cells = mean_sd(100 - part[ACCURACY], 2), len(part), mean_sd(part["file_bytes"], 0)
+            rows[group] = dict(zip(COLUMNS, (*cells, f"{times_smaller(part):,.0f}"), strict=True))
+    if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
-    for group, part in frame.groupby(["network", "recipe"], sort=False):
-        cells = mean_sd(100 - part[ACCURACY], 2), len(part), mean_sd(part["file_bytes"], 0)
-        rows[group] = dict(zip(COLUMNS, (*cells, f"{times_smaller(part):,.0f}"), strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "recipe"])
 
 
