@@ -48,12 +48,15 @@ def grids(study: Study) -> dict[tuple, dict[float, list[Experiment]]]:
 
 
 def guesses(records: Iterable[Record]) -> list[str]:
-    """The keys of networks that do hardly better than chance, after a training that ends them."""
+    """The keys of networks that do hardly better than chance, after a training that ends them.
+
+    A training that may diverge, and did, says so in its record.
+    """
     bad = []
     for record in records:
         experiment = Experiment.from_dict(record.experiment)
         chance = 100 / dict(experiment.model.options)["num_classes"]
-        trained = isinstance(experiment.recipe[-1], Train)
+        trained = isinstance(experiment.recipe[-1], Train) and "diverged" not in record.final
         if trained and record.final["test_accuracy"] < ABOVE_CHANCE * chance:
             bad.append(record.key)
     return bad
@@ -131,3 +134,13 @@ def test_what_these_tests_look_for_is_found(studies, recorded):
     assert guesses([replace(record, steps=[by_chance])]) == [record.key]
     elsewhere = replace(record, steps=[{**record.final, "device": "another, 2 threads"}])
     assert len(processors([record, elsewhere])) == 2
+
+
+def test_records_are_called_what_their_arms_are_called(studies, recorded):
+    """Where an experiment is the arm of several labels, its record has those of one of them."""
+    for name, study in studies.items():
+        known: dict[str, list] = {}
+        for arm in study.arms:
+            known.setdefault(arm.experiment.key, []).append(dict(arm.labels))
+        for key, record in recorded.get(name, {}).items():
+            assert dict(record.labels) in known.get(key, [dict(record.labels)]), (name, key)
