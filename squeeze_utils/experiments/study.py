@@ -56,7 +56,8 @@ class Study:
     place: they are never run, but a plan can count them.
     `processes` train each of its networks together, started by `torchrun`.
     `pools_deviation` declares, before anything is trained, that all arms deviate alike between
-    seeds, so that their differences get one common deviation instead of two of their own.
+    seeds, so that their differences get one common deviation instead of two of their own; arms
+    with a label among `own_deviation` are left out of it.
     `certain` are values of a label whose arms give the same network from every seed: they have one
     seed, and are compared as numbers without an error of their own.
     """
@@ -71,6 +72,7 @@ class Study:
     processes: int = 1
     certain: Sequence[Any] = ()
     second_pilot: str | None = None
+    own_deviation: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", tuple(self.arms))
@@ -80,6 +82,8 @@ class Study:
             raise ValueError(f"study {self.name} contains the same experiment twice")
         if self.pools_deviation and self.certain:
             raise ValueError(f"study {self.name}: certain arms have no deviation to be pooled")
+        if self.own_deviation and not self.pools_deviation:
+            raise ValueError(f"study {self.name} pools no deviation that arms could be left out of")
 
     @property
     def planned(self) -> tuple[Arm, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from squeeze_utils.results.whole_series import choose, repetitions
+from squeeze_utils.results.whole_series import choose, repeated, repetitions
 
 MUCH = 5.0  # points that twice the bytes must gain to be worth asking for
 ABOUT = 1.02  # a file published as 3.0 kB is one for 3 kB
@@ -20,9 +20,11 @@ def recommend(
 ) -> str:
     """What I would do with `budget` bytes for these images, from the networks of `frame`.
 
-    It is the choice on validation images. Where nothing fits, it is the most accurate file of
-    others, `published` as (source, bytes, accuracy), that fits within 2 %.
+    It is the choice on validation images among the rows of at least three records. Where nothing
+    fits, it is the most accurate file of others, `published` as (source, bytes, accuracy), that
+    fits within 2 %.
     """
+    frame = repeated(frame)
     size = f"{budget / 1e6:g} MB" if budget >= 1_000_000 else f"{budget / 1e3:g} kB"
     head = f"**{size}, {images}.** I would"
     found = choose(frame, [budget])

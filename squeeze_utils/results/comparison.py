@@ -64,6 +64,13 @@ def arms_that_share(study: Study, by: str, control: Any) -> set[Any]:
     }
 
 
+def arms_that_pool(study: Study, by: str) -> set[Any]:
+    """The values of label `by` whose arms, as the study declares, deviate alike between seeds."""
+    if not study.pools_deviation:
+        return set()
+    return set(planned_networks(study, by)) - set(study.own_deviation)
+
+
 def planned_networks(study: Study, by: str) -> dict[Any, int]:
     """How many networks each value of label `by` has when the study is complete."""
     return dict(Counter(dict(arm.labels)[by] for arm in study.planned))
@@ -81,7 +88,7 @@ def differences(
     control: Any,
     value: str = ACCURACY,
     shared: Collection[Any] = (),
-    pools: bool = False,
+    pools: Collection[Any] = (),
     certain: Collection[Any] = (),
     comparisons: int = 0,
 ) -> dict[Any, Difference]:
@@ -90,7 +97,7 @@ def differences(
     They are corrected for so many `comparisons`, where more are planned than can be made yet.
 
     Arms in `shared` begin with the control's trained network: they are compared seed by seed. The
-    others have Welch's interval, or with `pools` the one with the common deviation of all arms.
+    others have Welch's interval, or within `pools` the one with the common deviation of its arms.
     An arm in `certain` is one number, the same for every seed: the other arm's pairs with it give
     the interval of a single sample.
     """
@@ -119,7 +126,7 @@ def differences(
 
 
 def _compared(
-    table: pd.DataFrame, name: Any, control: Any, shares: bool, pools: bool
+    table: pd.DataFrame, name: Any, control: Any, shares: bool, pools: Collection[Any]
 ) -> Difference | None:
     a, b = table[name], table[control]
     if shares:
@@ -129,8 +136,9 @@ def _compared(
         return None
     if shares:
         return paired(a, b)
-    if pools:
-        return pooled({arm: table[arm].dropna().tolist() for arm in table}, name, control)
+    if name in pools and control in pools:
+        alike = {arm: table[arm].dropna().tolist() for arm in table if arm in pools}
+        return pooled(alike, name, control)
     return welch(a, b)
 
 
@@ -141,7 +149,7 @@ def differences_table(
     value: str = ACCURACY,
     *,
     shared: Collection[Any] = (),
-    pools: bool = False,
+    pools: Collection[Any] = (),
     certain: Collection[Any] = (),
     margin: float | None = None,
     planned: Mapping[Any, int] | None = None,

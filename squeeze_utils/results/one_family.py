@@ -13,6 +13,7 @@ import pandas as pd
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.results.comparison import (
+    arms_that_pool,
     COLUMNS,
     arms_that_share,
     comparison_sentence,
@@ -76,7 +77,7 @@ def _one_part(
         by,
         control,
         shared=arms_that_share(part.study, by, control),
-        pools=part.study.pools_deviation,
+        pools=arms_that_pool(part.study, by),
         certain=part.study.certain,
         margin=margin,
         planned=planned,

@@ -179,7 +179,7 @@ class Results:
         study = self.study
         how = {
             "shared": comparison.arms_that_share(study, by, control),
-            "pools": study.pools_deviation,
+            "pools": comparison.arms_that_pool(study, by),
             "certain": study.certain,
             "planned": comparison.planned_networks(study, by),
         }

@@ -17,6 +17,7 @@ import pandas as pd
 
 from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.steps import Densify
 from squeeze_utils.experiments.every_step import OBSERVING
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record, recorded_elsewhere
@@ -37,12 +38,16 @@ MARKS = ("x", "+", "1", "|", "3", "_", "2", "4")  # of published points, a sourc
 PUBLISHED_GREY = "0.45"
 NEAR_CHANCE = 20.0  # test accuracy (%) for the ten classes of the image sets that are shown
 FIRST = 3  # the first chapter that has studies
+DENSE = 0.995  # share of numbers that are not zero, at least, in a network of ordinary training
+WITHOUT_FILE = "left out without a file"  # where a frame's `attrs` count the arms left out
+REPEATS = 3  # records of an arm, at least, that a recommendation rests on
 LONG = 24  # epochs of all training images; a training of fewer is called short
-#: A colour for each chapter from 03 to 20; neighbours differ in lightness too.
+#: A colour for each chapter from 03 to 21; neighbours differ in lightness too.
 COLOURS = (
     *("#0072B2", "#E69F00", "#8400CD", "#009E73", "#56B4E9", "#D55E00"),
     *("#CC79A7", "#7F4F00", "#B8B000", "#9F0162", "#00C4B3", "#FF5AAF"),
     *("#E20134", "#1B5E20", "#A6A6FF", "#3A3AC8", "#FFB08A", "#5B6B00"),
+    "#9BE564",
 )
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d")
 _CHAPTER = re.compile(r"Chapter (\d\d)")
@@ -51,11 +56,12 @@ _CHAPTER = re.compile(r"Chapter (\d\d)")
 def every_network(images: str = "cifar10", runs: Path | None = None) -> pd.DataFrame:
     """One row for each arm of a reference study on these images that has a record.
 
-    The bytes are those of the arm's file; where it writes none, of its parameters in float32. A
-    network counts once, in the first arm that has it: later studies share it, or only observe it.
-    Networks that only find a learning rate are left out. So are arms that a bad setting leaves
-    near chance: they would only stretch a figure. Records are read from the folder `runs`, the
-    committed ones unless it is given.
+    The bytes are those of the arm's file; where it writes none, of its parameters in float32. This
+    is not the size of a pruned or rounded network, so one without a file is left out; such arms are
+    counted in `attrs[WITHOUT_FILE]`. A network counts once, in the first arm that has it: later
+    studies share it, or only observe it. Networks that only find a learning rate are left out. So
+    are arms that a bad setting leaves near chance: they would only stretch a figure. Records are
+    read from the folder `runs`, the committed ones unless it is given.
     """
     scale = Scale("reference")
     rows: list[dict[str, Any]] = []
@@ -67,8 +73,11 @@ def every_network(images: str = "cifar10", runs: Path | None = None) -> pd.DataF
             if arms and not study.finds_rates:
                 found = _rows(chapter, study.name, arms, study.records(runs), counted)
                 rows += [_begun_with(row, runs or paths.shipped("runs")) for row in found]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame[frame["test"] > NEAR_CHANCE].reset_index(drop=True)
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, "has size"])
+    learned = frame[frame["test"] > NEAR_CHANCE]
+    shown = learned.loc[learned["has size"].astype(bool), COLUMNS].reset_index(drop=True)
+    shown.attrs[WITHOUT_FILE] = len(learned) - len(shown)
+    return shown
 
 
 def _chapter(module: ModuleType) -> str:
@@ -123,8 +132,20 @@ def _means(records: Sequence[Record]) -> dict[str, Any]:
         "validation": float(finals["validation_accuracy"].mean()),
         "test": float(finals[ACCURACY].mean()),
         "epochs": records[0].epochs,
+        "has size": all("file_bytes" in one.final or _is_dense(one) for one in records),
         **_beginning(records),
     }
+
+
+def _is_dense(record: Record) -> bool:
+    """Whether its network is neither pruned nor rounded, both of which make zeros.
+
+    After `Densify` a network is dense, even if it keeps some zeros.
+    """
+    if record.final["nonzero"] >= DENSE * record.final["parameters"]:
+        return True
+    recipe = Experiment.from_dict(record.experiment).recipe
+    return any(isinstance(step, Densify) for step in recipe)
 
 
 def _beginning(records: Sequence[Record]) -> dict[str, Any]:
@@ -168,10 +189,19 @@ def front(frame: pd.DataFrame) -> pd.DataFrame:
     return pareto.front(frame, "test")
 
 
+def repeated(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of at least three records: seeds, or roundings of one network.
+
+    What is recommended, or named first, is chosen from these. One seed may be a lucky one.
+    """
+    return frame[frame["n"] >= REPEATS]
+
+
 def choose(frame: pd.DataFrame, budgets: Sequence[int]) -> pd.DataFrame:
     """For each number of bytes the row that is best on validation images among those that fit.
 
-    Its test accuracy had no part in the choice. A budget that nothing fits has no row.
+    Its test accuracy had no part in the choice. A budget that nothing fits has no row. `repeated`
+    drops rows of too few records before.
     """
     rows = []
     for budget in budgets:

@@ -110,7 +110,8 @@ def exchanges(scale: Scale) -> Study:
         for seed in scale.pick((0,), SEEDS_LONG)
     ]
     title = "how much must processes that train together exchange?"
-    how = {"processes": WORKERS, "pools_deviation": True}
+    own = scale.pick((), (FORGETFUL,))  # which may learn little, or diverge
+    how = {"processes": WORKERS, "pools_deviation": True, "own_deviation": own}
     study = Study("exchanges_long", title, by_seed(arms), PILOT, **how)
     return study.once(known)
 
@@ -137,7 +138,7 @@ def exchanges_vgg(scale: Scale) -> Study:
         for seed in scale.pick((0,), SEEDS)
     ]
     title = "how much must processes exchange that train VGG-11 together, for a short time?"
-    return Study("exchanges_vgg", title, by_seed(arms), processes=WORKERS)
+    return Study("exchanges_vgg", title, by_seed(arms), processes=WORKERS, pools_deviation=True)
 
 
 # --- federated ---

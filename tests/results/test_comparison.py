@@ -14,7 +14,7 @@ from squeeze_utils.experiments.experiment import DataSpec, Experiment
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Arm, Study
 from squeeze_utils.results import comparison
-from squeeze_utils.results.statistics import pooled
+from squeeze_utils.results.statistics import pooled, welch
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.results.tables import NO_RECORDS
 from squeeze_utils.training.loop import Train
@@ -111,6 +111,23 @@ def test_a_study_may_declare_that_its_arms_deviate_alike():
     groups = {kind: list(values) for kind, values in ACCURACY.items()}
     alone = pooled(groups, "up", "plain", confidence=1 - 0.05 / 2)
     assert gaps.loc["up", ["low", "high"]].tolist() == pytest.approx([alone.low, alone.high])
+
+
+def test_an_arm_with_a_deviation_of_its_own_does_not_widen_the_others():
+    values = {"plain": [60.0, 60.1, 60.2], "like": [60.3, 60.4, 60.5], "wild": [40.0, 55.0, 70.0]}
+    frame = frame_of(**values)
+    found = comparison.differences(frame, "kind", "plain", pools={"plain", "like"})
+    alike = {kind: values[kind] for kind in ("plain", "like")}
+    for name, one in (
+        ("like", pooled(alike, "like", "plain", confidence=1 - 0.05 / 2)),
+        ("wild", welch(values["wild"], values["plain"], confidence=1 - 0.05 / 2)),
+    ):
+        assert (found[name].low, found[name].high) == pytest.approx((one.low, one.high))
+    study = dataclasses.replace(results_of(3).study, pools_deviation=True, own_deviation=["up"])
+    assert "up" not in comparison.arms_that_pool(study, "kind")
+    assert "plain" in comparison.arms_that_pool(study, "kind")
+    with pytest.raises(ValueError, match="pools no deviation that arms could be left out of"):
+        dataclasses.replace(study, pools_deviation=False)
 
 
 def test_a_margin_tells_equal_from_undecided():

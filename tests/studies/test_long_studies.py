@@ -113,6 +113,8 @@ def test_five_seeds_for_claims_three_for_sweeps(name, arms, seeds, shipped):
 def test_some_studies_declare_one_deviation_for_all_their_arms(shipped):
     pooled = {name for name in LONG if shipped[name].pools_deviation}
     assert pooled == {"squeeze_ratio_long", "pooling_long", "exchanges_long"}
+    assert find("exchanges_vgg", REFERENCE).pools_deviation
+    assert shipped["exchanges_long"].own_deviation == ("largest, forgetful",)
 
 
 def test_equal_experiments_are_the_same(shipped):
