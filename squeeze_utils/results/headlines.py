@@ -75,7 +75,7 @@ COMPARISONS = (
         "dense control",
     ),
     Comparison(
-        "Are 90 % zeros better than a small dense network? (10)",
+        "Of equally many weights: are 90 % zeros better than a small dense network? (10)",
         "pruning_long",
         "network",
         "magnitude",

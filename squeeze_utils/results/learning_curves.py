@@ -158,16 +158,20 @@ def _range(x: np.ndarray, accuracy: np.ndarray, within: float) -> tuple[float, f
 
 
 def ahead_by_rate(
-    frame: pd.DataFrame, by: str, arm: str, control: str, *, predicted: bool = False
+    pilot: Results, by: str, arm: str, control: str, *, predicted: bool = False
 ) -> Sentence:
     """By how much an arm of a pilot is ahead of the control at each rate that both were tried at.
 
     Means of accuracy on validation images, in points. Where it was `predicted` to be ahead at
-    every rate, the sentence judges that.
+    every rate, the sentence judges that. There is nothing to say before both have all their runs.
     """
-    if frame.empty or not {arm, control} <= set(frame[by]):
-        return Sentence(f"{arm} against {control} at each rate: {NO_RECORDS}.")
-    means = frame.pivot_table(VALIDATION, "lr", by)
+    both = pilot.where(**{by: (arm, control)})
+    done, runs = len(both.frame), len(both.study.planned)
+    if done < runs or not runs:
+        return Sentence(
+            f"{arm} against {control} at each rate: not complete yet, {done} of {runs} runs."
+        )
+    means = both.frame.pivot_table(VALIDATION, "lr", by)
     ahead = (means[arm] - means[control]).dropna()
     gaps = ", ".join(f"{gap:+.2f} at {lr:g}" for lr, gap in ahead.items())
     found = f"Ahead at {(ahead > 0).sum()} of {len(ahead)} rates."

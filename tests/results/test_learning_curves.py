@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import matplotlib
 import pandas as pd
@@ -132,24 +134,38 @@ PILOT = [
 ]
 
 
+class Pilot:
+    """A pilot with so many of these runs; all of them are planned."""
+
+    def __init__(self, rows: list[tuple], count: int | None = None) -> None:
+        self.rows, self.count = rows, len(rows) if count is None else count
+
+    def where(self, rule: tuple[str, ...]) -> Pilot:
+        there = [row for row in self.rows[: self.count] if row[0] in rule]
+        planned = [row for row in self.rows if row[0] in rule]
+        part = Pilot(planned, len(there))
+        part.study = SimpleNamespace(planned=planned)
+        part.frame = pd.DataFrame(there, columns=["rule", "lr", "validation_accuracy"])
+        return part
+
+
 def test_a_lead_is_told_for_each_rate_that_both_were_tried_at():
-    frame = pd.DataFrame(PILOT, columns=["rule", "lr", "validation_accuracy"])
-    assert learning_curves.ahead_by_rate(frame, "rule", "fast", "plain") == (
+    ahead = partial(learning_curves.ahead_by_rate, by="rule", arm="fast", control="plain")
+    assert ahead(Pilot(PILOT)) == (
         "fast minus plain, in points on validation images: +1.50 at 0.02, -1.00 at 0.04. "
         "Ahead at 1 of 2 rates."
     )
-    judged = learning_curves.ahead_by_rate(frame, "rule", "fast", "plain", predicted=True)
+    judged = ahead(Pilot(PILOT), predicted=True)
     assert judged.endswith("Ahead at 1 of 2 rates. Predicted: at all of them. It fails.")
-    low = frame[frame["lr"] == 0.02]
-    judged = learning_curves.ahead_by_rate(low, "rule", "fast", "plain", predicted=True)
+    low = Pilot([row for row in PILOT if row[1] == 0.02])
+    judged = ahead(low, predicted=True)
     assert judged.endswith("Ahead at 1 of 1 rates. Predicted: at all of them. It holds.")
 
 
-def test_a_lead_is_not_told_while_one_of_both_has_no_record():
-    frame = pd.DataFrame(PILOT[:3], columns=["rule", "lr", "validation_accuracy"])
-    for known in (frame, pd.DataFrame()):
-        words = learning_curves.ahead_by_rate(known, "rule", "fast", "plain")
-        assert words == f"fast against plain at each rate: {NO_RECORDS}."
+@pytest.mark.parametrize("count", [0, 3, 5])
+def test_a_lead_is_not_told_while_a_run_has_no_record(count):
+    words = learning_curves.ahead_by_rate(Pilot(PILOT, count), "rule", "fast", "plain")
+    assert words == f"fast against plain at each rate: not complete yet, {count} of 6 runs."
 
 
 def test_means_are_told_with_their_epochs(found):
