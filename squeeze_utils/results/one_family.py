@@ -13,8 +13,8 @@ import pandas as pd
 
 from squeeze_utils.base.checks import choose
 from squeeze_utils.results.comparison import (
-    arms_that_pool,
     COLUMNS,
+    arms_that_pool,
     arms_that_share,
     comparison_sentence,
     comparisons_of,
