@@ -163,8 +163,8 @@ EXERCISES = {
     4: Exercise(
         "Stopping earlier or later",
         stopping,
-        "[name for name, end in median_rule(curves, start=1).items() if end < 4], and 24 minus "
-        "the sum of the values.",
+        "median_rule says after how many epochs each configuration ends. One that ends before the "
+        "last epoch was stopped. What is saved is the difference to all epochs of all.",
     ),
     5: Exercise(
         "Exact maxima",

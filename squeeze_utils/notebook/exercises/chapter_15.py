@@ -166,7 +166,7 @@ EXERCISES = {
     6: Exercise(
         "Rows and columns",
         rows_and_columns,
-        "empty = (numbers == 0).all(dim=0); the flags take H(share of empty columns) bits each; "
-        "estimate(count(numbers[:, ~empty])) is the rest.",
+        "Two parts: a flag for each column, which costs the entropy of a coin that falls as often "
+        "on \"empty\", and then the model's estimate for the columns that are left.",
     ),
 }

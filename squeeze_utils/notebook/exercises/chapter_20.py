@@ -201,7 +201,7 @@ EXERCISES = {
     7: Exercise(
         "Averages with a memory",
         averages_with_memory,
-        "g = old − mean, velocity = momentum · velocity + g, and Nesterov's step is "
-        "g + momentum · velocity with the new velocity.",
+        "The difference between the old weights and the clients' mean plays the part of the "
+        "gradient. From there it is Nesterov's momentum of notebook 04: renew the velocity first.",
     ),
 }

@@ -159,8 +159,8 @@ EXERCISES = {
     3: Exercise(
         "The winner's luck",
         winners_luck,
-        "np.random.default_rng(0).binomial(5000, 0.9, size=(500, 200)) / 5000; the maximum over "
-        "the second axis, its mean, minus 0.9; times 100.",
+        "A generator of NumPy draws a whole table of binomial numbers at once: a row for each "
+        "repetition, a column for each network. Which axis has the networks?",
     ),
     4: Exercise(
         "A budget of arithmetic",
