@@ -16,10 +16,11 @@ from squeeze_utils.data import normalise
 from squeeze_utils.models import ACTIVATIONS, SqueezeNet
 from squeeze_utils.training.evaluation import evaluating, watching
 from squeeze_utils.training.step import State, Step
-from squeeze_utils.training.tasks import only_classes
+from squeeze_utils.training.tasks import only_classes, only_classifiers
 
 DEAD = 1e-3  # a unit is dead if its derivative stays below this for everything it was shown
 FLAT = 0.05  # a value is flat (off or saturated) if its derivative is below this
+MEASURED = "signals are measured"  # what is said where they cannot be
 
 
 @torch.no_grad()
@@ -66,7 +67,7 @@ def layer_statistics(model: nn.Module, images: Tensor, labels: Tensor) -> list[d
     """What goes into and comes out of every activation module, and the gradient behind it.
 
     Args:
-        model: any network whose activations are modules; it is left exactly as it was. Batch
+        model: any classifier whose activations are modules; it is left exactly as it was. Batch
             normalisation uses the statistics of these images, as in training; dropout is off.
         images: normalised, (n, channels, height, width) or (n, features).
         labels: the classes (n,).
@@ -79,6 +80,7 @@ def layer_statistics(model: nn.Module, images: Tensor, labels: Tensor) -> list[d
         |f'(z)| < 0.001 at every pixel of every image; `gradient_variance`, of the derivative of
         one image's loss (nats) by a; `slope`, what a PReLU has learned for z < 0.
     """
+    only_classifiers(model, MEASURED)
     if not images.is_floating_point() or len(images) == 0 or len(images) != len(labels):
         raise ValueError(
             "expected normalised images (n, ...) and labels (n,), n at least 1; got images "
@@ -189,6 +191,6 @@ class ObserveSignals(Step):
 
     def apply(self, state: State) -> dict[str, Any]:
         """`signals`, the list that `layer_statistics` gives."""
-        only_classes(state.data, "signals are measured")
+        only_classes(state.data, MEASURED)
         images, labels = _first_training(state, self.images)
         return {"signals": layer_statistics(state.model, images, labels)}

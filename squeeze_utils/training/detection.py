@@ -50,6 +50,11 @@ class Detection:
             / count,
         }
 
+    def counted(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The number p of cells that answer for an object."""
+        cells = match(targets, *outputs.shape[2:])
+        return outputs.new_tensor(len(cells.label), dtype=torch.float64)
+
     def summed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss times the number of images."""
         return len(outputs) * self.loss(outputs, targets)

@@ -139,5 +139,6 @@ class Epochs:
     def _loss(self, logits: Tensor, y: Tensor, shares: Tensor | None) -> Tensor:
         smoothing = self.plan.label_smoothing
         if shares is None:
-            return self.task.loss(logits, y, smoothing)
+            loss = self.task.loss(logits, y, smoothing)
+            return self.exchange.as_part(loss, lambda: self.task.counted(logits, y))
         return mixed_loss(logits, y, shares, smoothing)

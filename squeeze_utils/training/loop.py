@@ -174,7 +174,10 @@ def fit(
     average is what is validated, and what `model` holds when training ends or is interrupted.
 
     Where `torchrun` has started several processes, each takes its part of every batch, gradients
-    are averaged, and all end with the same network; the first one keeps the file `halfway`.
+    are averaged, and all end with the same network; the first one keeps the file `halfway`. Up to
+    rounding it is the network of one process, except with batch normalisation, dropout or mixup:
+    those work within a process's own part of a batch. A detector's or segmenter's
+    `train_accuracy` is then the mean over the parts.
 
     >>> import squeeze_utils as sq
     >>> digits = sq.load_images("digits", size=8, train_limit=100)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from squeeze_utils.base.checks import choose, real_number, whole_number
+from squeeze_utils.training.distributed.ranks import common_generator
 from squeeze_utils.training.muon import BatchedMuon
 
 Maker = Callable[[list[dict], float], Optimizer]
@@ -78,20 +79,35 @@ class PerturbedSGD(Optimizer):
 
     Where the gradient vanishes but the curvature is negative somewhere (a saddle point), the
     noise is all that moves the weights, and the curvature amplifies it (Jin et al. 2017).
+
+    It comes from torch's global generator. Processes that train together have other numbers there,
+    each its own, so they draw it from a generator that is equal in all: the weights stay equal.
     """
 
     def __init__(self, groups: list[dict] | Iterable[Tensor], lr: float, sigma: float = 0.003):
         real_number("sigma", sigma, least=0)
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "sigma": sigma})
+        self.generator = common_generator(self.param_groups[0]["params"][0].device)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        """One step with fresh noise from torch's global generator."""
+        """One step with fresh noise."""
         for group in self.param_groups:
             for w in group["params"]:
                 if w.grad is not None:
-                    noise = group["sigma"] * torch.randn_like(w)
+                    noise = group["sigma"] * torch.empty_like(w).normal_(generator=self.generator)
                     w.sub_(group["lr"] * (w.grad + group["weight_decay"] * w + noise))
+
+    def state_dict(self) -> dict[str, Any]:
+        """With where the noise stands, unless the global generator makes it."""
+        own = {} if self.generator is None else {"noise": self.generator.get_state()}
+        return {**super().state_dict(), **own}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        if self.generator is not None:
+            self.generator.set_state(state_dict["noise"])
+        super().load_state_dict(state_dict)
 
 
 class Lion(Optimizer):

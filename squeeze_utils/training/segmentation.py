@@ -33,14 +33,21 @@ class Segmentation:
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """The mean over pixels that have a class, of logits (b, classes, h, w), masks (b, h, w)."""
-        weights = outputs.new_tensor(self.weights)
-        weights = F.pad(weights, (0, outputs.shape[1] - len(weights)))  # classes that no mask has
-        labels = targets.long()
+        weights, labels = self._weights(outputs), targets.long()
         if not (weights[labels[labels != VOID]] > 0).any():  # a mean over nothing
             return outputs.sum() * 0
         return F.cross_entropy(
             outputs, labels, weights, ignore_index=VOID, label_smoothing=smoothing
         )
+
+    def counted(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The sum of the weights of all pixels that have a class."""
+        return self._weights(outputs).double()[targets[targets != VOID].long()].sum()
+
+    def _weights(self, outputs: Tensor) -> Tensor:
+        """One for each of the outputs' classes, 0 for those that no mask has."""
+        weights = outputs.new_tensor(self.weights)
+        return F.pad(weights, (0, outputs.shape[1] - len(weights)))
 
     def summed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss times the number of images."""

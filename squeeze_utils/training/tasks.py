@@ -52,6 +52,12 @@ class Task(Protocol):
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """The mean over a batch, to be made small."""
 
+    def counted(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
+        """How much the mean of `loss` is over, for processes that share a batch.
+
+        A number in float64. None where it is the number of images: their parts are equal.
+        """
+
     def summed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The sum over a batch, without label smoothing."""
 
@@ -70,6 +76,9 @@ class Classification:
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean cross-entropy of logits (b, classes) and labels (b,)."""
         return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+    def counted(self, outputs: Tensor, targets: Tensor) -> None:
+        """Images, which parts of a batch have equally many of."""
 
     def summed_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The same as a sum."""

@@ -172,6 +172,13 @@ def test_an_unknown_backend_is_refused():
         run_study(rates(0.1), backend="cloud", progress=False)
 
 
+def check_all(records, folder, expected):
+    """All four arms have a record, and were begun as often as expected."""
+    assert sorted(record.final["number"] for record in records.values()) == [0, 1, 2, 3]
+    assert begun(folder) == expected
+    assert len(list((folder / "shared").glob("*.json"))) == 4
+
+
 @pytest.mark.slow
 def test_a_cluster_of_dask_runs_a_study_and_survives_a_dead_worker(tmp_path):
     distributed = pytest.importorskip("distributed")
@@ -186,6 +193,11 @@ def test_a_cluster_of_dask_runs_a_study_and_survives_a_dead_worker(tmp_path):
         study = shared_study.study(tmp_path, kills=True)
         how = {"folder": tmp_path, "backend": "dask", "jobs": -1, "progress": False}
         records = within(240, partial(run_study, study, **how))
-    assert sorted(record.final["number"] for record in records.values()) == [0, 1, 2, 3]
-    assert sorted(set(begun(tmp_path))) == [0, 1, 2, 3] and begun(tmp_path).count(1) == 2
-    assert len(list((tmp_path / "shared").glob("*.json"))) == 4
+        check_all(records, tmp_path, [0, 1, 1, 2, 3])  # the dead worker's twice, the others once
+        again, cache = tmp_path / "again", PrefixCache(tmp_path / "states")
+        again.mkdir()
+        how |= {"folder": again, "cache": cache}
+        records = within(240, partial(run_study, shared_study.study(again), **how))
+    check_all(records, again, [0, 1, 2, 3])
+    assert len(list(cache.folder.glob("*.state"))) == 1 + 4  # what they begin with, and each
+    assert len({record.steps[0]["seconds"] for record in records.values()}) == 1  # trained once

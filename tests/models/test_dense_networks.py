@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from squeeze_utils.anatomy.answers import ObserveAnswers
 from squeeze_utils.anatomy.class_maps import class_maps
 from squeeze_utils.anatomy.costs import count
 from squeeze_utils.anatomy.shifts import ObserveShifts, shift_consistency
-from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals
+from squeeze_utils.anatomy.signals import ObserveOutputs, ObserveSignals, layer_statistics
 from squeeze_utils.anatomy.tracing import trace
 from squeeze_utils.anatomy.views import ObserveViews
+from squeeze_utils.compress.pricing.silent_units import RemoveSilent
 from squeeze_utils.compress.pricing.steps import Squeeze
 from squeeze_utils.compress.pruning import filters
 from squeeze_utils.compress.pruning.filters import Shrink
@@ -37,6 +39,7 @@ from squeeze_utils.deploy import network_files
 from squeeze_utils.deploy.onnx_files import export_onnx
 from squeeze_utils.deploy.runners import open_runner
 from squeeze_utils.training.step import State, Step
+from squeeze_utils.training.transfer import FitHead, LoadImageNet
 
 SMALL = {"in_channels": 1, "image_size": 48, "width": 0.25}
 DATA = {"detector": "digit_scenes", "segmenter": "digit_masks"}
@@ -207,11 +210,33 @@ def test_what_is_about_one_class_for_each_image_is_refused(name: str, step: Step
         step.apply(State(network(name), data))
 
 
+MEASURES: dict[str, Callable[[nn.Module], object]] = {  # of a network, without images of a set
+    "answers to shifted images are compared": lambda m: shift_consistency(m, images(), [1]),
+    "signals are measured": lambda m: layer_statistics(m, images(), torch.zeros(2).long()),
+}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_shifted_answers_that_are_no_classes_are_not_compared(name: str):
-    said = "answers to shifted images are compared for classification only, not for "
-    with pytest.raises(ValueError, match=said + network(name).task):
-        shift_consistency(network(name), images(), [1])
+@pytest.mark.parametrize("what", MEASURES)
+def test_a_network_whose_answers_are_no_classes_is_refused(name: str, what: str):
+    said = f"{what} for classification only, not for {network(name).task}"
+    with pytest.raises(ValueError, match=said):
+        MEASURES[what](network(name))
+
+
+OTHER_NETWORKS: dict[Step, str] = {
+    LoadImageNet(): "has other layers than squeezenet1_1",
+    FitHead(): "features are averaged for a SqueezeNet with the paper's head only",
+    RemoveSilent(): "RemoveSilent knows lenet_300_100, lenet5, not {name}",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("step", OTHER_NETWORKS, ids=lambda step: type(step).__name__)
+def test_steps_for_other_networks_say_which_they_are_for(name: str, step: Step):
+    state = State(network(name), load_images(DATA[name], train_limit=8))
+    with pytest.raises(ValueError, match=OTHER_NETWORKS[step].format(name=name)):
+        step.apply(state)
 
 
 @pytest.mark.parametrize("name", NAMES)

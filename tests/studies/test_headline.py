@@ -12,7 +12,7 @@ from squeeze_utils.anatomy.costs import count
 from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.studies.catalogue import find
-from squeeze_utils.studies.headline import CHANGES, EPOCHS
+from squeeze_utils.studies.headline import BEST, CHANGES, EPOCHS
 from squeeze_utils.training.loop import Train
 
 QUICK, REFERENCE = Scale("quick"), Scale("reference")
@@ -58,7 +58,7 @@ def test_the_headline_takes_the_rung_that_is_best_on_validation_images(runs):
     plain, *_, everything, late = (arm.experiment for arm in study.arms)
     step = plain.recipe[0]
     assert (step.ema, step.label_smoothing, step.mixup, step.epochs) == (0.999, 0.1, 0.0, EPOCHS)
-    assert {arm.experiment.seed for arm in study.where(network="SqueezeNet").arms} == {0, 1, 2}
+    assert {arm.experiment.seed for arm in study.where(network=BEST).arms} == {0, 1, 2}
     assert everything.data.train_on_validation and not plain.data.train_on_validation
     assert count(late.model.build())["multiply_adds"] > 60e6
     assert [arm.checkpoint for arm in study.arms if arm.checkpoint] == [

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import command_elsewhere
 import pytest
 from in_time import within
+from tiny import timeless
 
 import squeeze_utils as sq
 from squeeze_utils.studies import together
@@ -18,19 +25,62 @@ from squeeze_utils.studies import together
 SECONDS = 240  # far more than it takes
 
 
-@pytest.mark.slow
-def test_the_command_of_chapter_20_trains_with_two_processes(tmp_path):
-    """`torchrun --standalone --nproc-per-node 2 -m squeeze_utils study run baseline`."""
+@contextmanager
+def started(folder: Path) -> Iterator[subprocess.Popen]:
+    """`torchrun --standalone --nproc-per-node 2 -m squeeze_utils study run baseline`, one arm."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", command_elsewhere.__file__, str(tmp_path)]
+    command += ["--nproc-per-node", "2", command_elsewhere.__file__, str(folder)]
     command += ["study", "run", "baseline", "--scale", "quick", "--only", "lenet-5"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(sq.__file__).parent.parent)])
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "runs" / "baseline").glob("lenet-5*.json")  # one of the two wrote it
-    record = json.loads(path.read_text())
-    assert record["steps"][-1]["test_accuracy"] > 50
+    how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=env, start_new_session=True, **how)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def steps_of(folder: Path) -> list[dict]:
+    """Run the command of chapter 20 to its end; what its record says."""
+    with started(folder) as process:
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors
+    (path,) = (folder / "runs" / "baseline").glob("lenet-5*.json")  # one of the two wrote it
+    return json.loads(path.read_text())["steps"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What the command of chapter 20 records."""
+    return steps_of(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.mark.slow
+def test_the_command_of_chapter_20_trains_with_two_processes(undisturbed):
+    assert undisturbed[-1]["test_accuracy"] > 50
+
+
+@pytest.mark.slow
+def test_the_command_of_chapter_20_goes_on_after_a_process_was_killed(undisturbed, tmp_path):
+    with started(tmp_path) as process:
+        within(SECONDS, partial(wait_for_epoch, tmp_path, process))
+        os.kill(int((tmp_path / "1.process").read_text()), signal.SIGKILL)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert "start the same command again to go on" in errors
+    assert re.search(r"Root Cause.*?rank +: 1 .*?exitcode +: -9 ", errors, re.DOTALL), errors
+    assert not list((tmp_path / "runs").glob("**/*.json"))
+    assert list((tmp_path / "states").glob("*.halfway"))
+    assert timeless(steps_of(tmp_path)) == timeless(undisturbed)
+
+
+def wait_for_epoch(folder: Path, process: subprocess.Popen) -> None:
+    while not list(folder.glob("states/*.halfway")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
 
 
 @pytest.mark.slow

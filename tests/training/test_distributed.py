@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import socket
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import together_job
 import torch
+from in_time import within
 from tiny import QUICK, timeless, tiny_set
 
 from squeeze_utils.compress.pruning.during_training import Gradual
@@ -32,6 +31,8 @@ from squeeze_utils.training.distributed.launch import launch
 from squeeze_utils.training.distributed.ranks import (
     LostProcessError,
     ProcessGroupError,
+    Ranks,
+    _says_when_ended,
     from_first,
     here,
     joined,
@@ -66,11 +67,8 @@ EXPERIMENTS = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(jobs_in_sight):
     """Runs experiments with two processes, in a folder."""
-    support = str(Path(together_job.__file__).parent)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [support, before]))
 
     def together(names, folder, **how):
         experiments = [EXPERIMENTS[name].as_dict() for name in names]
@@ -80,11 +78,7 @@ def run(tmp_path_factory):
         assert [one["rank"] for one in found] == [0, 1]
         return [dict(zip(names, one["steps"], strict=True)) for one in found]
 
-    yield together
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
+    return together
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +277,25 @@ def test_what_torchrun_needs_is_named(monkeypatch):
     monkeypatch.delenv("MASTER_PORT", raising=False)
     with pytest.raises(ProcessGroupError, match=r"MASTER_PORT is not: start .* with torchrun"):
         join()
+
+
+def test_a_process_that_torchrun_ends_says_why():
+    before = signal.getsignal(signal.SIGTERM)
+    said = "process 1 of 2 was told to end .* start the same command again"
+    with pytest.raises(SystemExit, match=said), _says_when_ended(Ranks(1, 2)):
+        assert signal.getsignal(signal.SIGTERM) is not before
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_thread_leaves_signals_as_they_are():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def seen():
+        with _says_when_ended(Ranks(1, 2)):
+            return signal.getsignal(signal.SIGTERM)
+
+    assert within(10, seen) is before
 
 
 def test_a_failed_process_is_quoted():

@@ -207,8 +207,8 @@ EXERCISES = {
     6: Exercise(
         "Statistics of the batch",
         statistics_of_the_batch,
-        "In evaluation a BatchNorm2d uses the statistics that it holds. Which attributes are these, "
-        "and what does PyTorch do where a layer holds none? Work on a copy.",
+        "In evaluation a BatchNorm2d uses the statistics that it holds. Which attributes are "
+        "these, and what does PyTorch do where a layer holds none? Work on a copy.",
     ),
     7: Exercise(
         "Deep and normalised",

@@ -167,6 +167,6 @@ EXERCISES = {
         "Rows and columns",
         rows_and_columns,
         "Two parts: a flag for each column, which costs the entropy of a coin that falls as often "
-        "on \"empty\", and then the model's estimate for the columns that are left.",
+        'on "empty", and then the model\'s estimate for the columns that are left.',
     ),
 }

@@ -143,8 +143,8 @@ EXERCISES = {
     1: Exercise(
         "When do gains add up?",
         gains_add_up,
-        "A pruned file takes H bits a weight for the places, and b (1 − s) for the numbers. Compare "
-        "32 bits with 5, with zeros and without. For the limit: which falls faster, H or 1 − s?",
+        "A pruned file takes H bits a weight for the places, and b (1 − s) for the numbers. "
+        "Compare 32 bits with 5, with zeros and without. For the limit: which falls faster, H or 1 − s?",
     ),
     2: Exercise(
         "Three techniques by hand",

@@ -1,4 +1,10 @@
-"""What the processes of a training exchange: gradients in every step, or weights now and then."""
+"""What the processes of a training exchange: gradients in every step, or weights now and then.
+
+With all gradients, n processes do what one does, up to rounding: batches, the mean that a loss is
+(over images, cells or pixels), and noise on weights are those of one process. What is computed
+within a process's own part of a batch is not: the statistics of batch normalisation, the units that
+dropout leaves out, and the pairs that mixup mixes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 from squeeze_utils.training.distributed.ranks import ProcessGroupError, here, mean_of_all
 
 Hook = tuple[object, Callable]  # the state and the function that DistributedDataParallel takes
+APART = (
+    "the processes have different weights after an epoch: each of them has changed its own by "
+    "something that the others do not have, such as random numbers from torch's global generator"
+)
 
 
 class Exchange:
@@ -23,14 +33,22 @@ class Exchange:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.network: nn.Module = model
-        check_equal(model)
+        check_equal(model, "the processes begin with different networks: use equal seeds")
+
+    def as_part(self, loss: Tensor, counted: Callable[[], Tensor | None]) -> Tensor:
+        """The loss of this process's part of a batch, as it is to be made small here.
+
+        `loss` is a mean over what `counted` counts, see `Task.counted`.
+        """
+        return loss
 
     def after_step(self, step: int) -> None:
         """Called after optimizer step number `step`, counted from 1."""
 
     def after_epoch(self) -> None:
-        """Called before validation: all processes then have the same network."""
+        """Called before validation: all processes then have the same network, or this raises."""
         average(buffer for buffer in self.model.buffers() if buffer.is_floating_point())
+        check_equal(self.model, APART)
 
 
 class GradientExchange(Exchange):
@@ -47,6 +65,17 @@ class GradientExchange(Exchange):
             self.network = DistributedDataParallel(model, broadcast_buffers=False, init_sync=False)
             if hook is not None:
                 self.network.register_comm_hook(*hook)
+
+    def as_part(self, loss: Tensor, counted: Callable[[], Tensor | None]) -> Tensor:
+        """So weighted that the mean over the processes is the loss of the whole batch.
+
+        With n_r things in the part of process r, and R processes, the weight is R n_r / sum of n_r.
+        A part without any counts as one thing, as losses do, and so does a batch.
+        """
+        if here().alone or (own := counted()) is None:
+            return loss
+        mean = mean_of_all(own.clone()).clamp(min=1 / here().size)
+        return loss * (own.clamp(min=1) / mean).to(loss)
 
 
 class SeldomExchange(Exchange):
@@ -72,16 +101,20 @@ class SeldomExchange(Exchange):
         super().after_epoch()
 
 
-def check_equal(model: nn.Module) -> None:
-    """Raise unless all processes begin with the same weights: each sends one number."""
+def check_equal(model: nn.Module, otherwise: str) -> None:
+    """Raise with these words unless all processes have the same weights: each sends one number.
+
+    Weights that are not finite count as equal: other checks see those.
+    """
     ranks = here()
     if ranks.alone:
         return
     own = sum(p.detach().double().abs().sum().cpu() for p in model.parameters()).view(1)
+    own.nan_to_num_()
     found = [torch.empty_like(own) for _ in range(ranks.size)]
     dist.all_gather(found, own)
     if any(not torch.equal(one, own) for one in found):
-        raise ProcessGroupError("the processes begin with different networks: use equal seeds")
+        raise ProcessGroupError(otherwise)
 
 
 @torch.no_grad()

@@ -7,7 +7,9 @@ alone, and nothing here does anything.
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ T = TypeVar("T")
 SECONDS = 300.0  # without a word from the others, after which they are taken for dead
 ASKED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 LOOPBACK = ("lo", "lo0")
+KEPT = "What was finished is kept: start the same command again to go on"
 
 
 class ProcessGroupError(RuntimeError):
@@ -109,17 +112,41 @@ def joined(seconds: float = SECONDS) -> Iterator[Ranks]:
     _join(seconds)
     ranks = here()
     try:
-        yield ranks
+        with _says_when_ended(ranks):
+            yield ranks
     except RuntimeError as error:
         if _is_lost(error):
             raise LostProcessError(
                 f"another of the {ranks.size} processes has ended, so process {ranks.rank} ends, "
-                "too. What was finished is kept: start the same command again to go on"
+                f"too. {KEPT}"
             ) from error
         raise
     finally:
         with suppress(RuntimeError):
             dist.destroy_process_group()
+
+
+@contextmanager
+def _says_when_ended(ranks: Ranks) -> Iterator[None]:
+    """Within, this process says why where torchrun ends it: it does so when another one has died.
+
+    Only a main thread can see to that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(
+            f"error: process {ranks.rank} of {ranks.size} was told to end (SIGTERM), as torchrun "
+            f"does when another process has died. {KEPT}"
+        )
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _join(seconds: float) -> None:
@@ -191,3 +218,15 @@ def seed_for(epoch: int, seed: int) -> None:
     ranks = here()
     if not ranks.alone:
         torch.manual_seed((seed + 1_000_003 * (epoch * ranks.size + ranks.rank + 1)) % 2**63)
+
+
+def common_generator(device: torch.device) -> torch.Generator | None:
+    """Where several processes train: random numbers that are equal in all of them, for weights.
+
+    They are those that one process draws from torch's global generator after `torch.manual_seed`,
+    which all processes must have called with the same seed. None where this process is alone: it
+    takes the global generator itself.
+    """
+    if here().alone:
+        return None
+    return torch.Generator(device).manual_seed(torch.initial_seed())
