@@ -144,7 +144,8 @@ EXERCISES = {
         "When do gains add up?",
         gains_add_up,
         "A pruned file takes H bits a weight for the places, and b (1 − s) for the numbers. "
-        "Compare 32 bits with 5, with zeros and without. For the limit: which falls faster, H or 1 − s?",
+        "Compare 32 bits with 5, with zeros and without. In the limit, which falls faster: H or "
+        "1 − s?",
     ),
     2: Exercise(
         "Three techniques by hand",
