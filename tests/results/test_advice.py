@@ -9,7 +9,7 @@ from squeeze_utils.results import whole_series
 from squeeze_utils.results.advice import recommend
 
 ROWS = [
-    ("12", "quantization", "two bits", 1, 47_000.0, 66.9, 66.1, 8),
+    ("12", "quantization", "two bits", 3, 47_000.0, 66.9, 66.1, 8),
     ("13", "coding", "ours", 3, 97_000.0, 89.2, 88.6, 8),
     ("13", "coding", "larger", 3, 150_000.0, 90.2, 89.6, 8),
 ]
@@ -31,7 +31,7 @@ def test_the_choice_is_named_with_its_file_and_seeds(frame: pd.DataFrame) -> Non
 
 def test_twice_the_bytes_are_asked_for_where_they_gain_much(frame: pd.DataFrame) -> None:
     text = recommend(frame, 50_000, "CIFAR-10")
-    assert "66.1 % of the test images (1 seed). First I would ask" in text
+    assert "66.1 % of the test images (3 seeds). First I would ask" in text
     assert text.endswith("they give 22.5 points more.")
     assert recommend(frame, 5_000_000, "CIFAR-10").startswith(
         "**5 MB, CIFAR-10.** I would take *larger*"
@@ -57,6 +57,17 @@ def test_where_nobody_has_such_a_file_more_bytes_are_asked_for(frame: pd.DataFra
     )
     empty = recommend(frame.head(0), 3_000, "MNIST", PUBLISHED)
     assert empty.endswith("Nothing of ours fits: we have no files of these images.")
+
+
+def test_a_network_of_one_seed_is_not_recommended(frame: pd.DataFrame) -> None:
+    lucky = ("21", "headline", "lucky", 1, 46_000.0, 99.0, 99.0, 200, 1, 0)
+    both = pd.concat([pd.DataFrame([lucky], columns=frame.columns), frame], ignore_index=True)
+    for budget in (46_500, 50_000, 5_000_000):
+        assert recommend(both, budget, "CIFAR-10") == recommend(frame, budget, "CIFAR-10")
+    pair = both.assign(n=both["n"].replace(1, 2))
+    assert "lucky" not in recommend(pair, 50_000, "CIFAR-10")
+    roundings = both.assign(n=3)  # of one network
+    assert "take *lucky* of chapter 21" in recommend(roundings, 50_000, "CIFAR-10")
 
 
 def test_a_budget_below_one_byte_is_refused(frame: pd.DataFrame) -> None:

@@ -88,24 +88,24 @@ def test_the_best_networks_are_told_with_averaged_answers_and_their_goals(runs):
         "mirrored": {"test_accuracy": 94.5, "views": count_views(0)},
         "mirrored_shifted": {"test_accuracy": 94.7, "views": count_views(1)},
     }
-    accuracy = {"SqueezeNet": 94.1, "late": 94.9}
+    accuracy = {headline.BEST: 94.1, headline.LATE: 94.9}
     words = best_networks(
         recorded(
             "headline",
             lambda labels: {"test_accuracy": accuracy.get(labels["network"], 95.0), **views},
         )
     )
+    name = "- SqueezeNet, best training"
     assert words.splitlines()[:3] == [
-        "- SqueezeNet: 94.10 % (n = 3). The goal of 94 % is reached.",
-        "- SqueezeNet, with mirrored images, 2 times the multiply-adds: 94.50 % (n = 3).",
-        "- SqueezeNet, with mirrored and shifted images, 18 times the multiply-adds: 94.70 % "
-        "(n = 3).",
+        f"{name}: 94.10 % (n = 3). The goal of 94 % is reached.",
+        f"{name}, with mirrored images, 2 times the multiply-adds: 94.50 % (n = 3).",
+        f"{name}, with mirrored and shifted images, 18 times the multiply-adds: 94.70 % (n = 3).",
     ]
     assert "The goal of 95 % is missed in the mean, not decided." in words  # a single network
     assert words.count("goal") == 2
     found = recorded("headline", lambda labels: {"test_accuracy": 94.0})
     first = {key: r for key, r in found.by_key.items() if not r.seed}
     partly = best_networks(replace(found, by_key=first))
-    assert "- SqueezeNet: 94.00 % (n = 1). The goal of 94 % is still open." in partly
+    assert "- SqueezeNet, best training: 94.00 % (n = 1). The goal of 94 % is still open." in partly
     plain = best_networks(found)
     assert len(plain.splitlines()) == 3  # no views: no rows for them

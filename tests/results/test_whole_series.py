@@ -8,13 +8,18 @@ import pytest
 pytest.importorskip("matplotlib")
 
 import matplotlib.pyplot as plt
+from finished import finish, full_width, pretend
 
 from squeeze_utils.anatomy.views import ObserveViews
-from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.base import paths
+from squeeze_utils.base.scale import Scale
+from squeeze_utils.compress.pruning.steps import Densify, Prune
 from squeeze_utils.experiments.every_step import OBSERVING, STEPS
 from squeeze_utils.experiments.experiment import DataSpec, Experiment
+from squeeze_utils.experiments.records import Record
 from squeeze_utils.models import ModelSpec
 from squeeze_utils.results import whole_series
+from squeeze_utils.studies.catalogue import find
 from squeeze_utils.training.loop import Train
 
 ROWS = [
@@ -45,7 +50,7 @@ def test_the_choice_looks_at_validation_images_alone(frame):
 
 def test_the_committed_records_are_all_there():
     found = whole_series.every_network()
-    assert len(found) > 150 and not found.isna().any().any()
+    assert len(found) > 100 and not found.isna().any().any()
     assert found["chapter"].nunique() >= 8 and found["test"].between(20, 100).all()
     dense = found[(found["study"] == "residual_best") & (found["network"] == "SqueezeNet, plain")]
     assert dense["bytes"].tolist() == [4 * 730_570]
@@ -55,6 +60,45 @@ def test_the_committed_records_are_all_there():
     assert shared["bytes"].round().tolist() == [139_826] and shared["n"].tolist() == [3]
     assert not set(whole_series.every_network("mnist")["network"]) & set(shared["network"])
     assert whole_series.every_network("no_such_images").empty
+
+
+def test_a_pruned_or_rounded_network_without_a_file_has_no_size():
+    found = whole_series.every_network()
+    names = found.groupby("study")["network"].agg(set)
+    assert not {"pruning", "quantization_ways", "lottery"} & set(names.index)
+    assert names["quantization"] == {"32, 32"}  # neither weights nor activations are rounded
+    assert names["pruning_long"] == {"never pruned", "dense, the scan's widths"}
+    assert {"DSD 50%", "dense control"} <= names["dsd_long"] & names["dsd_overfit_long"]
+    assert "pruned, 0.5" in names["pruning_filters"]  # whole filters went: it is small, and dense
+    assert found.attrs[whole_series.WITHOUT_FILE] >= 70
+    assert whole_series.every_network("no_such_images").attrs == {whole_series.WITHOUT_FILE: 0}
+
+
+def test_zeros_say_whether_a_network_is_dense_unless_it_was_made_dense_again():
+    def known(nonzero, *steps):
+        experiment = Experiment(ModelSpec.of("lenet5"), DataSpec(), (Train(1), *steps))
+        last = {"seconds": 0, "nonzero": nonzero, "parameters": 1000}
+        own = {"labels": {}, "device": "cpu", "data_fingerprint": "", "commit": ""}
+        return whole_series._is_dense(Record.of(experiment, [last], **own))
+
+    assert known(996) and not known(994)
+    assert not known(900, Prune(0.5)) and known(900, Prune(0.5), Densify())
+
+
+def test_ladder_and_headline_have_names_that_tell_and_stand_for_chapter_21(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "shipped", lambda name: tmp_path / name)
+    runs = tmp_path / "runs"
+    finish("ladder", runs)
+    for name in ("ladder", "headline"):
+        for arm in find(name, Scale("reference")).arms:
+            pretend(arm, runs / name, **full_width(94.0))
+    found = whole_series.every_network(runs=runs)
+    assert set(found["chapter"]) == {"21"}
+    parts = dict(list(found.groupby("study")["network"]))
+    rungs = ["base", "+ moving average", "+ label smoothing", "+ mixup", "+ rotation and colour"]
+    assert parts["ladder"].tolist() == [f"SqueezeNet, {rung}" for rung in rungs]
+    assert parts["headline"].tolist() == ["SqueezeNet, best training", "SqueezeNet, late pooling"]
+    assert whole_series.repeated(found)["network"].tolist() == ["SqueezeNet, best training"]
 
 
 def test_a_network_that_learned_the_validation_images_is_not_to_choose_from():
@@ -95,9 +139,9 @@ def test_the_figure_has_a_look_for_each_chapter_and_the_published_points(frame):
 
 
 def test_each_chapter_has_a_colour_of_its_own_and_published_marks_are_grey(frame):
-    looks = [whole_series._look(place) for place in range(18)]
-    assert len({look["color"] for look in looks}) == 18
-    assert len({(look["color"], look["marker"]) for look in looks}) == 18
+    looks = [whole_series._look(place) for place in range(19)]  # of 03 to 21
+    assert len({look["color"] for look in looks}) == 19
+    assert len({(look["color"], look["marker"]) for look in looks}) == 19
     both = pd.concat([frame, frame.assign(chapter="03")])
     fig = whole_series.whole_series_figure(both, [("a paper", 66_000.0, 91.5)])
     lines = {line.get_label(): line.get_color() for line in fig.axes[0].lines}

@@ -11,9 +11,10 @@ import pytest
 
 pytest.importorskip("nbformat")
 
-from finished import place
+from finished import finish, place
 from notebook_samples import faultless
 
+from squeeze_utils.base import paths
 from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record, record_path
 from squeeze_utils.experiments.study import Arm
@@ -63,6 +64,7 @@ def finished(arm: Arm, accuracy: float, **more: float) -> Record:
         "test_accuracy": accuracy,
         "validation_accuracy": accuracy,
         "parameters": 1_234_567,
+        "nonzero": 1_234_567,
         "dense_bytes": 4_938_268,
         "history": [{"epoch": 1}, {"epoch": 2}],
         "precision": "bfloat16",
@@ -146,6 +148,29 @@ def test_results_hold_the_rows_whose_seeds_are_all_there(home):
     assert "SqueezeNet, simple bypass" not in found  # one of its seeds only
     assert "CIFAR-10 · 3 seeds · " in found
     assert all(part in found for part in ("a processor, 2 threads", "torch 9.9", "2030-01-02"))
+
+
+def test_the_headline_takes_the_place_of_the_best_network_once_a_row_has_three_seeds(
+    home, monkeypatch
+):
+    monkeypatch.setattr(paths, "shipped", lambda name: home / "data" / name)
+    runs = home / "data" / "runs"
+    finish("ladder", runs)
+    finish("residual_best_lr", runs)
+    for name in ("residual_best", "headline"):
+        for arm in find(name, Scale("reference")).arms:
+            if name == "residual_best" or not arm.experiment.seed:
+                record = finished(arm, 91.0)
+                place(record, record_path(runs / name, arm.slug, record.key))
+    early = readme.parts(home)["results"]
+    assert "(study `residual_best`)" in early and "late pooling" not in early
+    for arm in find("headline", Scale("reference")).arms:
+        record = finished(arm, 94.0)
+        place(record, record_path(runs / "headline", arm.slug, record.key))
+    found = readme.parts(home)["results"]
+    assert "(study `headline`)" in found and "(study `residual_best`)" not in found
+    assert "| SqueezeNet, best training | 94.00 ± 0.00 | 3 |" in found
+    assert "| SqueezeNet, late pooling | 94.00 | 1 |" in found
 
 
 def test_a_comparison_gives_interval_verdict_networks_and_epochs():

@@ -527,6 +527,33 @@ def test_a_planted_mistake_is_found(site, text, problem):
     assert found.startswith(f"sub/b.html: {problem}")
 
 
+@pytest.mark.parametrize("host", ["github.com", "colab.research.google.com/github"])
+def test_a_link_to_a_file_that_the_repository_lacks_is_found(site, tmp_path, host):
+    site("")
+    repository, tag = build.address()
+    start = f"https://{host}/{repository}/blob/{tag}/"
+    lines = (
+        f'<a href="{start}squeeze_utils/studies/headline.py#L3">good</a>',
+        f'<a href="{start}LICENSE">good</a><a href="{start}data/runs">a folder</a>',
+        f'<a href="{start}docs/gone%20away.md#place">bad</a>',
+        f'<a href="https://{host}/somebody/else/blob/v1/gone.py">not ours</a>',
+    )
+    (tmp_path / "index.html").write_text("\n".join(lines))
+    (found,) = links.problems(tmp_path, build.published())
+    assert found == (
+        f"index.html: {start}docs/gone%20away.md#place: there is no docs/gone away.md here"
+    )
+
+
+def test_every_link_to_the_repository_leads_to_a_file(tmp_path):
+    build.stage(ROOT, tmp_path)
+    starts = "|".join(map(re.escape, build.published()))
+    texts = [path.read_text() for kind in ("*.md", "*.ipynb") for path in tmp_path.rglob(kind)]
+    found = {path for text in texts for path in re.findall(rf"(?:{starts})([^\s)#\"\\]+)", text)}
+    assert len(found) > 20
+    assert not {path for path in found if not (ROOT / path).exists()}
+
+
 def test_style_sheets_are_looked_at(site, tmp_path):
     (tmp_path / "a.css").write_text("@import 'https://x.org/a.css'; p { src: url(gone.woff2) }")
     assert site("") == [

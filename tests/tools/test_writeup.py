@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from tools.writeup import __main__ as writeup
 from tools.writeup import latex, page
@@ -19,7 +21,10 @@ from tools.writeup.exhibits import Chapter, Figure, Table, chapters, study_table
 from tools.writeup.html_tables import read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
-PIXEL = "iVBORw0KGgo="
+PIXEL = (  # one, blue and half transparent
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAA"
+    "DUlEQVR4nGNgYPjfAAACgwGAQ7v4AwAAAABJRU5ErkJggg=="
+)
 TABLE = Table("10_table_1", "What is left", ("layer", "share"), (("conv_1 & more", "9.5 %"),))
 
 
@@ -111,15 +116,15 @@ def _notebook(folder: Path, *cells: nbformat.NotebookNode) -> None:
     nbformat.write(new_notebook(cells=[first, *cells]), folder / "notebooks" / "10_pruning.ipynb")
 
 
-def _shows(data: dict[str, str], source: str = "table") -> nbformat.NotebookNode:
-    return new_code_cell(source, outputs=[new_output("display_data", data)])
+def _shows(data: dict[str, str], source: str = "table", **more: str) -> nbformat.NotebookNode:
+    return new_code_cell(source, outputs=[new_output("display_data", data)], **more)
 
 
 HTML = "<table><tr><th>a</th></tr><tr><td>1</td></tr></table>"
 SAVE = 'sq.save_figure(fig, "10_masks")'
 
 
-def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) -> None:
+def test_captions_name_chapter_and_section_and_exercises_show_nothing(tmp_path: Path) -> None:
     _notebook(
         tmp_path,
         new_markdown_cell("## How *masks* work"),
@@ -136,8 +141,24 @@ def test_captions_are_section_titles_and_exercises_show_nothing(tmp_path: Path) 
     (chapter,) = chapters(tmp_path)
     assert (chapter.number, chapter.title) == ("10", "Pruning")
     table, figure = chapter.exhibits
-    assert table == Table("10_table_1", "How masks work", ("a",), (("1",),))
-    assert figure == Figure("10_masks", "How masks work")
+    assert table == Table("10_table_1", "Pruning. How masks work.", ("a",), (("1",),))
+    assert figure == Figure("10_masks", "Pruning. How masks work.")  # "masks" is said before
+
+
+def test_a_figure_is_called_by_the_title_in_its_code_or_by_its_name(tmp_path: Path) -> None:
+    picture = {"image/png": PIXEL}
+    _notebook(
+        tmp_path,
+        new_markdown_cell("## Which one?"),
+        _shows(picture, f'ax.set_title("Zeros by\\nlayer")\n{SAVE}'),
+        _shows(picture, 'sq.save_figure(fig, "10_two_kinds_of_vgg")'),
+        _shows(picture, f'ax.set_title("left")\n{SAVE}; sq.save_figure(fig, "10_more")'),
+    )
+    (chapter,) = chapters(tmp_path)
+    names = ("Zeros by layer", "Two kinds of VGG", "Masks", "More")  # one title, but two figures
+    assert [one.caption for one in chapter.exhibits] == [
+        f"Pruning. Which one? {name}." for name in names
+    ]
 
 
 SOURCE = "Full width. *CIFAR-10* · 3 seeds · 150 epochs · torch 2.9 · 2026-11-27"
@@ -168,16 +189,27 @@ def test_a_figure_that_is_only_shown_is_taken_from_the_notebook(tmp_path: Path) 
         tmp_path,
         _shows({"image/png": PIXEL}, SAVE),
         new_markdown_cell("## Live"),
-        _shows({"image/png": PIXEL}, "plt.show()"),
-        _shows({"image/png": PIXEL}, "fig = draw()"),
+        _shows({"image/png": PIXEL}, "plt.show()", id="drawn-first-figure"),
+        _shows({"image/png": PIXEL}, "fig = draw()", id="drawn-next"),
     )
     (chapter,) = chapters(tmp_path)
     live = chapter.exhibits[1:]
     assert [(one.name, one.caption) for one in live] == [
-        ("10_live_1", "Live"),
-        ("10_live_2", "Live"),
+        ("10_live_1", "Pruning. Live. Drawn first."),
+        ("10_live_2", "Pruning. Live. Drawn next."),
     ]
     assert all(one.png == base64.b64decode(PIXEL) for one in live)
+
+
+def test_a_picture_becomes_a_page_of_its_size_on_white_and_is_the_same_every_time() -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (300, 150), (0, 0, 255, 0)).save(file, "PNG")
+    page = writeup.as_pdf(file.getvalue())
+    assert page.startswith(b"%PDF") and page == writeup.as_pdf(file.getvalue())
+    size = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", page)
+    assert [float(side) for side in size.groups()] == [144, 72]  # points: 150 pixels an inch
+    drawn = Image.open(io.BytesIO(page[page.index(b"\xff\xd8") :]))  # the JPEG inside
+    assert drawn.size == (300, 150) and drawn.getpixel((9, 9)) == (255, 255, 255)
 
 
 def test_a_missing_figure_is_named(tmp_path: Path) -> None:
@@ -193,7 +225,7 @@ def test_every_table_and_figure_is_written_in_every_form(tmp_path: Path) -> None
         tmp_path,
         _shows({"text/html": HTML}),
         _shows({"image/png": PIXEL}, SAVE),
-        _shows({"image/png": PIXEL}, "plt.show()"),
+        _shows({"image/png": PIXEL}, "plt.show()", id="shown"),
     )
     (tmp_path / "figures").mkdir()
     for ending in ("png", "pdf"):
@@ -206,13 +238,15 @@ def test_every_table_and_figure_is_written_in_every_form(tmp_path: Path) -> None
     assert (output / "figures" / "10_masks.pdf").read_bytes() == b"picture"
     main = (output / "main.tex").read_text()
     assert r"\input{tables/10_table_1.tex}" in main and "figures/10_masks.pdf" in main
-    assert "figures/10_live_1.png" in main and "10_live_1.pdf" not in main
+    assert "figures/10_live_1.pdf" in main and ".png" not in main
+    assert (output / "figures" / "10_live_1.pdf").read_bytes().startswith(b"%PDF")
     assert (output / "figures" / "10_live_1.png").read_bytes() == base64.b64decode(PIXEL)
     html = (output / "writeup.html").read_text()
     assert "data:image/png;base64,cGljdHVyZQ==" in html and "http" not in html
     assert f"data:image/png;base64,{PIXEL}" in html
     text = (output / "writeup.md").read_text()
-    assert all(f"![Pruning](figures/10_{name}.png)" in text for name in ("masks", "live_1"))
+    assert "![Pruning. Masks.](figures/10_masks.png)" in text
+    assert "![Pruning. Shown.](figures/10_live_1.png)" in text
 
 
 def test_the_committed_series_has_no_character_that_latex_lacks() -> None:

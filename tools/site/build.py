@@ -190,9 +190,14 @@ def _sphinx(folder: Path) -> int:
     return main([*how, *where])
 
 
+def published(root: Path = ROOT) -> dict[str, Path]:
+    """The checkout by its addresses on GitHub and on Colab."""
+    return dict.fromkeys(Links(set(), *address(root)).beginnings, root)
+
+
 def check(tell: Callable[[str], None] = print) -> int:
     """Look at every link of the pages; 1 and a line for each that is broken."""
-    found = links.problems(SITE)
+    found = links.problems(SITE, published())
     for problem in found:
         tell(f"broken: {problem}")
     count = len(list(SITE.rglob("*.html")))

@@ -1,9 +1,9 @@
-"""The finished pages: does every link inside the site lead somewhere, does all come from it?"""
+"""The finished pages: does every link to the site or the project lead somewhere, is all here?"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -47,15 +47,24 @@ def _css_addresses(text: str) -> list[str]:
     return [one or other for one, other in _CSS_ADDRESS.findall(text)]
 
 
-def problems(site: Path) -> list[str]:
-    """Every broken link and everything that would be fetched from elsewhere, one line each."""
+def problems(site: Path, published: Mapping[str, Path] | None = None) -> list[str]:
+    """Every broken link and everything that would be fetched from elsewhere, one line each.
+
+    Args:
+        site: the folder of the pages.
+        published: folders of this computer that others find under an address, by this address. A
+            link that begins with it has to lead to what the folder has.
+    """
     pages = {path.resolve(): _read(path) for path in sorted(site.rglob("*.html"))}
     if not pages:
         return [f"{site} holds no page"]
     found = [
         f"{path.relative_to(site.resolve())}: {problem}"
         for path, page in pages.items()
-        for problem in _problems_of(path, page, pages, site.resolve())
+        for problem in (
+            *_problems_of(path, page, pages, site.resolve()),
+            *_unpublished(page, published or {}),
+        )
     ]
     for sheet in sorted(site.rglob("*.css")):
         for address in _css_addresses(sheet.read_text(encoding="utf-8")):
@@ -92,6 +101,16 @@ def _link_problem(address: str, path: Path, pages: dict[Path, Page], site: Path)
         yield f"{address} does not exist"
     elif parts.fragment and target in pages and not _has(pages[target], parts.fragment):
         yield f"{address}: the page has no such place"
+
+
+def _unpublished(page: Page, published: Mapping[str, Path]) -> Iterator[str]:
+    """Links to what a published folder does not have."""
+    for address in dict.fromkeys(page.links):
+        for beginning, folder in published.items():
+            if address.startswith(beginning):
+                path = unquote(urlsplit(address.removeprefix(beginning)).path)
+                if not (folder / path).exists():
+                    yield f"{address}: there is no {path} here"
 
 
 def _has(page: Page, fragment: str) -> bool:

@@ -139,14 +139,19 @@ class Links:
     def __init__(self, pages: set[PurePosixPath], repository: str, tag: str):
         self.pages, self.repository, self.tag = pages, repository, tag
 
+    @property
+    def beginnings(self) -> tuple[str, str]:
+        """How the addresses of the repository's files begin, on GitHub and on Colab."""
+        files = f"{self.repository}/blob/{self.tag}/"
+        return f"https://github.com/{files}", f"https://colab.research.google.com/github/{files}"
+
     def outside(self, place: PurePosixPath) -> str:
         """A file's address in the repository."""
-        return f"https://github.com/{self.repository}/blob/{self.tag}/{place}"
+        return f"{self.beginnings[0]}{place}"
 
     def colab(self, place: PurePosixPath) -> str:
         """A notebook's address on Colab."""
-        owner = f"https://colab.research.google.com/github/{self.repository}"
-        return f"{owner}/blob/{self.tag}/{place}"
+        return f"{self.beginnings[1]}{place}"
 
     def rewrite(self, text: str, place: PurePosixPath) -> str:
         """Links to files that are no pages lead to the repository."""

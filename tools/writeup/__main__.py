@@ -15,12 +15,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from squeeze_utils.base.commandline import exit_code
 from squeeze_utils.base.files import write_atomically
 from tools.writeup import latex, page
 from tools.writeup.exhibits import Chapter, Figure, Table, chapters, study_tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+DPI = 150  # of a figure that is known as pixels only
+QUALITY = 95  # of its JPEG inside a PDF: lines stay clean
 ENGINES = (
     ("latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "main.tex"),
     ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"),
@@ -52,12 +56,24 @@ def write(root: Path, output: Path) -> list[Chapter]:
 def _write_figure(source: Path, target: Path, figure: Figure) -> None:
     if figure.png:
         write_atomically(target / f"{figure.name}.png", figure.png)
+        write_atomically(target / f"{figure.name}.pdf", as_pdf(figure.png))
         return
     for ending in ("pdf", "png"):
         file = source / f"{figure.name}.{ending}"
         if not file.is_file():
             raise FileNotFoundError(f"figures/{file.name} is missing: make notebooks draws it")
         write_atomically(target / file.name, file.read_bytes())
+
+
+def as_pdf(png: bytes) -> bytes:
+    """A picture, on white, as a page of its size; the same picture always gives the same bytes."""
+    picture = Image.open(io.BytesIO(png)).convert("RGBA")
+    page = Image.new("RGB", picture.size, "white")
+    page.paste(picture, mask=picture)
+    file = io.BytesIO()
+    undated = {"creationDate": None, "modDate": None}
+    page.save(file, "PDF", resolution=DPI, quality=QUALITY, subsampling=0, **undated)
+    return file.getvalue()
 
 
 def _write_table(folder: Path, table: Table) -> None:

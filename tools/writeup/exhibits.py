@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,9 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies.catalogue import catalogue
 from tools.execute import read_notebook
-from tools.site.chapters import (
-    EXERCISES,
-    figures,
-    headings,
-    notebook_paths,
-    saved_figures,
-    title_of,
-)
+from tools.site.chapters import EXERCISES, figures, headings, notebook_paths, title_of
+from tools.site.chapters import Figure as Drawn
+from tools.writeup.captions import caption, in_words, written_title
 from tools.writeup.html_tables import read_tables
 
 #: What every document says first.
@@ -84,8 +79,8 @@ class Chapter:
 def chapters(root: Path) -> list[Chapter]:
     """What the notebooks below `root` show, as they were last executed.
 
-    A caption is the title of the section that shows a thing. What its cell tells of the records and
-    of short training stands below. Exercises show nothing.
+    A caption names the chapter and the section that show a thing, and what a figure is about. What
+    its cell tells of the records and of short training stands below. Exercises show nothing.
     """
     return [_chapter(path) for path in notebook_paths(root)]
 
@@ -95,7 +90,7 @@ def _chapter(path: Path) -> Chapter:
     exhibits: list[Exhibit] = []
     cells = read_notebook(path).cells
     title = heading = title_of(path, cells[0].source)
-    live = [figure for figure in figures(cells, number) if figure.png]
+    drawn = list(figures(cells, number))
     for cell in cells:
         if cell.cell_type == "markdown":
             for level, found in headings(cell.source):
@@ -103,34 +98,38 @@ def _chapter(path: Path) -> Chapter:
                 section = heading if level == 2 else section
         elif section != EXERCISES:
             count = sum(isinstance(one, Table) for one in exhibits)
-            exhibits += _shown(cell, number, heading, count)
-            source = _source(cell)
-            exhibits += [Figure(f.name, heading, f.png, source) for f in live if f.cell == cell.id]
+            own = [figure for figure in drawn if figure.cell == cell.id]
+            exhibits += _tables(cell, number, caption(title, heading), count)
+            exhibits += _figures(cell, own, (title, heading))
     return Chapter(number, title, tuple(exhibits))
 
 
-def _shown(cell: Any, number: str, heading: str, count: int) -> Iterator[Exhibit]:
-    """The tables and saved figures of a cell; `count` tables of the chapter came before.
+def _tables(cell: Any, number: str, words: str, count: int) -> Iterator[Table]:
+    """The tables of a cell; `count` tables of the chapter came before."""
+    for data in _outputs(cell):
+        for header, rows in read_tables("".join(data.get("text/html", ""))):
+            if rows:  # a table without any waits for its records
+                count += 1
+                yield Table(f"{number}_table_{count}", words, header, rows, _source(cell))
 
-    A figure that waits for its records was not drawn, and is left out.
-    """
-    outputs, source = [output.get("data", {}) for output in cell.get("outputs", ())], _source(cell)
-    for data in outputs:
-        html = "".join(data.get("text/html", ""))
-        for header, rows in read_tables(html):
-            if not rows:  # it waits for its records, too
-                continue
-            count += 1
-            yield Table(f"{number}_table_{count}", heading, header, rows, source)
-    if any("image/png" in data for data in outputs):
-        for name in saved_figures(cell.source):
-            yield Figure(name, heading, source=source)
+
+def _figures(cell: Any, own: Sequence[Drawn], place: tuple[str, ...]) -> Iterator[Figure]:
+    """The cell's `own` figures; one that waits for its records was not drawn, and is left out."""
+    if not any("image/png" in data for data in _outputs(cell)):
+        return
+    title = written_title(cell.source) if len(own) == 1 else ""
+    for figure in own:
+        words = caption(*place, title or in_words(figure.words))
+        yield Figure(figure.name, words, figure.png, _source(cell))
+
+
+def _outputs(cell: Any) -> list[dict[str, Any]]:
+    return [output.get("data", {}) for output in cell.get("outputs", ())]
 
 
 def _source(cell: Any) -> str:
     """The lines of a cell's output with a date, as sources have; and that training was short."""
-    outputs = cell.get("outputs", ())
-    texts = ["".join(output.get("data", {}).get("text/markdown", "")) for output in outputs]
+    texts = ["".join(data.get("text/markdown", "")) for data in _outputs(cell)]
     lines = [re.sub(r"[*`]", "", line).strip() for line in "\n".join(texts).splitlines()]
     found = list(dict.fromkeys(line for line in lines if DATED.search(line)))
     if SHORT.search(cell.source) and not any(map(SHORT.search, found)):
@@ -152,10 +151,9 @@ def study_tables(root: Path) -> list[Table]:
 def _study_table(name: str, found: Results) -> Table:
     frame = found.table().reset_index()
     rows = [tuple("" if pd.isna(cell) else str(cell) for cell in row) for row in frame.to_numpy()]
-    title = found.study.title
     return Table(
         f"study_{name}",
-        title[:1].upper() + title[1:],
+        caption(found.study.title, f"study {name}"),
         tuple(map(str, frame.columns)),
         tuple(rows),
         str(found.source),

@@ -102,7 +102,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def document(chapters: list[Chapter]) -> str:
-    """A main.tex that includes everything: the tables by file, the figures as PDF, else as PNG."""
+    """A main.tex that includes everything: the tables by file, the figures as PDF."""
     lines = [_PREAMBLE, rf"\noindent {NOTE}", r"\tableofcontents"]
     for chapter in chapters:
         lines.append(f"\\section{{{escape(f'{chapter.number} {chapter.title}'.strip())}}}")
@@ -118,7 +118,7 @@ def _float(exhibit: Exhibit) -> str:
     note = f" {{\\footnotesize {escape(exhibit.source)}}}" if exhibit.source else ""
     caption, label = f"{escape(exhibit.caption)}{note}", exhibit.name
     if isinstance(exhibit, Figure):
-        file = f"figures/{exhibit.name}.{'png' if exhibit.png else 'pdf'}"
+        file = f"figures/{exhibit.name}.pdf"
         inner = f"\\fitted{{\\includegraphics{{{file}}}}}\n\\caption{{{caption}}}"
         return _placed("figure", inner, f"fig:{label}")
     inner = f"\\caption{{{caption}}}\n\\fitted{{\\input{{tables/{exhibit.name}.tex}}}}"
