@@ -12,7 +12,7 @@ import numpy as np
 
 from squeeze_utils.results.comparison import UNFINISHED, complete, planned_networks
 from squeeze_utils.results.goals import judge
-from squeeze_utils.results.statistics import Difference, family, welch, with_interval
+from squeeze_utils.results.statistics import Difference, family, pooled, with_interval
 from squeeze_utils.results.study_results import Sentence
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 from squeeze_utils.studies import headline
@@ -129,11 +129,13 @@ def _gains(
 ) -> dict[str, Difference]:
     """Of each rung on its neighbour below, where both have all their networks.
 
-    The intervals are as wide as they will be when the whole ladder is there.
+    They have one deviation, as the study declares, and all intervals hold at once, with those of
+    rungs that are not trained yet.
     """
     pairs = list(pairwise(rungs))
     known = [pair for pair in pairs if trained.issuperset(pair)]
-    gaps = {name: welch(groups[name], groups[before]) for before, name in known}
+    alike = {name: groups[name].tolist() for name in rungs if name in trained}
+    gaps = {name: pooled(alike, name, before) for before, name in known}
     return family(gaps, len(pairs)) if gaps else {}
 
 

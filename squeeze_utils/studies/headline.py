@@ -63,6 +63,7 @@ LADDER = Ladder(
     _rungs(),
     **{**LONG, "epochs": 60, "pilot_epochs": 60, "seeds": (0, 1)},
     width=1.0,
+    pools_deviation=True,
 )
 
 
