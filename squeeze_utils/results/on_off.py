@@ -11,6 +11,7 @@ from squeeze_utils.compress.sqz.container import COMPACT
 from squeeze_utils.results.statistics import mean_sd
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, NOT_TRAINED, numbered, times_smaller
+from squeeze_utils.studies.priced import TWICE
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
 PRICED = "price "
@@ -95,11 +96,15 @@ def _settled(results: Results, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _waiting(results: Results, network: str) -> list[str]:
-    """The recipes of a network that lack records of a seed, in the order of the study."""
+    """The recipes of a network that lack records of a seed, in the order of the study.
+
+    Those with twice the epochs are compared among themselves: nothing else waits for them.
+    """
+    labels = [dict(arm.labels) for arm in results.study.planned]
     planned = Counter(
         one["recipe"]
-        for arm in results.study.planned
-        if (one := dict(arm.labels))["network"] == network
+        for one in labels
+        if one["network"] == network and not one["recipe"].endswith(TWICE)
     )
     frame = results.frame
     there = Counter(frame.loc[frame["network"] == network, "recipe"])

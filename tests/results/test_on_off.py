@@ -49,6 +49,12 @@ def test_a_network_with_all_its_recipes_gets_an_answer():
     assert "still open, not trained yet: dense" in on_off.advantage_sentence(with_rows(*fewer))
 
 
+def test_nothing_waits_for_recipes_with_twice_the_epochs():
+    rows = [one for one in lenet(TWO) if not one["recipe"].endswith(priced.TWICE)]
+    assert len(rows) < len(lenet(TWO))
+    assert "the others need 2.0 times" in on_off.advantage_sentence(with_rows(*rows))
+
+
 def test_only_files_of_equally_many_epochs_are_compared():
     rows = [{**one, "epochs": 28 if one["recipe"] == "dense" else 50} for one in lenet(TWO)]
     found = on_off.advantage(with_rows(*rows)).set_index("recipe")
