@@ -87,9 +87,11 @@ def test_the_dense_network_has_a_goal_of_its_own():
     rows = with_price(every_recipe(priced.FIRE, 9e3, 99.1), "price 4e-6", *[2e3] * 3, accuracy=99)
     found = answers(with_rows(*rows), priced.FIRE).iloc[0]
     assert found["verdict"] == "reached" and found["dense error (%)"] == "0.90 ± 0.00"
-    worse = [{**one, "test_accuracy": 98.5} if one["recipe"] == "dense" else one for one in rows]
+    worse = [
+        {**one, "test_accuracy": 98.5} if one["recipe"].startswith("dense") else one for one in rows
+    ]
     assert verdicts(with_rows(*worse), priced.FIRE) == ["missed, by dense"]
-    without = [one for one in rows if one["recipe"] != "dense"]
+    without = [one for one in rows if not one["recipe"].startswith("dense")]
     assert verdicts(with_rows(*without), priced.FIRE) == ["not trained yet"]
 
 
