@@ -19,12 +19,15 @@ CONTEXTS = "compact contexts"  # a coder of which the estimate knows nothing
 
 
 def recipes(results: Results) -> pd.DataFrame:
-    """A row for each network, recipe and number of epochs: mean error and bytes, and n seeds."""
+    """A row for each network and recipe with records: mean error and bytes over seeds, and n.
+
+    Recipes with twice the epochs are left out: equal epochs are compared.
+    """
     frame = results.frame
     if frame.empty:
-        return pd.DataFrame(columns=["network", "recipe", "epochs", "error", "bytes", "n"])
-    frame = frame.assign(error=100 - frame[ACCURACY])
-    grouped = frame.groupby(["network", "recipe", "epochs"], sort=False)
+        return pd.DataFrame(columns=["network", "recipe", "error", "bytes", "n"])
+    frame = frame[~frame["recipe"].str.endswith(TWICE)].assign(error=100 - frame[ACCURACY])
+    grouped = frame.groupby(["network", "recipe"], sort=False)
     means = grouped.agg(error=("error", "mean"), bytes=("file_bytes", "mean"), n=("error", "size"))
     return means.reset_index()
 
@@ -42,7 +45,7 @@ def on_off_table(*studies: Results) -> pd.DataFrame:
 
 
 def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
-    """For each file made at a price: the smallest other with at most its error and equal epochs.
+    """For each file made at a price: the smallest other file with at most the same error.
 
     `times` says how many times larger that one is; it is missing where no other is as good.
     With `same_coder` only files that a compact coder wrote count, as it wrote those at a price.
@@ -53,8 +56,7 @@ def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
     for network, part in found.groupby("network", sort=False):
         priced = part["recipe"].str.startswith(PRICED)
         for row in part[priced].itertuples():
-            fair = ~priced & (part["epochs"] == row.epochs) & (part["error"] <= row.error)
-            others = part[fair].sort_values("bytes")
+            others = part[~priced & (part["error"] <= row.error)].sort_values("bytes")
             best = others.iloc[0] if len(others) else None
             rows.append(
                 {
@@ -96,10 +98,7 @@ def _settled(results: Results, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _waiting(results: Results, network: str) -> list[str]:
-    """The recipes of a network that lack records of a seed, in the order of the study.
-
-    Those with twice the epochs are compared among themselves: nothing else waits for them.
-    """
+    """Those of its `recipes` that lack records of a seed, in the order of the study."""
     labels = [dict(arm.labels) for arm in results.study.planned]
     planned = Counter(
         one["recipe"]
