@@ -51,6 +51,7 @@ def _compression_commands(command: Callable[..., ArgumentParser]) -> None:
         "round a network of the series into a number of bytes, without training",
         _compress,
         "net.safetensors --target-bytes 100000 --data cifar10 -o net.sqz",
+        "a file that was named is whole",
     )
     own.add_argument("--data", metavar="IMAGES", help=f"{IMAGES}: what it was trained on")
     own.add_argument("--size", type=positive, help="pixels, if not the network's own")
@@ -96,6 +97,18 @@ def _judging_commands(command: Callable[..., ArgumentParser]) -> None:
 
 
 def _compress(asked: Namespace) -> None:
+    _write(asked)
+    if asked.lossless:
+        return
+    from squeeze_utils.deploy.before_and_after import change
+
+    options = {"size": asked.size, "seed": asked.seed}
+    found = change(asked.file, asked.output, asked.data, asked.images, **options)
+    if found is not None:
+        print(found)
+
+
+def _write(asked: Namespace) -> None:
     _check_rounding(asked)
     from squeeze_utils.deploy.network_files import compress_file
 
@@ -123,7 +136,7 @@ def _transfer(asked: Namespace) -> None:
 
 
 def _released(asked: Namespace) -> None:
-    make = _compress if asked.photographs is None else _tune
+    make = _write if asked.photographs is None else _tune
     make(asked)
     if asked.judge:
         for file in (asked.file, asked.output):

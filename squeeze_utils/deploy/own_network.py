@@ -50,13 +50,15 @@ def transfer_folder(
 ) -> Transferred:
     """Fit a head to the pictures in a folder, train the last modules for `epochs`, and save it.
 
-    Validation and test pictures are cut from the folder where it has none of its own.
+    Validation and test pictures are cut from the folder where it has none of its own. The file
+    says for which size of pictures the network is made, so that later commands take the same.
     """
     whole_number("epochs", epochs, 0)
     if path.suffix != ".safetensors":
         raise ValueError(f"the output must end with .safetensors, got {path.name}")
     images = own_pictures(data, SIZE if size is None else size)
-    model = build("squeezenet1_1", num_classes=images.num_classes, final_relu=False)
+    own_size = {} if images.size == SIZE else {"image_size": images.size}
+    model = build("squeezenet1_1", images.num_classes, final_relu=False, **own_size)
     state = State(model, images, progress=progress)
     LoadImageNet().apply(state)
     FitHead().apply(state)

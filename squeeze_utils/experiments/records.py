@@ -103,6 +103,14 @@ class Record:
         return self.steps[-1]
 
     @property
+    def diverged(self) -> str:
+        """What the first step that diverged, or was left out for that, says; empty if all is well.
+
+        A step that diverged goes on with the network of its last finished epoch.
+        """
+        return next((step["diverged"] for step in self.steps if "diverged" in step), "")
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """All epochs of all training steps in a row."""
         return [epoch for step in self.steps for epoch in step.get("history", ())]

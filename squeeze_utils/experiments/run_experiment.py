@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from squeeze_utils.experiments.experiment import Experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
 from squeeze_utils.training.distributed.ranks import from_first, here, wait_for_all
 from squeeze_utils.training.evaluation import evaluate
-from squeeze_utils.training.step import AfterEpoch, State
+from squeeze_utils.training.step import AfterEpoch, State, Step
 
 
 def run_experiment(
@@ -27,6 +28,9 @@ def run_experiment(
     progress: bool = False,
 ) -> tuple[State, list[dict[str, Any]]]:
     """Run the steps one after another; return the final state and each step's measurements.
+
+    Where a training may diverge and has left numbers that are not finite, the steps after it are
+    not done: each says so in its measurements as "diverged", and the network is judged as it is.
 
     With a cache, the longest prefix that is already there is loaded instead of trained, and
     the state after every step is kept. The test split is not read: see `finish`. `after_epoch` is
@@ -81,7 +85,7 @@ def _untrained(experiment: Experiment, device: torch.device) -> nn.Module:
 
 
 def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, Any]:
-    """Apply one step; what it measured, and what is measured after every step.
+    """Apply one step, where the network is fit for it; what is measured then and after every step.
 
     The validation is done again where a training has just done it: that one is in the training's
     precision, this one in float32 after whatever step, so that steps can be compared. Where the
@@ -90,7 +94,8 @@ def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, 
     step = experiment.recipe[position]
     state.generator = torch.Generator().manual_seed(experiment.seed_of(position))
     start = time.perf_counter()
-    measured = step.apply(state)
+    broken = _broken(experiment.recipe[:position], state.model)
+    measured = {"diverged": broken} if broken else step.apply(state)
     seconds = time.perf_counter() - start + (state.halfway.spent if state.halfway else 0.0)
     found = evaluate(state.model, state.data.validation, state.data)
     device = machine.device_name(state.device)
@@ -104,6 +109,15 @@ def _run_step(experiment: Experiment, position: int, state: State) -> dict[str, 
         **found.noted("validation"),
         **parameter_counts(state.model),
     }
+
+
+def _broken(earlier: Sequence[Step], model: nn.Module) -> str:
+    """What is not finite after `earlier` steps of which one may diverge; empty if all is well."""
+    if any(getattr(step, "may_diverge", False) for step in earlier):
+        for name, tensor in model.state_dict().items():
+            if not tensor.isfinite().all():
+                return f"{name} is not finite after an earlier step: this one was not done"
+    return ""
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:

@@ -48,6 +48,7 @@ _BASELINES = {  # what a name fixes is no option of it
     "lenet5": partial(baselines.lenet5),
     "lenet5_fire": partial(baselines.lenet5, fire=True),
 }
+MOST_PIXELS = 4096  # the side of a SqueezeNet's images: a .sqz file from anywhere names it
 _DENSE = {"detector": Detector, "segmenter": Segmenter}  # an answer for each place
 NAMES: tuple[str, ...] = (*_CONFIGS, *_BASELINES, *_DENSE)
 
@@ -89,7 +90,7 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     """Build the model called `name`; `num_classes` and the options default to the paper's.
 
     The result carries `spec` (a ModelSpec), `num_classes` and `input_shape` (channels, height,
-    width).
+    width). A SqueezeNet takes images of many sizes; `image_size` says which one it is made for.
 
     >>> import squeeze_utils as sq
     >>> model = sq.build("squeezenet_small", num_classes=10, width=0.5)
@@ -105,9 +106,7 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
     if name in _DENSE:
         return _build_dense(name, options)
     if name in _CONFIGS:
-        _check_options(name, options, {field.name for field in fields(SqueezeNetConfig)})
-        model: nn.Module = SqueezeNet(replace(_CONFIGS[name], **options))
-        size = 32 if name == "squeezenet_small" else 224
+        model, size = _build_squeezenet(name, **options)
         channels, classes = model.config.in_channels, model.config.num_classes
     else:
         model, chosen = _build_baseline(name, options)
@@ -121,6 +120,18 @@ def build(name: str, num_classes: int | None = None, **options: Any) -> nn.Modul
 def _frozen(value: Any) -> Any:
     """Lists as tuples: JSON turns tuples into lists, and a list cannot be hashed."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _build_squeezenet(
+    name: str, image_size: int | None = None, **options: Any
+) -> tuple[SqueezeNet, int]:
+    """A SqueezeNet and the side of its images in pixels; its layers are the same at every size."""
+    known = {field.name for field in fields(SqueezeNetConfig)}
+    _check_options(name, options, {"image_size", *known})
+    if image_size is None:
+        image_size = 32 if name == "squeezenet_small" else 224
+    whole_number("image_size", image_size, 1, MOST_PIXELS)
+    return SqueezeNet(replace(_CONFIGS[name], **options)), image_size
 
 
 def _build_baseline(name: str, options: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:

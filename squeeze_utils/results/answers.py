@@ -128,15 +128,19 @@ def _worst_of_each_seed(frame: pd.DataFrame, by: str, classes: Sequence[str]) ->
 
 
 def prediction(gaps: Mapping[Any, Difference]) -> str:
-    """Whether the interval of at least one group lies below zero, as chapter 18 predicts."""
+    """Whether the interval of at least one group excludes zero, as chapter 18 predicts.
+
+    The prediction is about the intervals themselves: where none excludes zero, it fails.
+    """
     if not gaps:
         return "The prediction is still open: there is no reference record yet."
-    lost = [name for name, gap in gaps.items() if gap.verdict() == "lower"]
-    return (
-        f"Classes whose interval lies below zero: {', '.join(map(str, lost)) or 'none'}. "
-        f"This half of the prediction {'holds' if lost else 'is not decided'}. "
-        "The other half, that losses differ, is not tested."
-    )
+    decided = [
+        f"{name} ({gap.verdict()})" for name, gap in gaps.items() if gap.low > 0 or gap.high < 0
+    ]
+    said = "fails: no interval excludes zero"
+    if decided:
+        said = f"holds: the interval excludes zero for {', '.join(decided)}"
+    return f"One half of the prediction {said}. The other half, that losses differ, is not tested."
 
 
 def on_worst_class(plain: pd.DataFrame, other: pd.DataFrame, classes: Sequence[str] = ()) -> str:

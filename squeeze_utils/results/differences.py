@@ -86,8 +86,8 @@ def welch(
     'higher'
     """
     a, b = checked_sample(values, "the arm", 2), checked_sample(control, "the control", 2)
-    error, df = _error(a, b)
-    return _student(_gap(a, b), error, df, len(a), len(b), "Welch", confidence)
+    error, df = error_of_means(a, b)
+    return student(_gap(a, b), error, df, len(a), len(b), "Welch", confidence)
 
 
 def interaction(
@@ -111,16 +111,16 @@ def interaction(
         checked_sample(values, name, 2)
         for values, name in zip((*arms, *others), named, strict=True)
     )
-    error, df = _error(a, b, c, d)
+    error, df = error_of_means(a, b, c, d)
     one, other = _gap(a, b), _gap(c, d)
     estimate = 0.0 if math.isclose(one, other, rel_tol=ROUNDING) else one - other
     n, m = min(len(a), len(c)), min(len(b), len(d))
-    return _student(estimate, error, df, n, m, "Welch, four arms", confidence)
+    return student(estimate, error, df, n, m, "Welch, four arms", confidence)
 
 
-def _error(*groups: np.ndarray) -> tuple[float, float]:
+def error_of_means(*groups: np.ndarray) -> tuple[float, float]:
     """The error of a sum or difference of means, and Satterthwaite's degrees of freedom."""
-    parts = [(_variance(group) / len(group), len(group) - 1) for group in groups]
+    parts = [(variance(group) / len(group), len(group) - 1) for group in groups]
     whole = sum(part for part, _ in parts)
     if not whole:
         return 0.0, float(sum(free for _, free in parts))
@@ -149,10 +149,10 @@ def pooled(
     df = sum(len(arm) - 1 for arm in arms.values())
     if df < 1:
         raise ValueError("one network an arm: a pooled deviation needs at least one arm of two")
-    squares = sum((len(arm) - 1) * _variance(arm) for arm in arms.values())
+    squares = sum((len(arm) - 1) * variance(arm) for arm in arms.values())
     a, b = arms[label], arms[control]
     error = math.sqrt(squares / df * (1 / len(a) + 1 / len(b)))
-    return _student(_gap(a, b), error, float(df), len(a), len(b), "pooled deviation", confidence)
+    return student(_gap(a, b), error, float(df), len(a), len(b), "pooled deviation", confidence)
 
 
 def paired(
@@ -171,8 +171,8 @@ def paired(
     a, b = checked_sample(values, "the arm", 2), checked_sample(control, "the control", 2)
     if len(a) != len(b):
         raise ValueError(f"pairs need equal lengths, not {len(a)} and {len(b)}")
-    error = math.sqrt(_variance(a - b) / len(a))
-    return _student(_gap(a, b), error, len(a) - 1.0, len(a), len(a), "paired", confidence)
+    error = math.sqrt(variance(a - b) / len(a))
+    return student(_gap(a, b), error, len(a) - 1.0, len(a), len(a), "paired", confidence)
 
 
 def family(
@@ -212,9 +212,10 @@ def _one_of(k: int, difference: Difference) -> Difference:
     return replace(difference, low=low, high=high, p=min(1.0, k * difference.p), comparisons=k)
 
 
-def _student(
+def student(
     estimate: float, error: float, df: float, n: int, m: int, method: str, confidence: float
 ) -> Difference:
+    """An estimate with its standard error and degrees of freedom, as `Difference` explains them."""
     check_confidence(confidence)
     limits = partial(_student_limits, estimate, error, df)
     p = 2 * float(special.stdtr(df, -abs(estimate) / error)) if error else float(estimate == 0)
@@ -237,7 +238,7 @@ def checked_sample(values: Iterable[float], name: str, least: int) -> np.ndarray
     return found
 
 
-def _variance(values: np.ndarray) -> float:
+def variance(values: np.ndarray) -> float:
     """Of a sample (n - 1); exactly zero where the values differ by rounding only."""
     same = np.ptp(values) <= ROUNDING * np.abs(values).max()
     return 0.0 if same else float(values.var(ddof=1))

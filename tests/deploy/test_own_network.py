@@ -8,7 +8,7 @@ import torch
 from image_folders import write_folder
 
 from squeeze_utils.__main__ import main
-from squeeze_utils.deploy import own_network
+from squeeze_utils.deploy import network_files, own_network
 from squeeze_utils.deploy.own_network import transfer_folder
 from squeeze_utils.models import build, pretrained
 
@@ -40,10 +40,41 @@ def test_sixty_pictures_become_a_small_file_that_names_them(folder, tmp_path, ca
     assert "sky" in capsys.readouterr().out.splitlines()[0]
 
 
+def said(capsys, *command: object) -> str:
+    """What a command prints, once it has ended well."""
+    capsys.readouterr()
+    assert main([str(word) for word in command]) == 0
+    return capsys.readouterr().out
+
+
+def test_every_command_takes_the_size_that_the_network_was_trained_at(folder, tmp_path, capsys):
+    net, small = tmp_path / "net.safetensors", tmp_path / "net.sqz"
+    said(capsys, "transfer", folder, "-o", net, "--size", 64)
+    said(capsys, "compress", net, "--lossless", "-o", small)
+    picture = next((folder / "sky").iterdir())
+    for file in (net, small):
+        model = network_files.torch_network(file)
+        assert model.input_shape == (3, 64, 64)
+        batch, same = (
+            network_files.calibration_batch(model, str(folder), 9, size) for size in (None, 64)
+        )
+        assert batch.shape == (9, 3, 64, 64) and torch.equal(batch, same)
+        for command in (("evaluate", file, folder), ("classify", file, picture, "--data", folder)):
+            assert said(capsys, *command) == said(capsys, *command, "--size", 64)
+
+
+def test_a_network_for_224_pixels_is_saved_as_before(folder, tmp_path):
+    net = tmp_path / "net.safetensors"
+    transfer_folder(folder, net)
+    model = network_files.torch_network(net)
+    assert dict(model.spec.options) == {"num_classes": 3, "final_relu": False}
+    assert model.input_shape == (3, 224, 224)
+
+
 @pytest.mark.slow
 def test_the_readme_path_ends_in_a_file_of_the_wanted_size(folder, tmp_path, capsys):
     net, small = tmp_path / "net.safetensors", tmp_path / "net.sqz"
-    common = ["--data", str(folder), "--size", "48"]
+    common = ["--data", str(folder)]
     assert main(["transfer", str(folder), "-o", str(net), "--size", "48"]) == 0
     assert main(["compress", str(net), *common, "--target-bytes", "120000", "-o", str(small)]) == 0
     assert 100_000 < small.stat().st_size <= 120_000

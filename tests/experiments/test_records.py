@@ -51,6 +51,14 @@ def test_it_survives_its_file(record, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [f"lenet-s0-{record.key}.json"]
 
 
+def test_it_knows_whether_a_step_diverged(record):
+    first, last = record.steps[0], {"step": {"step": "Encode"}, "seconds": 0.0}
+    assert record.diverged == ""
+    assert (
+        replace(record, steps=[{**first, "diverged": "in epoch 2"}, last]).diverged == "in epoch 2"
+    )
+
+
 def test_it_names_all_devices_of_its_steps_in_their_order(record):
     steps = [{}, {"device": "b"}, {"device": "c", "devices": ["b", "a", "c"]}]
     several = replace(record, steps=steps, device="c")

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diverging import Poison
 from tiny import QUICK, same_states, timeless, tiny_experiment, tiny_set, tiny_spec
 
 from squeeze_utils.base import machine
+from squeeze_utils.compress.pruning.steps import Prune
+from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.experiments.experiment import DataSpec
 from squeeze_utils.experiments.run_experiment import finish, run_experiment
 from squeeze_utils.experiments.state_cache import PrefixCache
@@ -52,6 +55,17 @@ def test_the_seed_decides_everything(data):
     assert same_states(first, second)
     assert timeless(first_steps) == timeless(second_steps)
     assert not same_states(first, other)
+
+
+def test_after_a_divergence_steps_are_left_out_and_say_so(data, tmp_path):
+    experiment, cache = tiny_experiment(ONE, Poison(), Prune(0.5), Encode()), PrefixCache(tmp_path)
+    for _ in range(2):  # run, then read from the cache
+        steps = finish(*run_experiment(experiment, data=data, cache=cache))
+        assert ["diverged" in step for step in steps] == [False, False, True, True]
+        assert steps[-1]["diverged"].startswith("classifier.0.weight is not finite")
+        assert "file_bytes" not in steps[-1] and 0 <= steps[-1]["test_accuracy"] <= 100
+    with pytest.raises(ValueError, match=r"is not finite: the training before Encode diverged"):
+        run_experiment(tiny_experiment(Poison(may_diverge=False), Encode()), data=data)
 
 
 def test_a_state_moves_with_all_that_binds_it(data):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -52,6 +53,14 @@ def test_a_spec_builds_its_model_again_and_can_be_hashed():
     assert model.config.pool_after == (1, 3)
 
 
+def test_a_squeezenet_knows_its_size_of_images_and_has_the_same_layers_at_each():
+    usual, small = build("squeezenet1_1"), build("squeezenet1_1", image_size=64)
+    assert usual.input_shape == (3, 224, 224) and small.input_shape == (3, 64, 64)
+    assert small.config == usual.config and usual.spec.options == ()
+    again = ModelSpec.from_dict(json.loads(json.dumps(small.spec.as_dict()))).build()
+    assert again.spec == small.spec and again.input_shape == small.input_shape
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
@@ -65,6 +74,8 @@ def test_a_spec_builds_its_model_again_and_can_be_hashed():
         ("lenet5", {"num_classes": "ten"}, "num_classes .* got 'ten'"),
         ("lenet5", {"in_channels": 0}, "in_channels .* got 0"),
         ("lenet5", {"image_size": 12}, "at least 16 pixels, got 12"),
+        ("squeezenet1_1", {"image_size": 0}, "image_size must be .* of at least 1, got 0"),
+        ("squeezenet1_1", {"image_size": 5000}, "image_size must be .* to 4096, got 5000"),
         ("alexnet", {"normalisation": "layer"}, "unknown normalisation 'layer'"),
         ("squeezenet_small", {"activation": "sine"}, "unknown activation 'sine'; accepted: relu"),
         ("squeezenet_small", {"pooling": "min"}, "unknown pooling 'min'; accepted: max"),

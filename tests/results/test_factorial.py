@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from diverging import Poison
+from scipy import stats
 from tiny import tiny_experiment
 
 from squeeze_utils.compress.sqz.steps import Encode
@@ -78,10 +80,68 @@ def test_intervals_are_over_seeds_and_hold_together():
     one, three = (effects.main_effects(table(n), BASE) for n in (1, 3))
     assert one[["low", "high"]].isna().all(axis=None) and (one["n"] == 1).all()
     assert (three["low"] < three["estimate"]).all() and (three["n"] == 3).all()
-    mean, sd = 1.01, 0.01  # 1, 1.01, 1.02; four effects together, t at 1 - 0.05 / 8 with df 2
-    half = 8.860 * sd / math.sqrt(3)
-    assert three.loc[("network", "B"), "estimate"] == pytest.approx(mean)
-    assert three.loc[("network", "B"), "high"] == pytest.approx(mean + half, abs=2e-4)
+    # Four effects together: t at 1 - 0.05 / 8. Each technique has one level, with a deviation of
+    # 0.01 over three seeds: df 2.
+    half = stats.t.isf(0.05 / 8, 2) * 0.01 / math.sqrt(3)
+    assert three.loc[("pruning", 0.9), "estimate"] == pytest.approx(1.26)
+    for key in (("pruning", 0.9), ("representation", "4 bits"), ("coder", "best")):
+        assert three.loc[key, "high"] - three.loc[key, "estimate"] == pytest.approx(half)
+    # A technique gives 0.01 more with each seed; A has 1.5 of them on average, B 2.5. Df 4.
+    sd = math.sqrt((0.015**2 + 0.025**2) / 2)
+    half = stats.t.isf(0.05 / 8, 4) * sd * math.sqrt(2 / 3)
+    assert three.loc[("network", "B"), "estimate"] == pytest.approx(1.01)
+    assert three.loc[("network", "B"), "high"] == pytest.approx(1.01 + half)
+
+
+def test_levels_of_a_factor_share_one_deviation():
+    y = {0.0: [0.0, 1.0, 2.0], 0.7: [1.0, 2.2, 3.4], 0.9: [2.0, 3.1, 4.2], 0.5: [3.0, 4.0, 5.0]}
+    rows = [
+        {"pruning": level, "seed": seed, "y": value}
+        for level, values in y.items()
+        for seed, value in enumerate(values)
+    ]
+    found = effects.main_effects(pd.DataFrame(rows), {"pruning": 0.0}, "y")
+    assert found["estimate"].tolist() == pytest.approx([1.2, 2.1, 3.0])
+    # 1, 1.2, 1.4 and 2, 2.1, 2.2: variances of 0.04 and 0.01. The third never changes. Df 4.
+    half = stats.t.isf(0.05 / 6, 4) * math.sqrt(0.025 / 3)
+    assert (found["high"] - found["estimate"]).tolist() == pytest.approx([half, half, 0])
+
+
+def test_the_interactions_of_a_pair_of_factors_are_judged_together():
+    frame = table()
+    frame.loc[frame["seed"] == 1, "halvings"] += 0.3 * (frame["pruning"] == 0.9)
+    frame.loc[frame["seed"] == 2, "halvings"] += 0.2 * (
+        (frame["pruning"] == 0.9) & (frame["coder"] == "best")
+    )
+    found = effects.interactions(frame, BASE)
+    row = found.loc["pruning", 0.9, "coder", "best"]  # 0, 0, 0.2: alone of its kind, so df 2
+    assert row["estimate"] == pytest.approx(0.2 / 3)
+    half = stats.t.isf(0.025, 2) * np.std([0, 0, 0.2], ddof=1) / math.sqrt(3)
+    assert row["high"] - row["estimate"] == pytest.approx(half)
+    joint = found.loc["pruning", 0.9, "representation", "4 bits"]
+    assert joint["low"] == pytest.approx(-1.5) and joint["high"] == pytest.approx(-1.5)
+
+
+def random_cells(rng: np.random.Generator) -> pd.DataFrame:
+    """Three networks with three seeds in which no technique has any effect, but luck has."""
+    rows = []
+    for network, seed in itertools.product("ABC", range(3)):
+        dense = rng.normal(0, 3)  # shared by all cells of the network and seed
+        for pruning in (0.0, 0.7, 0.9):
+            pruned = dense + rng.normal()  # shared by all representations
+            for name in ("float32", "8 bits", "4 bits"):
+                cell = {"network": network, "pruning": pruning, "representation": name}
+                rows.append({**cell, "seed": seed, "y": pruned + rng.normal()})
+    return pd.DataFrame(rows)
+
+
+def test_intervals_that_hold_together_do_so_in_most_simulated_studies():
+    rng, base = np.random.default_rng(0), {k: BASE[k] for k in list(BASE)[:3]}
+    tries, right = 120, 0
+    for _ in range(tries):
+        found = effects.main_effects(random_cells(rng), base, "y")
+        right += bool(((found["low"] <= 0) & (found["high"] >= 0)).all())
+    assert right / tries > 0.9  # nominally 95 %; 120 studies deviate from that by 2 %
 
 
 def test_shapley_values_of_a_table_worked_by_hand():
@@ -137,6 +197,37 @@ def test_shares_add_up_to_the_whole_gain_in_every_table():
         (2.01, 0.51)
     )
     assert (found["low"] < found["share"]).all() and (found["n"] == 3).all()
+
+
+def test_what_a_share_gets_from_two_networks_is_not_paired():
+    start, end = ({k: cell[k] for k in ("network", "pruning")} for cell in (BASE, END))
+    y = {
+        ("A", 0.0): [10.0, 10.3, 10.0],
+        ("A", 0.9): [12.0, 12.0, 12.6],
+        ("B", 0.0): [11.0, 11.0, 11.9],
+        ("B", 0.9): [15.0, 15.6, 15.9],
+    }
+    rows = [
+        {"network": network, "pruning": pruning, "seed": seed, "y": value}
+        for (network, pruning), values in y.items()
+        for seed, value in enumerate(values)
+    ]
+    found = attribution.attribution(pd.DataFrame(rows), start, end, "y")
+    v = {cell: np.array(values) for cell, values in y.items()}
+    parts = {  # what A and B give to each share
+        "network": (-(v["A", 0.0] + v["A", 0.9]) / 2, (v["B", 0.0] + v["B", 0.9]) / 2),
+        "pruning": ((v["A", 0.9] - v["A", 0.0]) / 2, (v["B", 0.9] - v["B", 0.0]) / 2),
+        attribution.TOTAL: (-v["A", 0.0], v["B", 0.9]),
+    }
+    for name, (a, b) in parts.items():
+        errors = np.array([a.var(ddof=1), b.var(ddof=1)]) / 3
+        df = errors.sum() ** 2 / (errors**2 / 2).sum()  # Satterthwaite
+        half = stats.t.isf(0.05 / 6, df) * math.sqrt(errors.sum())
+        assert found.loc[name, "share"] == pytest.approx(a.mean() + b.mean())
+        assert found.loc[name, "high"] - found.loc[name, "share"] == pytest.approx(half)
+    assert found["share"].idxmax() == attribution.TOTAL
+    gap = found.loc["pruning", "share"] - found.loc["network", "share"]
+    assert found.loc["network", "lead"] < gap and found["lead"].notna().sum() == 1
 
 
 def test_a_missing_cell_costs_its_settings_and_not_its_seed():
@@ -269,9 +360,14 @@ def test_predictions_are_judged_by_the_numbers_and_open_without_them():
     whole = Results(made := factorial(), dict.fromkeys(arm.experiment.key for arm in made.arms))
     said = verdicts.predictions(whole, table(), BASE)
     assert len(said) == 4
-    assert said[0].startswith("Prediction (1) largest effects on bytes: fails, by the estimates")
+    assert said[0].startswith("Prediction (1) largest effects on bytes: fails; largest effects in")
+    assert said[0].endswith(
+        "halvings: representation 2.26, pruning 1.26, network 1.01, coder 0.26."
+    )
     assert "(2) interactions of pruning: is not decided; of 2 interactions 1 have" in said[1]
-    assert "(3) accuracy: fails" in said[2] and "(4)" in said[3]
+    assert "(3) accuracy: fails; 90 % pruning -1.00 points, 4 bits -1.00" not in said[2]
+    assert "(3) accuracy: fails in the means, not decided; 90 % pruning -1.00" in said[2]
+    assert "(4)" in said[3]
     for keep in (0, 1, 3, 9):
         some = table(1).head(keep)
         said = " ".join(verdicts.predictions(whole, some, BASE))
@@ -283,11 +379,67 @@ def test_predictions_are_judged_by_the_numbers_and_open_without_them():
         assert only == "All four predictions are still open: cells are missing."
     large = verdicts.predictions(whole, table().assign(bytes=200_000), BASE)
     assert large[3].endswith("fails, nothing fits.")
+
+
+def noisy(rng: np.random.Generator, noise: float, **gains: float) -> pd.DataFrame:
+    """Gains of techniques that add up, in halvings and in points, with noise in every cell."""
+    frame = table(joint=0.0)
+    applied = {name: (frame[name] != BASE[name]).astype(float) for name in BASE}
+    for column, whole in (("halvings", 0.0), ("test_accuracy", 80.0)):
+        frame[column] = whole + sum(gains.get(n, 0.0) * there for n, there in applied.items())
+        frame[column] += rng.normal(0, noise, len(frame))
+    return frame
+
+
+def test_which_is_larger_is_decided_by_the_interval_of_the_difference():
+    whole = Results(made := factorial(), dict.fromkeys(arm.experiment.key for arm in made.arms))
+    rng, gains = np.random.default_rng(3), {"network": 3, "representation": 2, "pruning": -1}
+    right = verdicts.predictions(whole, noisy(rng, 0.01, **gains), BASE)
+    assert "(1) largest effects on bytes: holds; largest" in right[0]
+    assert "(3) accuracy: holds; 90 % pruning -1.0" in right[2]
+    swapped = {"network": 2, "representation": 3, "pruning": 4}
+    wrong = verdicts.predictions(whole, noisy(rng, 0.01, **swapped), BASE)
+    assert "(1) largest effects on bytes: fails; largest" in wrong[0]
+    assert "(3) accuracy: fails; 90 % pruning +4.0" in wrong[2]
+    unclear = verdicts.predictions(whole, noisy(rng, 2.0, **gains), BASE)
+    assert "in the means, not decided; largest" in unclear[0]
+    assert "in the means, not decided; 90 %" in unclear[2]
+    one_seed = verdicts.predictions(whole, table(1), BASE)
+    assert "fewer than two seeds are complete" in one_seed[0] and "fewer than two" in one_seed[2]
+
+
+def test_the_largest_share_is_decided_by_its_lead():
     shares = attribution.attribution(table(), BASE, END)
-    assert "**representation** has the largest share: 2.26 of 4.79" in verdicts.largest_share(
-        shares
-    )
+    said = verdicts.largest_share(shares)
+    assert said.endswith("**representation** has the largest share: 2.26 of 4.79 halvings.")
+    frame = noisy(np.random.default_rng(0), 1.0, representation=2.0, network=1.5)
+    unclear = verdicts.largest_share(attribution.attribution(frame, BASE, END))
+    assert unclear.endswith("halvings, in the means; the intervals do not decide it.")
+    one_seed = verdicts.largest_share(attribution.attribution(table(1), BASE, END))
+    assert "the intervals do not decide it" in one_seed
     assert "still open" in verdicts.largest_share(shares.iloc[:0])
+
+
+def test_what_diverged_has_no_cells_and_is_named():
+    recipe = (Train(1, batch_size=16, lr=0.05, precision="float32"), Poison(), Encode())
+    arms = [
+        Arm.of(tiny_experiment(*steps), network="A", pruning=p, representation="float32")
+        for p, steps in ((0.0, recipe[::2]), (0.9, recipe))
+    ]
+    study = Study("factorial", "?", arms)
+    found = Results(study, run_study(study, progress=False))
+    assert len(found) == 2
+    frame = cells.cells(found)
+    assert frame["pruning"].tolist() == [0.0]
+    told = "Without the cells of 1 of 2 experiments, whose training diverged: "
+    assert cells.left_out(found) == f"{told}A, 90 % pruned, float32 (seed 0)."
+    base = {"network": "A", "pruning": 0.0, "representation": "float32", "coder": "best"}
+    assert verdicts.predictions(found, frame, base)[4:] == [cells.left_out(found)]
+    assert effects.main_effects(frame, base).empty
+    arms = tables.arms_table(found, "pruning")
+    assert arms["file (bytes)"].tolist()[1] == "–" and arms["n"].tolist() == [1, 1]
+    fine = found.where(pruning=0.0)
+    assert cells.left_out(fine) == "" and len(verdicts.predictions(fine, frame, base)) == 4
 
 
 def test_a_regression_with_interactions_finds_the_same():

@@ -199,7 +199,9 @@ def test_who_pays_is_told_with_intervals_or_left_open(part):
     assert "**2**" in told and gaps["class"]["2"].verdict() == "lower"
     assert ("worst in 3 of 3 seeds" in told) == (part == "all")
     said = answers.prediction(gaps["class"])
-    assert "below zero: 2. This half of the prediction holds" in said
+    assert "of the prediction holds: the interval excludes zero for 2 (lower)." in said
+    without = {name: gap for name, gap in gaps["class"].items() if name != "2"}
+    assert "prediction fails: no interval excludes zero." in answers.prediction(without)
     assert gaps["class"]["1"].estimate == 0 and len(gaps["brightness"]) == 4
     assert answers.lost_figure(gaps) is not None
     moved = answers.changed(frame, 5)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from squeeze_utils.results.study_results import Results
 
 HALVINGS = "halvings"
+NETWORK = "network"  # the factor between whose levels nothing is shared, at equal seeds neither
 CODER_NAMES = {"huffman": "Huffman coder", "raw": "raw", "best": "best coder"}
-FACTORS = ("network", "pruning", "representation", "coder")
+FACTORS = (NETWORK, "pruning", "representation", "coder")
 NUMBERS = ["seed", "bytes", HALVINGS, "test_accuracy", "validation_accuracy", "multiply_adds"]
 
 
@@ -32,6 +33,8 @@ def level_name(factor: str, level: Any) -> str:
 def cells(found: Results, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
     """One row for each cell that has been measured: its factors, seed, bytes and accuracies.
 
+    The cells of an experiment in which a step diverged are left out: see `left_out`.
+
     An experiment gives a row for each coder of its last step, all with the same accuracy, since
     each file decodes to the same network. `halvings` is -log2(bytes): a file half as large has
     one more. `seconds` is what the training of the recipe took, shared steps included. The table
@@ -39,6 +42,8 @@ def cells(found: Results, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
     """
     rows = []
     for named, record in found.recorded():
+        if record.diverged:
+            continue
         end = record.final
         sizes = end.get("coder_bytes") or {"best": end["file_bytes"]}
         for coder, size in sizes.items():
@@ -55,6 +60,19 @@ def cells(found: Results, factors: Sequence[str] = FACTORS) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=[*factors, *NUMBERS, "seconds"])
+
+
+def left_out(found: Results) -> str:
+    """Which experiments diverged, so that they have no cells: a sentence, or nothing."""
+    names = []
+    for named, record in found.recorded():
+        if record.diverged:
+            levels = (level_name(name, level) for name, level in named.items() if name != "seed")
+            names.append(f"{', '.join(levels)} (seed {named['seed']})")
+    if not names:
+        return ""
+    count = f"{len(names)} of {len(found)} experiments"
+    return f"Without the cells of {count}, whose training diverged: {'; '.join(names)}."
 
 
 def _multiply_adds(record: Record) -> int:

@@ -89,7 +89,10 @@ def interactions_figure(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
     for ax, (name, table) in zip(axes[0], known.items(), strict=True):
         _draw_map(ax, name, table)
     if any(table["low"].notna().any() for table in known.values()):
-        words = "in brackets: the 95 % interval contains zero (intervals hold for a map at once)"
+        words = (
+            "in brackets: the 95 % interval contains zero (intervals of one pair of factors hold "
+            "at once)"
+        )
     else:
         words = "one seed: no intervals"
     fig.text(0.01, 0, words, va="top", fontsize=8.5)

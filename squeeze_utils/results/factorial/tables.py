@@ -60,6 +60,8 @@ def _written(effects: pd.DataFrame, key: tuple[str, Any]) -> str:
 def arms_table(found: Results, by: str) -> pd.DataFrame:
     """A row for each arm of a study: test accuracy, bytes of the file, and n; or "not trained yet".
 
+    A network that diverged counts with its accuracy, and has no file.
+
     >>> import squeeze_utils as sq
     >>> arms_table(sq.study("combining_order_long").records(), "order").index[0]
     'prune, then round'
@@ -75,6 +77,6 @@ def arms_table(found: Results, by: str) -> pd.DataFrame:
         }
         if len(part):
             row["test accuracy (%)"] = mean_sd(part[ACCURACY], 2)
-            row["file (bytes)"] = mean_sd(part["file_bytes"], 0)
+            row["file (bytes)"] = mean_sd(part.get("file_bytes", ()), 0)
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
