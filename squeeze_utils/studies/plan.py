@@ -31,6 +31,7 @@ ORDER = (
     "headline",
     "few_bytes",
     "priced",
+    "priced_coders",
     "priced_large",
     "downsampling_long",
     "pooling_long",

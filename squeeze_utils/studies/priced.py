@@ -61,6 +61,8 @@ TARGETS = {"LeNet-300-100": (16_000, 8_000), "LeNet-5": (24_000, 12_000), FIRE: 
 QUICK_TARGETS = (8_000, 4_000)
 ROUNDED_BITS = 4
 COMPACT: tuple[Step, ...] = (Halve(), FreezeCodes(), Encode("compact"))
+# For files that are not of the form which the compact coder assumes.
+MORE_CODERS = ("best", "contexts", "compact contexts")
 WITH_CONTEXTS: tuple[Step, ...] = (*COMPACT[:-1], Encode("compact contexts"))
 FIRE_BITS = 4
 # As in LeNet-5 small layers keep most of their weights, the large dense one a few.
@@ -194,4 +196,21 @@ def on_digits(scale: Scale) -> Study:
     return Study("priced", "what is a price on bits worth while the network trains?", arms)
 
 
-STUDIES: dict[str, Callable[[Scale], Study]] = {"priced": on_digits}
+def with_more_coders(scale: Scale) -> Study:
+    """The small files that were made without a price, written with all coders that suit them."""
+
+    def small(arm: Arm) -> Arm | None:
+        recipe = dict(arm.labels)["recipe"]
+        is_small = recipe in (PRUNED, *SPARSER) or recipe.startswith(AFTERWARDS)
+        return arm if is_small else None
+
+    first, *others = MORE_CODERS
+    title = "how small are files without a price with the coder that suits each best?"
+    step = Encode(first, coders=tuple(others))
+    return on_digits(scale).each(small).observed("priced_coders", title, step)
+
+
+STUDIES: dict[str, Callable[[Scale], Study]] = {
+    "priced": on_digits,
+    "priced_coders": with_more_coders,
+}

@@ -23,6 +23,7 @@ from squeeze_utils.studies.priced import (
     COMPACT,
     DENSE,
     FREE,
+    MORE_CODERS,
     PRUNED,
     ROUNDED_BITS,
     STEPPED,
@@ -43,8 +44,8 @@ LARGE: dict[str, tuple[int, int, tuple[float, ...], tuple[int, ...]]] = {
 # Networks compressed in the other ways too, and the bytes of what is rounded after training. The
 # challenger's blocks cannot be rounded layer by layer: its bypasses add maps.
 OTHER_WAYS = {"SqueezeNet": (100_000, 66_000), "VGG-11": (400_000, 150_000)}
-# The record has the size with contexts beside that of the file.
-END = (MergeStatistics(), *COMPACT[:-1], Encode("compact", coders=("compact contexts",)))
+# The record has the sizes with other coders beside that of the file.
+END = (MergeStatistics(), *COMPACT[:-1], Encode("compact", coders=MORE_CODERS))
 # Layers that are pruned less, or more, than the rest (90 %).
 SPARSITY = {
     "SqueezeNet": {"features.0.weight": 0.3, "classifier.1.weight": 0.6},
@@ -82,7 +83,10 @@ def _without_a_price(
     shared = (Share(4), *((TuneCentroids(tuning, lr=1e-3, **tune),) if tuning else ()))
     pruned = Train(**{**then, "epochs": then["epochs"] - tuning}, during=(pruning,))
     found: dict[str, tuple[Step, ...]] = {
-        PRUNED: (first, pruned, *shared, MergeStatistics(), Halve(), Encode()),
+        PRUNED: (
+            *(first, pruned, *shared, MergeStatistics(), Halve()),
+            Encode(coders=MORE_CODERS[1:]),
+        ),
         STEPPED: (first, *_stepped(then, pruning), *END),
     }
     for target in scale.pick((30_000,), OTHER_WAYS[name]):
