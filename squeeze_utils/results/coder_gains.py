@@ -1,4 +1,4 @@
-"""What contexts and coded biases save: the bytes of one network's files, and their seconds."""
+"""What coders and coded biases save: the bytes of one network's files, and their seconds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from squeeze_utils.compress.sqz.steps import Encode
 from squeeze_utils.training.step import State
 
 FLOAT_BIASES = "compact, biases without a step"
+CODERS = (*COMPACT, "contexts")  # the last one learns how often each size occurs
 
 
 def file_sizes(state: State) -> dict[str, int]:
-    """Bytes of a rounded network with each compact coder, and with its biases without a step.
+    """Bytes of a rounded network with each coder, and with its biases without a step.
 
     Every file is read again and compared bit for bit. In the last file the biases are rounded to
     float16 and stored in the smallest form that needs no step, such as a list of their values. So
@@ -53,7 +54,7 @@ def _files(state: State) -> Mapping[str, tuple[str, State]]:
     grids = state.saved.get("grids", {})
     if not grids:
         raise ValueError("the network has no grids: it was never rounded to whole numbers")
-    found = {coder: (coder, state) for coder in COMPACT}
+    found = {coder: (coder, state) for coder in CODERS}
     weights = {n: grid for n, grid in grids.items() if not n.endswith(".bias")}
     if len(weights) < len(grids):
         found[FLOAT_BIASES] = ("compact", _with_float_biases(state, weights))

@@ -117,3 +117,23 @@ def test_fires_are_pruned_as_far_as_their_layers_bear():
     assert set(priced.FIRE_SPARSITY) == set(names)
     kept = sum((1 - priced.FIRE_SPARSITY[name]) * p.numel() for name, p in names.items())
     assert 10_000 < kept < 14_350  # what LeNet-5 keeps
+
+
+def test_more_coders_write_every_small_file_that_was_made_without_a_price():
+    reference = Scale("reference")
+    trained = {arm.experiment: arm.labels for arm in priced.on_digits(reference).arms}
+    study = priced.with_more_coders(reference)
+    recipes = {dict(arm.labels)["recipe"] for arm in study.arms}
+    assert {priced.PRUNED, *priced.SPARSER} < recipes
+    assert all(one.startswith((priced.PRUNED[:6], priced.AFTERWARDS)) for one in recipes)
+    for arm in study.arms:
+        *before, last = arm.experiment.recipe
+        assert trained[arm.experiment.prefix(len(before))] == arm.labels
+        assert {last.coder, *last.coders} == set(priced.MORE_CODERS)
+    ends = {
+        recipe: steps[-1]
+        for recipe, steps in priced_photographs.large_recipes("SqueezeNet", reference).items()
+        if recipe != priced.DENSE
+    }
+    for end in ends.values():
+        assert {end.coder, *end.coders} >= set(priced.MORE_CODERS)
