@@ -14,6 +14,7 @@ from squeeze_utils.results.tables import ACCURACY, NO_RECORDS, NOT_TRAINED, numb
 from squeeze_utils.studies.priced import TWICE
 
 COLUMNS = ("test error (%)", "n", "file (bytes)", "times smaller than float32")
+BEST_CODER = "by the best coder (bytes)"
 PRICED = "price "
 CONTEXTS = "compact contexts"  # a coder of which the estimate knows nothing
 
@@ -32,16 +33,26 @@ def recipes(results: Results) -> pd.DataFrame:
     return means.reset_index()
 
 
-def on_off_table(*studies: Results) -> pd.DataFrame:
-    """Error, bytes and ratio of every recipe that has records; empty where none has."""
+def on_off_table(*studies: Results, smallest: Results | None = None) -> pd.DataFrame:
+    """Error, bytes and ratio of every recipe that has records; empty where none has.
+
+    `smallest` (see `smallest_files`) adds a column with the bytes by the best coder. A recipe that
+    other coders have not written yet has none there.
+    """
+    columns = COLUMNS if smallest is None else (*COLUMNS, BEST_CODER)
     rows = {}
     for frame in (results.frame for results in studies if len(results.frame)):
         for group, part in frame.groupby(["network", "recipe"], sort=False):
             cells = mean_sd(100 - part[ACCURACY], 2), len(part), mean_sd(part["file_bytes"], 0)
             rows[group] = dict(zip(COLUMNS, (*cells, f"{times_smaller(part):,.0f}"), strict=True))
     if not rows:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "recipe"])
+        return pd.DataFrame(columns=list(columns))
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "recipe"])
+    if smallest is not None:
+        sizes = smallest.frame.groupby(["network", "recipe"])["file_bytes"]
+        written = {group: mean_sd(part, 0) for group, part in sizes}
+        table[BEST_CODER] = [written.get(group, "–") for group in table.index]
+    return table
 
 
 def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:

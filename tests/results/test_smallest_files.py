@@ -75,6 +75,17 @@ def test_what_other_coders_have_not_written_yet_is_still_open():
     assert nothing.frame.empty and "still open" in on_off.advantage_sentence(nothing)
 
 
+def test_the_table_has_a_column_of_the_smallest_files():
+    coders = results(CODERS.where(recipe=[r for r in ALL if r != priced.STEPPED]), ALL)
+    reference = results(STUDY)
+    fair = smallest_files(reference, Results(CODERS, coders.by_key))
+    table = on_off.on_off_table(reference, smallest=fair).loc["LeNet-5", on_off.BEST_CODER]
+    assert table[priced.PRUNED] == "9,000" and table[priced.STEPPED] == "–"
+    assert table["price 2e-5"] == "4,000"
+    nothing = on_off.on_off_table(Results(STUDY, {}), smallest=fair)
+    assert nothing.empty and on_off.BEST_CODER in nothing.columns
+
+
 def test_a_study_may_have_written_its_own_files_with_more_coders():
     own = results(STUDY, {priced.STEPPED: {"best": 7_000, "contexts": 6_000}})
     sizes = smallest_files(own).frame.set_index("recipe")["file_bytes"]
