@@ -7,13 +7,14 @@ Pruning leaves a gap around zero instead, so other coders may write its files in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from squeeze_utils.compress.sqz.container import COMPACT
 from squeeze_utils.experiments.records import Record
+from squeeze_utils.results.file_contents import FLOATS
 from squeeze_utils.results.on_off import span
 from squeeze_utils.results.study_results import Results, Sentence
 from squeeze_utils.results.tables import NO_RECORDS
@@ -53,6 +54,18 @@ def smallest_files(results: Results, coders: Results | None = None) -> SmallestF
             labels = {**dict(arm.labels), "seed": arm.experiment.seed}
             sizes[_arm(labels)] = known.get(_arm(labels))
     return SmallestFiles(results.study, results.by_key, results.cache, sizes)
+
+
+def without_floats(found: SmallestFiles, coders: Results) -> SmallestFiles:
+    """`found` where biases, codebooks and steps cost the arms of `coders` nothing.
+
+    A bound: at a price biases are rounded and cost little, the other files hold them as floats.
+    """
+    sizes = dict(found.sizes)
+    for labels, record in coders.recorded():
+        parts = record.final["file_parts"]
+        sizes[_arm(labels)] -= sum(parts.get(name, 0) for name in FLOATS)
+    return replace(found, sizes=sizes)
 
 
 def saved_sentence(coders: Results) -> Sentence:

@@ -9,7 +9,7 @@ from squeeze_utils.base.scale import Scale
 from squeeze_utils.experiments.records import Record
 from squeeze_utils.experiments.study import Study
 from squeeze_utils.results import on_off
-from squeeze_utils.results.smallest_files import saved_sentence, smallest_files
+from squeeze_utils.results.smallest_files import saved_sentence, smallest_files, without_floats
 from squeeze_utils.results.study_results import Results
 from squeeze_utils.studies import priced
 
@@ -32,7 +32,8 @@ def results(study: Study, of: Mapping[str, dict[str, int]] | None = None) -> Res
             if step["step"]["step"] == "Encode":
                 step["file_bytes"] = BYTES.get(recipe, USUAL)
         if other:
-            steps[-1] |= {"file_bytes": other["best"], "coder_bytes": other}
+            parts = {"floats": 300, "coded together": 200, "codes": 1}
+            steps[-1] |= {"file_bytes": other["best"], "coder_bytes": other, "file_parts": parts}
         accurate = 99.0 if recipe.startswith("price ") else 99.5
         steps[-1] |= {"test_accuracy": accurate}
         how: dict[str, Any] = {"device": "cpu", "data_fingerprint": "", "commit": ""}
@@ -57,6 +58,14 @@ def test_each_file_without_a_price_counts_with_its_smallest_coder():
     assert sizes["price 2e-5"] == 4_000 and sizes[priced.PRUNED] == 9_000
     assert sizes[priced.FREE] == USUAL  # it is no arm of the coders' study
     assert reference.frame.set_index("recipe")["file_bytes"][priced.PRUNED] == USUAL
+
+
+def test_the_floats_of_files_without_a_price_can_be_left_out():
+    coders = results(CODERS, STEPPED)
+    fair = smallest_files(results(STUDY), coders)
+    sizes = without_floats(fair, coders).frame.set_index("recipe")["file_bytes"]
+    assert sizes[priced.STEPPED] == 6_000 - 500 and sizes["price 2e-5"] == 4_000
+    assert fair.frame.set_index("recipe")["file_bytes"][priced.STEPPED] == 6_000
 
 
 def test_a_coder_that_writes_more_changes_nothing():
