@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from squeeze_utils.compress.sqz.container import COMPACT
@@ -58,16 +59,19 @@ def on_off_table(*studies: Results, smallest: Results | None = None) -> pd.DataF
 def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
     """For each file made at a price: the smallest other file with at most the same error.
 
-    `times` says how many times larger that one is; it is missing where no other is as good.
-    With `same_coder` only files that a compact coder wrote count, as it wrote those at a price.
+    `times` says how many times larger that one is; it is missing where no other is as good. As the
+    others have few sizes, this jumps. So `between` compares with a file between theirs, at the same
+    error (see `_bytes_at`). With `same_coder` only files that a compact coder wrote count, as it
+    wrote those at a price.
     """
     found, rows = recipes(results), []
     if same_coder:
         found = found[found["recipe"].isin(_compact_recipes(results))]
     for network, part in found.groupby("network", sort=False):
         priced = part["recipe"].str.startswith(PRICED)
+        unpriced = part[~priced]
         for row in part[priced].itertuples():
-            others = part[~priced & (part["error"] <= row.error)].sort_values("bytes")
+            others = unpriced[unpriced["error"] <= row.error].sort_values("bytes")
             best = others.iloc[0] if len(others) else None
             rows.append(
                 {
@@ -77,10 +81,22 @@ def advantage(results: Results, same_coder: bool = False) -> pd.DataFrame:
                     "bytes": row.bytes,
                     "as good without a price": "none" if best is None else best["recipe"],
                     "times": None if best is None else best["bytes"] / row.bytes,
+                    "between": None if best is None else _bytes_at(unpriced, row.error) / row.bytes,
                 }
             )
-    names = ("network", "recipe", "error", "bytes", "as good without a price", "times")
+    names = ("network", "recipe", "error", "bytes", "as good without a price", "times", "between")
     return pd.DataFrame(rows, columns=names)
+
+
+def _bytes_at(others: pd.DataFrame, error: float) -> float:
+    """Bytes at an error on the curve through those files than which none is smaller and better.
+
+    Between two files it is a straight line over the logarithm of the bytes; beyond the last one it
+    stays.
+    """
+    curve = others.sort_values(["error", "bytes"])
+    curve = curve[curve["bytes"] < curve["bytes"].cummin().shift(fill_value=np.inf)]
+    return float(np.exp(np.interp(error, curve["error"], np.log(curve["bytes"]))))
 
 
 def _compact_recipes(results: Results) -> set[str]:
@@ -135,8 +151,11 @@ def advantage_sentence(results: Results) -> Sentence:
         if known.empty:
             parts.append(f"{network}: no recipe without a price has as small an error")
             continue
-        times = span(known["times"], ".1f")
-        parts.append(f"{network}: at no larger an error the others need {times} times the bytes")
+        times, between = (span(known[name], ".1f") for name in ("times", "between"))
+        parts.append(
+            f"{network}: at no larger an error the others need {times} times the bytes "
+            f"({between} if their sizes are interpolated)"
+        )
     return Sentence("; ".join(parts) + ".")
 
 

@@ -14,7 +14,7 @@ from squeeze_utils.results.log_axes import mark_in_round_numbers
 from squeeze_utils.results.on_off import PRICED
 from squeeze_utils.results.tables import ACCURACY, NOT_TRAINED
 from squeeze_utils.studies.few_bytes import TRAINED_ON
-from squeeze_utils.studies.priced import DENSE, FIRE
+from squeeze_utils.studies.priced import DENSE, FIRE, TWICE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,12 +157,19 @@ def _title(panel: Panel, trained: set[str]) -> str:
 def _draw_ours(ax: Axes, name: str, files: pd.DataFrame, look: dict[str, Any]) -> None:
     """Filled and joined: at a price. Half filled: trained on after rounding. Hollow: others."""
     recipe = files["recipe"].astype(str)
-    priced, trained = recipe.str.startswith(PRICED), recipe.str.startswith(TRAINED_ON)
+    twice = recipe.str.startswith(PRICED) & recipe.str.endswith(TWICE)
+    priced = recipe.str.startswith(PRICED) & ~twice
+    trained = recipe.str.startswith(TRAINED_ON)
     alone = {**look, "linestyle": "none"}
     for part, how, label in (
         (files[priced], look, f"{name}, at a price"),
+        (files[twice], {**alone, "fillstyle": "bottom"}, f"{name}, at a price, {TWICE}"),
         (files[trained], {**alone, "fillstyle": "left"}, f"{name}, {TRAINED_ON}"),
-        (files[~priced & ~trained], {**alone, "fillstyle": "none"}, f"{name}, other recipes"),
+        (
+            files[~priced & ~twice & ~trained],
+            {**alone, "fillstyle": "none"},
+            f"{name}, other recipes",
+        ),
     ):
         if len(part):
             part = part.sort_values("bytes")

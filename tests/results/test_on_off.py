@@ -123,6 +123,18 @@ def test_the_smallest_other_file_that_is_as_good_is_what_counts():
     assert found["as good without a price"].tolist() == ["pruned and shared", "none"]
 
 
+def test_between_two_files_the_bytes_are_interpolated():
+    rows = [row("dense", 800_000, 99.4), row("pruned and shared", 16_000, 99.3)]
+    rows += [
+        row("pruned, learned steps", 1_000, 98.9),
+        row("rounded after training, 24 kB", 20_000, 99.0),
+    ]
+    rows += [row("price 1e-6", 400, 99.1), row("price 2e-6", 500, 98.0)]
+    found = on_off.advantage(with_rows(*rows))
+    assert found["times"].tolist() == [40, 2]
+    assert found["between"].tolist() == pytest.approx([10, 2])  # 4,000 bytes: half-way in logs
+
+
 def test_the_ratio_is_to_the_whole_network_and_means_are_over_seeds():
     table = on_off.on_off_table(
         with_rows(row("price 1e-6", 4000, 99.2), row("price 1e-6", 2000, 99.0))
